@@ -1,0 +1,58 @@
+"""Sessions of this project. All of them share one environment, because it is 6 GB large."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = Path(os.environ.get("STATELESS_TTS_ENV", ROOT / ".nox" / "env"))
+PYTHON = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def prepare_environment(session: nox.Session) -> None:
+    """Create the shared environment, or bring it up to date if pyproject.toml has changed since."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
+    stamp = ENVIRONMENT / "pyproject.sha256"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    if not PYTHON.exists():
+        session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
+    session.log("Installing into %s; the first time this takes some minutes and 6 GB.", ENVIRONMENT)
+    session.run(str(PYTHON), "-m", "pip", "install", "--quiet", "--editable", ".[dev]", external=True)
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def python(session: nox.Session, *arguments: str) -> None:
+    """Run the shared environment's Python on `arguments`, with every model hub switched off."""
+    prepare_environment(session)
+    session.run(str(PYTHON), *arguments, env=OFFLINE, external=True)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style with ruff and types with mypy, the tests included."""
+    python(session, "-m", "ruff", "check", ".")
+    python(session, "-m", "ruff", "format", "--check", ".")
+    python(session, "-m", "mypy")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the test suite. Warnings are errors."""
+    python(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def stress(session: nox.Session) -> None:
+    """Put 1 to 16 threads on every built-in subject, judge them, and draw the report."""
+    python(session, "-m", "harness", "stress", "--out", "reports/stress", *session.posargs)
