@@ -1,0 +1,31 @@
+"""Many callers, one ChatterBox, every result bit-identical to stock ChatterBox run alone."""
+
+from __future__ import annotations
+
+from .errors import (
+    InvalidClipError,
+    InvalidParameterError,
+    MissingVoiceError,
+    SamplingError,
+    StatelessTTSError,
+    UnisolatedDrawError,
+    UnsupportedModelError,
+)
+from .request import SpeechRequest, SpeechResult, StageSeconds
+from .voice import Voice
+from .wrapper import StatelessChatterBoxWrapper
+
+__all__ = [
+    "InvalidClipError",
+    "InvalidParameterError",
+    "MissingVoiceError",
+    "SamplingError",
+    "SpeechRequest",
+    "SpeechResult",
+    "StageSeconds",
+    "StatelessChatterBoxWrapper",
+    "StatelessTTSError",
+    "UnisolatedDrawError",
+    "UnsupportedModelError",
+    "Voice",
+]

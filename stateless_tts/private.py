@@ -1,0 +1,47 @@
+"""Call-private copies of the few modules that upstream writes to, over the same shared weights.
+
+Some of upstream's modules keep results of a call on themselves. A call gets its own copy of those modules and of
+the path that leads to them; every other module, and every parameter and buffer, is the shared one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def with_private(module: ModuleT, paths: Iterable[str]) -> ModuleT:
+    """Return a copy of `module` in which the submodules at `paths`, and those above them, are private.
+
+    Args:
+        module: shared module; not written to.
+        paths: dotted paths such as ``"flow.encoder.embed.pos_enc"``.
+
+    Returns:
+        A module of the same class. Attributes assigned on it or on its private submodules are not seen by
+        holders of `module`; parameters, buffers and all other submodules are the very same objects.
+    """
+    branches: dict[str, list[str]] = {}
+    for path in paths:
+        first, _, rest = path.partition(".")
+        branches.setdefault(first, []).append(rest)
+    copy = _shallow(module)
+    for name, rests in branches.items():
+        copy._modules[name] = with_private(  # noqa: SLF001 - nn.Module keeps its children here
+            module.get_submodule(name), [rest for rest in rests if rest]
+        )
+    return copy
+
+
+def _shallow(module: ModuleT) -> ModuleT:
+    copy = object.__new__(type(module))
+    copy.__dict__.update(module.__dict__)
+    for registry in ("_modules", "_parameters", "_buffers"):
+        copy.__dict__[registry] = dict(module.__dict__[registry])
+    return copy

@@ -1,0 +1,55 @@
+"""What T3 reads before it speaks: conditioning, text and the start of speech, as embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from chatterbox.models.t3 import T3
+
+    from stateless_tts.voice import Voice
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """T3's input before the first speech token.
+
+    Attributes:
+        embeddings: float of shape (rows, positions, width). Row 0 is conditional; row 1, present if classifier-free
+            guidance is wanted, has its text blanked.
+        text_span: first and one-past-last position of the text.
+    """
+
+    embeddings: torch.Tensor
+    text_span: tuple[int, int]
+
+
+@torch.inference_mode()
+def prepare_prompt(
+    t3: T3, voice: Voice, text_tokens: torch.Tensor, *, exaggeration: float, cfg_weight: float
+) -> Prompt:
+    """Embed voice, exaggeration and text, by upstream's `T3.prepare_input_embeds`.
+
+    Args:
+        t3: shared; not written to.
+        voice: who speaks.
+        text_tokens: int64 of shape (1, tokens), start and stop tokens included.
+        exaggeration: emotional intensity.
+        cfg_weight: above 0 adds the unconditional row.
+    """
+    rows = 2 if cfg_weight > 0 else 1
+    text = text_tokens.expand(rows, -1)
+    start = torch.full_like(text[:, :1], t3.hp.start_speech_token)
+    embeddings, text_begin = t3.prepare_input_embeds(
+        t3_cond=voice.t3_conditioning(exaggeration),
+        text_tokens=text,
+        speech_tokens=start,
+        cfg_weight=cfg_weight,
+    )
+    # Upstream embeds the start token once more, at position 0, after the one that `prepare_input_embeds` has put.
+    beginning = t3.speech_emb(start[:1]) + t3.speech_pos_emb.get_fixed_embedding(0)
+    embeddings = torch.cat([embeddings, beginning.expand(rows, -1, -1)], dim=1)
+    return Prompt(embeddings, (text_begin, text_begin + text.size(1)))

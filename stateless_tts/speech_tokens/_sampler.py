@@ -1,0 +1,90 @@
+"""From logits to the next speech token: the state and the parameters of one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TopPLogitsWarper,
+)
+
+from stateless_tts.errors import SamplingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatterbox.models.t3.modules.t3_config import T3Config
+
+    from stateless_tts.randomness import CallRandomness
+    from stateless_tts.request import SpeechRequest
+
+
+class SpeechTokenSampler:
+    """Samples the tokens of one utterance; every request has a sampler of its own.
+
+    The order of guidance, penalty, temperature, min-p, top-p and draw is that of upstream's `T3.inference`; the
+    processors are those of transformers that upstream uses.
+
+    Attributes:
+        tokens: what has been drawn so far, the stop token included, each of shape (1, 1).
+        stopped: whether the stop token has been drawn.
+    """
+
+    def __init__(self, request: SpeechRequest, hp: T3Config, randomness: CallRandomness, device: torch.device) -> None:
+        self.tokens: list[torch.Tensor] = []
+        self.stopped = False
+        self._stop_token = hp.stop_speech_token
+        self._max_new_tokens = int(request.max_new_tokens)
+        self._cfg_weight = float(request.cfg_weight)
+        self._temperature = float(request.temperature)
+        self._generator = randomness.generator(device)
+        self._said = torch.tensor([[hp.start_speech_token]], dtype=torch.long, device=device)
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty=float(request.repetition_penalty))
+        self._warpers: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
+            MinPLogitsWarper(min_p=float(request.min_p)),
+            TopPLogitsWarper(top_p=float(request.top_p)),
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the utterance has stopped by itself or reached its most tokens."""
+        return self.stopped or len(self.tokens) >= self._max_new_tokens
+
+    @torch.inference_mode()
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """Draw the next token, of shape (1, 1), from `logits` of shape (rows, vocabulary).
+
+        Raises:
+            SamplingError: the logits give no probability distribution.
+        """
+        scores = self._penalise(self._said, self._guide(logits))
+        if self._temperature != 1.0:
+            scores = scores / self._temperature
+        for warp in self._warpers:
+            scores = warp(self._said, scores)
+        probabilities = torch.softmax(scores, dim=-1)
+        try:
+            token = torch.multinomial(probabilities, num_samples=1, generator=self._generator)
+        except RuntimeError as error:
+            raise SamplingError(
+                f"no speech token can be drawn at step {len(self.tokens) + 1} with temperature={self._temperature}, "
+                f"cfg_weight={self._cfg_weight}: {error}"
+            ) from error
+        self.tokens.append(token)
+        self._said = torch.cat([self._said, token], dim=1)
+        self.stopped = bool(token.item() == self._stop_token)
+        return token
+
+    def speech_tokens(self) -> torch.Tensor:
+        """Return the tokens drawn so far, int64 of shape (tokens,)."""
+        return torch.cat(self.tokens, dim=1)[0] if self.tokens else self._said[0, :0]
+
+    def _guide(self, logits: torch.Tensor) -> torch.Tensor:
+        conditional = logits[0:1]
+        if self._cfg_weight == 0:
+            return conditional
+        weight = torch.as_tensor(self._cfg_weight, device=logits.device, dtype=logits.dtype)
+        return conditional + weight * (conditional - logits[1:2])

@@ -1,0 +1,84 @@
+"""Reading a reference clip, and refusing what no voice can come of before any model runs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from stateless_tts.errors import InvalidClipError
+
+if TYPE_CHECKING:
+    import os
+
+# Below this upstream's speaker encoder has too few frames to average over.
+MIN_SECONDS = 0.2
+# -80 dBFS: quieter than any speech, louder than the dither of an empty recording.
+SILENCE_PEAK = 1e-4
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An audio file as it was when it was read: later changes to the file are not seen.
+
+    Attributes:
+        name: where it was read from, for messages.
+        content: the file's bytes.
+        digest: SHA-256 of the content.
+    """
+
+    name: str
+    content: bytes
+    digest: str
+
+    def open(self) -> io.BytesIO:
+        """Return the file's content as a binary stream."""
+        return io.BytesIO(self.content)
+
+
+def read_clip(path: str | os.PathLike[str]) -> Clip:
+    """Read the audio file at `path` and check that a voice can be made of it.
+
+    Raises:
+        InvalidClipError: the file is missing, empty, unreadable, silent, holds values that are not finite, or is
+            shorter than 0.2 s.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise InvalidClipError(f"reference clip {str(path)!r} does not exist; expected an audio file")
+    if not file.is_file():
+        raise InvalidClipError(f"reference clip {str(path)!r} is not a file; expected an audio file")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InvalidClipError(f"reference clip {str(path)!r} cannot be read: {error.strerror}") from error
+    if not content:
+        raise InvalidClipError(f"reference clip {str(path)!r} is empty (0 bytes); expected an audio file")
+    _check_audio(str(path), content)
+    return Clip(str(path), content, hashlib.sha256(content).hexdigest())
+
+
+def _check_audio(name: str, content: bytes) -> None:
+    try:
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InvalidClipError(
+            f"reference clip {name!r} cannot be read as audio ({error.error_string}); "
+            f"expected WAV, FLAC, OGG, MP3 or another format of libsndfile"
+        ) from error
+    seconds = len(samples) / rate
+    if seconds < MIN_SECONDS:
+        raise InvalidClipError(f"reference clip {name!r} lasts {seconds:.3f} s; expected at least {MIN_SECONDS} s")
+    if not np.isfinite(samples).all():
+        bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise InvalidClipError(f"reference clip {name!r} holds {bad} samples that are NaN or infinite")
+    peak = float(np.abs(samples.mean(axis=1)).max())
+    if peak < SILENCE_PEAK:
+        raise InvalidClipError(
+            f"reference clip {name!r} is silent (peak {peak:.1e}); expected a peak of at least {SILENCE_PEAK:.0e}"
+        )
