@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from chatterbox.models.s3tokenizer import SPEECH_VOCAB_SIZE, drop_invalid_tokens
 
+from .errors import SamplingError
 from .private import with_private
 from .randomness import redirected_draws
 
@@ -21,9 +22,16 @@ _POSITION_TABLES = ("flow.encoder.embed.pos_enc", "flow.encoder.up_embed.pos_enc
 
 
 def readable_tokens(speech_tokens: torch.Tensor) -> torch.Tensor:
-    """Keep what S3Gen can read of T3's tokens, of shape (tokens,): neither start nor stop, nor any id above 6560."""
+    """Keep what S3Gen can read of T3's tokens, of shape (tokens,): neither start nor stop, nor any id above 6560.
+
+    Raises:
+        SamplingError: nothing is left; stock ends in an error of a convolution then.
+    """
     kept: torch.Tensor = drop_invalid_tokens(speech_tokens)
-    return kept[kept < SPEECH_VOCAB_SIZE]
+    kept = kept[kept < SPEECH_VOCAB_SIZE]
+    if kept.numel() == 0:
+        raise SamplingError(f"T3 said nothing that can be heard (tokens {speech_tokens.tolist()}); try another seed")
+    return kept
 
 
 @torch.inference_mode()

@@ -16,8 +16,8 @@ from stateless_tts.errors import InvalidClipError
 if TYPE_CHECKING:
     import os
 
-# Below this upstream's speaker encoder has too few frames to average over.
-MIN_SECONDS = 0.2
+# Upstream fails below 0.03 s; a voice needs a syllable at least.
+MIN_SECONDS = 0.1
 # -80 dBFS: quieter than any speech, louder than the dither of an empty recording.
 SILENCE_PEAK = 1e-4
 
@@ -46,7 +46,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
 
     Raises:
         InvalidClipError: the file is missing, empty, unreadable, silent, holds values that are not finite, or is
-            shorter than 0.2 s.
+            shorter than 0.1 s.
     """
     file = Path(path)
     if not file.exists():

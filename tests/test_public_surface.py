@@ -1,0 +1,23 @@
+"""The public surface is small, and changes on purpose only."""
+
+from __future__ import annotations
+
+import stateless_tts
+
+
+def test_public_names_are_these() -> None:
+    assert sorted(stateless_tts.__all__) == [
+        "InvalidClipError",
+        "InvalidParameterError",
+        "MissingVoiceError",
+        "SamplingError",
+        "SpeechRequest",
+        "SpeechResult",
+        "StageSeconds",
+        "StatelessChatterBoxWrapper",
+        "StatelessTTSError",
+        "UnisolatedDrawError",
+        "UnsupportedModelError",
+        "Voice",
+    ]
+    assert all(hasattr(stateless_tts, name) for name in stateless_tts.__all__)

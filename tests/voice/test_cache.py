@@ -1,0 +1,82 @@
+"""The voice cache encodes once, stays within its bytes, and hides no failure."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from stateless_tts import InvalidParameterError, Voice
+from stateless_tts.voice import VoiceCache
+
+THREADS = 16
+
+
+def _voice(floats: int = 100) -> Voice:
+    """Return a voice of 4 * `floats` bytes."""
+    empty = torch.empty(0)
+    return Voice(torch.zeros(floats), None, empty, empty, empty, empty)
+
+
+def test_sixteen_callers_at_once_encode_once() -> None:
+    cache = VoiceCache(10_000)
+    everyone_asks = threading.Barrier(THREADS)
+    encodings = []
+    may_finish = threading.Event()
+
+    def encode() -> Voice:
+        encodings.append(threading.get_ident())
+        assert may_finish.wait(10)
+        return _voice()
+
+    def ask() -> Voice:
+        everyone_asks.wait(10)
+        return cache.get("a", encode)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        futures = [pool.submit(ask) for _ in range(THREADS)]
+        may_finish.set()
+        voices = {id(future.result(10)) for future in futures}
+    assert len(encodings) == 1
+    assert len(voices) == 1
+
+
+def test_a_failed_encoding_reaches_its_waiters_and_is_tried_again() -> None:
+    cache = VoiceCache(10_000)
+
+    def fail() -> Voice:
+        raise RuntimeError("broken clip")
+
+    with pytest.raises(RuntimeError, match="broken clip"):
+        cache.get("a", fail)
+    voice = _voice()
+    assert cache.get("a", lambda: voice) is voice
+
+
+def test_least_recently_used_voices_make_room() -> None:
+    cache = VoiceCache(1_000)
+    voices = {name: cache.get(name, _voice) for name in "ab"}
+    assert cache.get("a", _voice) is voices["a"]
+    cache.get("c", _voice)  # 1,200 bytes would be kept: "b" goes, it was not used since
+    assert (len(cache), cache.nbytes) == (2, 800)
+    assert cache.get("a", _voice) is voices["a"]
+    assert cache.get("b", _voice) is not voices["b"]
+
+
+def test_a_voice_larger_than_the_cache_is_served_and_not_kept() -> None:
+    cache = VoiceCache(100)
+    kept = cache.get("small", lambda: _voice(10))
+    cache.get("large", lambda: _voice(1000))
+    assert (len(cache), cache.nbytes) == (1, 40)
+    assert cache.get("small", _voice) is kept
+
+
+def test_clear_forgets_and_negative_bounds_are_refused() -> None:
+    cache = VoiceCache(1_000)
+    cache.get("a", _voice)
+    cache.clear()
+    assert (len(cache), cache.nbytes) == (0, 0)
+    with pytest.raises(InvalidParameterError, match="max_bytes=-1"):
+        VoiceCache(-1)
