@@ -39,9 +39,14 @@ OWN_FILES = frozenset(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `stress` takes."""
     parser.add_argument(
-        "--subjects", type=arguments.names, default=DEFAULT_SUBJECTS, help="default: %(default)s; or module:name"
+        "--subjects",
+        type=arguments.names,
+        default=DEFAULT_SUBJECTS,
+        help="default: %(default)s; or module:name",
     )
-    parser.add_argument("--threads", type=arguments.thread_counts, default=DEFAULT_THREADS, help="default: %(default)s")
+    parser.add_argument(
+        "--threads", type=arguments.thread_counts, default=DEFAULT_THREADS, help="default: %(default)s"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where data and report go")
     parser.add_argument("--seed", type=int, default=0, help="seed of the workload (default: 0)")
     parser.add_argument(
@@ -103,7 +108,9 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     workload = make_workload(parsed.seed, parsed.utterances, out)
     model = _load(source)
     if model.conds is None:
-        raise UsageError("the model has no built-in voice (conds.pt), which the workload needs beside its clips")
+        raise UsageError(
+            "the model has no built-in voice (conds.pt), which the workload needs beside its clips"
+        )
     # The reference keeps its own copy of the built-in voice, made before any subject runs.
     reference = sequential(model)
     subjects = build_subjects(parsed.subjects, model)
@@ -145,9 +152,10 @@ def _measure(
     total = len(requests) + len(subjects) * sum(plan.calls_in_cell(n) + plan.after for n in plan.threads)
     process = start_control(source, [request_as_json(request) for request in requests], places, out)
     try:
-        with tqdm(total=total, unit="call", file=sys.stderr, disable=False) as bar, ObservationWriter(
-            out / OBSERVATIONS
-        ) as writer:
+        with (
+            tqdm(total=total, unit="call", file=sys.stderr, disable=False) as bar,
+            ObservationWriter(out / OBSERVATIONS) as writer,
+        ):
             step: Callable[[], None] = lambda: bar.update() and None  # noqa: E731
             bar.set_description("references")
             references = make_references((reference, *subjects), reference, requests, patience_s, step)
