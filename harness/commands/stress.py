@@ -6,7 +6,6 @@ Exit status: 0 `stateless` is SAFE and the same run caught `upstream-shared`; 1 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -18,6 +17,7 @@ from harness.commands import arguments
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from harness.run.matrix import MatrixPlan
@@ -130,7 +130,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     return int(model.sr), control, facts
 
 
-def _measure(
+def _measure(  # noqa: PLR0917 - the parts of one run, each a thing of its own
     subjects: Sequence[Subject],
     reference: Subject,
     workload: Workload,

@@ -30,7 +30,7 @@ class Observations:
 
 
 class ObservationWriter:
-    """Context manager that appends to `path`, flushing after each cell, so that a killed run leaves its data."""
+    """Context manager that writes `path`, flushing after each cell: a killed run leaves its data."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""One self-contained page: the verdict first, then sections of text, tables and charts. Any command can fill it."""
+"""One self-contained page: the verdict first, then sections of text, tables and charts, for any command."""
 
 from __future__ import annotations
 

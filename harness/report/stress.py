@@ -76,9 +76,10 @@ def _cells(result: Mapping[str, Any]) -> Table:
     for cell in result["cells"]:
         after = {True: "clean", False: "differs", None: "-"}[cell["sequential_after_ok"]]
         figures = (
-            str(cell["threads"]), f"{cell['bit_identical']}/{cell['utterances']}", str(cell["value_corruptions"]),
-            str(cell["shape_corruptions"]), str(cell["crashes"]), str(cell["hangs"]), after, number(cell["wall_s"], 2),
-            number(cell["utterances_per_s"], 2), number(cell["audio_s_per_s"], 2), number(cell["speedup"], 2),
+            str(cell["threads"]), f"{cell['bit_identical']}/{cell['utterances']}",
+            str(cell["value_corruptions"]), str(cell["shape_corruptions"]), str(cell["crashes"]),
+            str(cell["hangs"]), after, number(cell["wall_s"], 2), number(cell["utterances_per_s"], 2),
+            number(cell["audio_s_per_s"], 2), number(cell["speedup"], 2),
             number(cell["peak_rss_mib"], 0), number(cell["rss_growth_per_thread_mib"], 1),
         )  # fmt: skip
         rows.append((Field(cell["subject"]), *(Field(figure, number=True) for figure in figures)))
@@ -112,10 +113,12 @@ def _memory_text(cells: list[Mapping[str, Any]]) -> tuple[str, ...]:
     if not ran:
         return ()
     low, high = min(ran, key=lambda cell: cell["threads"]), max(ran, key=lambda cell: cell["threads"])
-    return (
-        f"stateless: peak {low['peak_rss_mib']:.0f} MiB with {low['threads']} thread(s), {high['peak_rss_mib']:.0f} MiB "
-        f"with {high['threads']}; the largest cell added {high['rss_growth_per_thread_mib']:.1f} MiB per thread.",
+    line = (
+        f"stateless: peak {low['peak_rss_mib']:.0f} MiB at {low['threads']} thread(s) and "
+        f"{high['peak_rss_mib']:.0f} MiB at {high['threads']}; the cell with the most threads added "
+        f"{high['rss_growth_per_thread_mib']:.1f} MiB per thread."
     )
+    return (line,)
 
 
 def _workload_text(result: Mapping[str, Any]) -> tuple[str, ...]:
@@ -123,9 +126,8 @@ def _workload_text(result: Mapping[str, Any]) -> tuple[str, ...]:
     if not workload:
         return ("The subjects brought their own requests.",)
     control = result.get("control") or {"matched": 0, "requests": 0}
-    return (
-        f"Seed {workload['seed']}. A fresh process reproduced {control['matched']} of {control['requests']} references.",
-    )
+    reproduced = f"{control['matched']} of {control['requests']} references"
+    return (f"Seed {workload['seed']}. A fresh process reproduced {reproduced}.",)
 
 
 def _workload(result: Mapping[str, Any]) -> Table | None:

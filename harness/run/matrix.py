@@ -10,10 +10,11 @@ from harness.run.cell import SWITCH_INTERVAL_S, CellPlan, run_cell
 from harness.run.records import CallRecord, CellMeasurement, Ending
 from harness.run.taps import StageTaps
 from harness.run.threads import Phase
-from harness.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from harness.subject import Subject
 
 WORKLOAD = "workload"
 LEAST_PATIENCE_S = 60.0
@@ -65,9 +66,9 @@ def make_references(
     patience_s: float,
     on_call: Callable[[], None] = lambda: None,
 ) -> References:
-    """Run every distinct request once, one at a time, before any thread has touched anything shared.
+    """Run every distinct request once, one at a time, before threads have touched anything shared.
 
-    Subjects that take the workload are compared with `reference`; one that brings its own requests, with itself.
+    Subjects that take the workload are compared with `reference`; any with requests of its own, with itself.
 
     Raises:
         ReferenceFailedError: a reference call raised or never ended.
@@ -99,9 +100,9 @@ def run_matrix(
     plan: MatrixPlan,
     on_call: Callable[[], None] = lambda: None,
 ) -> Iterator[CellMeasurement]:
-    """Yield one measurement per cell: thread counts outside, subjects inside, so that ratios compare neighbours.
+    """Yield one measurement per cell: thread counts outside, subjects inside, so that neighbours are compared.
 
-    Every second round goes through the subjects backwards, so that a drift of the machine favours none of them.
+    Every second round goes through the subjects backwards, so that drift of the machine favours none.
     A subject with a call that never ended is not run again; its remaining cells say why.
     """
     stuck: dict[str, str] = {}

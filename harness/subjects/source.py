@@ -23,7 +23,7 @@ class ModelSource:
     Attributes:
         kind: `synthetic` weights, a `checkpoint` folder in upstream's format, or upstream's `pretrained` ones.
         profile: size of synthetic weights.
-        checkpoint: folder with `ve.safetensors`, `t3_cfg.safetensors`, `s3gen.safetensors`, `tokenizer.json`.
+        checkpoint: folder in upstream's on-disk format, as `ChatterboxTTS.from_local` reads it.
         device: torch device.
     """
 

@@ -62,7 +62,9 @@ class Control:
         return self.requests > 0 and self.matched == self.requests
 
 
-def judge_subject(name: str, cells: Sequence[CellSummary], control: Control | None) -> Verdict:
+def judge_subject(  # noqa: PLR0911 - a list of rules, each of which ends the matter
+    name: str, cells: Sequence[CellSummary], control: Control | None
+) -> Verdict:
     """Judge one subject by its cells; without a sound reference nothing is concluded."""
     if control is not None and not control.ok:
         message = f"a fresh process reproduced {control.matched} of {control.requests} references"

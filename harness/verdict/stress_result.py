@@ -90,5 +90,5 @@ def load_stress(folder: Path) -> dict[str, Any]:
         raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
     missing = {"environment", "cells", "verdicts", "reasons", "run"} - set(result)
     if missing:
-        raise SavedFileError(f"{path}: has no {sorted(missing)[0]!r}")
+        raise SavedFileError(f"{path}: has no {min(missing)!r}")
     return dict(result)

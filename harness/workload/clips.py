@@ -1,4 +1,4 @@
-"""Reference clips made of nothing but a seed: voiced sounds of a glottal pulse train through a few formants."""
+"""Reference clips made of nothing but a seed: harmonics of a gliding pitch, shaped by a few formants."""
 
 from __future__ import annotations
 

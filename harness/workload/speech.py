@@ -58,8 +58,8 @@ class Workload:
 def make_workload(seed: int, utterances: int, folder: Path) -> Workload:
     """Draw a workload and write its clips into `folder`/clips.
 
-    Voices (three clips and the built-in one) and lengths (every fourth segment is large) are dealt out evenly, so that any
-    eight requests in a row hold them all; texts and parameters are drawn.
+    Voices (three clips and the built-in one) and lengths (every fourth segment is large) are dealt out evenly,
+    so that any eight requests in a row hold them all; texts and parameters are drawn.
     """
     source = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
     clip_folder = folder / CLIP_FOLDER
