@@ -60,6 +60,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--checkpoint", metavar="DIR", help="read a downloaded checkpoint instead")
     which.add_argument("--pretrained", action="store_true", help="let upstream download its weights instead")
+    parser.add_argument(
+        "--torch-threads",
+        type=positive_int,
+        help="threads of one torch operation (default: 1 for --profile tiny, where more only get in the way "
+        "of each other; otherwise torch's own choice)",
+    )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
 
 
@@ -69,7 +75,9 @@ def model_source(parsed: argparse.Namespace) -> ModelSource:
         raise UsageError(f"--checkpoint: no folder {parsed.checkpoint!r}")
     kind = "checkpoint" if parsed.checkpoint else "pretrained" if parsed.pretrained else "synthetic"
     checkpoint = str(Path(parsed.checkpoint).resolve()) if parsed.checkpoint else None
-    return ModelSource(kind, parsed.profile, checkpoint, parsed.device)  # type: ignore[arg-type] # argparse's choices
+    tiny = kind == "synthetic" and parsed.profile == "tiny"
+    torch_threads = parsed.torch_threads or (1 if tiny else None)
+    return ModelSource(kind, parsed.profile, checkpoint, parsed.device, torch_threads)  # type: ignore[arg-type] # argparse's choices
 
 
 def claim_folder(folder: Path, own: frozenset[str]) -> None:

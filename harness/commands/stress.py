@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_SUBJECTS = "sequential,upstream-shared,upstream-locked,seed-plan,stateless"
 DEFAULT_THREADS = "1,2,4,8,10,12,16"
 DEFAULT_UTTERANCES = 8
+AFTER = 2
 CONTROL_REQUESTS = 3
 OBSERVATIONS = "observations.jsonl"
 OWN_FILES = frozenset(
@@ -117,7 +118,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     plan = MatrixPlan(
         threads=parsed.threads,
         utterances=parsed.utterances,
-        after=parsed.utterances,
+        after=min(AFTER, parsed.utterances),
         patience_s=parsed.hang_after,
         one_at_a_time=frozenset({"sequential"}),
     )

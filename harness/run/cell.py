@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.run.limits import MAX_THREADS
-from harness.run.memory import PeakMemory
+from harness.run.memory import PeakMemory, release_free_memory
 from harness.run.records import CellMeasurement
 from harness.run.switching import switch_interval
 from harness.run.taps import StageTaps
@@ -56,7 +55,7 @@ def run_cell(
     on_call: Callable[[], None] = lambda: None,
 ) -> CellMeasurement:
     """Run one cell and return what was measured; `on_call` is told of every call that ends."""
-    gc.collect()
+    release_free_memory()
     taps = StageTaps(subject.shared)
 
     def phase(calls: int, workers: int) -> Phase:

@@ -25,12 +25,14 @@ class ModelSource:
         profile: size of synthetic weights.
         checkpoint: folder in upstream's on-disk format, as `ChatterboxTTS.from_local` reads it.
         device: torch device.
+        torch_threads: threads of one torch operation; `None` leaves what torch chooses. Results may depend on it.
     """
 
     kind: Literal["synthetic", "checkpoint", "pretrained"] = "synthetic"
     profile: Literal["tiny", "full"] = "tiny"
     checkpoint: str | None = None
     device: str = "cpu"
+    torch_threads: int | None = None
 
     def load(self) -> ChatterboxTTS:
         """Return upstream's own `ChatterboxTTS`, with its built-in voice if it has one.
@@ -42,6 +44,10 @@ class ModelSource:
             raise UsageError(f"--checkpoint: no folder {self.checkpoint!r}")
         # Upstream's watermarker prints a line while it loads; standard output is kept for results.
         with contextlib.redirect_stdout(sys.stderr):
+            import torch  # noqa: PLC0415 - a command line is checked without it
+
+            if self.torch_threads is not None:
+                torch.set_num_threads(self.torch_threads)
             return self._load()
 
     def _load(self) -> ChatterboxTTS:

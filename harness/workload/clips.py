@@ -63,7 +63,7 @@ def draw_recipes(random_source: random.Random, count: int) -> tuple[VoiceRecipe,
                     round(random_source.uniform(1000, 2000)),
                     round(random_source.uniform(2300, 3200)),
                 ),
-                length_s=round(random_source.uniform(3.0, 6.0), 2),
+                length_s=round(random_source.uniform(3.0, 4.5), 2),
                 seed=random_source.getrandbits(32),
             )
         )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CLIPS = 3
+LARGE_EVERY = 5
 BUILT_IN_VOICE = "built-in"
 CLIP_FOLDER = "clips"
 
@@ -58,8 +59,9 @@ class Workload:
 def make_workload(seed: int, utterances: int, folder: Path) -> Workload:
     """Draw a workload and write its clips into `folder`/clips.
 
-    Voices (three clips and the built-in one) and lengths (every fourth segment is large) are dealt out evenly,
-    so that any eight requests in a row hold them all; texts and parameters are drawn.
+    Voices (three clips and the built-in one) and lengths (every fifth segment is large) are dealt out in turn,
+    so that any eight requests in a row hold them all, and every voice meets both lengths in the long run.
+    Texts and parameters are drawn.
     """
     source = random.Random(seed)  # noqa: S311 - reproducible, not cryptographic
     clip_folder = folder / CLIP_FOLDER
@@ -69,9 +71,8 @@ def make_workload(seed: int, utterances: int, folder: Path) -> Workload:
     source.shuffle(voices)
     items = []
     for place in range(utterances):
-        # Shifted by one each time round, so that every voice meets both lengths.
         voice = voices[place % len(voices)]
-        large = (place + place // len(voices)) % len(voices) == 0
+        large = place % LARGE_EVERY == 0
         text = large_segment(source) if large else short_segment(source)
         items.append(
             Utterance(
