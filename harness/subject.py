@@ -48,7 +48,5 @@ class Subject:
         if self.requests is None:
             return
         if not isinstance(self.requests, tuple) or not self.requests:
-            message = (
-                f"subject {self.name!r}: requests must be a tuple of at least one, not {self.requests!r}"
-            )
+            message = f"subject {self.name!r}: requests must be a tuple of at least one, not {self.requests!r}"
             raise SubjectError(message)

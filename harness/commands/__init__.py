@@ -31,9 +31,7 @@ class OneLineParser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Run the command named by the first argument and return its exit status."""
     parser = OneLineParser(prog="python -m harness", description="Ask subjects about threads.")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser
-    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
     chosen = next((word for word in arguments if word in COMMANDS), None)
     for name, help_line in COMMANDS.items():
         command = commands.add_parser(name, help=help_line, description=help_line)

@@ -17,9 +17,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
         try:
             count = int(part)
         except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{part!r} is not a thread count; give 1 to {MAX_THREADS}"
-            ) from None
+            raise argparse.ArgumentTypeError(f"{part!r} is not a thread count; give 1 to {MAX_THREADS}") from None
         if not 1 <= count <= MAX_THREADS:
             raise argparse.ArgumentTypeError(f"{count} is not a thread count; give 1 to {MAX_THREADS}")
         if count in counts:
@@ -92,6 +90,4 @@ def claim_folder(folder: Path, own: frozenset[str]) -> None:
     except OSError as error:
         raise UsageError(f"--out: {folder} cannot be used as a folder: {error.strerror}") from error
     if foreign:
-        raise UsageError(
-            f"--out: {folder} holds {foreign[0]!r}, which is not of a report; choose another folder"
-        )
+        raise UsageError(f"--out: {folder} holds {foreign[0]!r}, which is not of a report; choose another folder")

@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_SUBJECTS,
         help="default: %(default)s; or module:name",
     )
-    parser.add_argument(
-        "--threads", type=arguments.thread_counts, default=DEFAULT_THREADS, help="default: %(default)s"
-    )
+    parser.add_argument("--threads", type=arguments.thread_counts, default=DEFAULT_THREADS, help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where data and report go")
     parser.add_argument("--seed", type=int, default=0, help="seed of the workload (default: 0)")
     parser.add_argument(
@@ -109,9 +107,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     workload = make_workload(parsed.seed, parsed.utterances, out)
     model = _load(source)
     if model.conds is None:
-        raise UsageError(
-            "the model has no built-in voice (conds.pt), which the workload needs beside its clips"
-        )
+        raise UsageError("the model has no built-in voice (conds.pt), which the workload needs beside its clips")
     # The reference keeps its own copy of the built-in voice, made before any subject runs.
     reference = sequential(model)
     subjects = build_subjects(parsed.subjects, model)
@@ -131,7 +127,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     return int(model.sr), control, facts
 
 
-def _measure(  # noqa: PLR0917 - the parts of one run, each a thing of its own
+def _measure(
     subjects: Sequence[Subject],
     reference: Subject,
     workload: Workload,

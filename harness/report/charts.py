@@ -68,17 +68,13 @@ def throughput(cells: Sequence[Cell]) -> Chart:
         left, right = figure.subplots(1, 2)
         _draw_lines(left, cells, "utterances_per_s", theme)
         left.set(title="Throughput", ylabel="utterances per second")
-        baseline = [
-            cell for cell in cells if cell["subject"] == BASELINE and cell["threads"] == TARGET_THREADS
-        ]
+        baseline = [cell for cell in cells if cell["subject"] == BASELINE and cell["threads"] == TARGET_THREADS]
         if baseline and baseline[0]["utterances_per_s"]:
             _draw_target(left, TARGET_SPEEDUP * baseline[0]["utterances_per_s"], theme)
         _draw_lines(right, cells, "speedup", theme)
         right.set(title="Speed-up over sequential, same round", ylabel="times sequential")
         _draw_target(right, TARGET_SPEEDUP, theme)
-        _finish(
-            figure, (left, right), cells, theme, f"target: {TARGET_SPEEDUP:g}x at {TARGET_THREADS} threads"
-        )
+        _finish(figure, (left, right), cells, theme, f"target: {TARGET_SPEEDUP:g}x at {TARGET_THREADS} threads")
 
     return draw_chart(
         "throughput",
@@ -146,9 +142,7 @@ def _draw_outcomes(axes: Axes, cell: Cell, column: int, row: int, theme: Theme) 
         va="center",
         fontweight="bold",
         color="#ffffff" if clean else theme.text,
-        bbox=None
-        if clean
-        else {"boxstyle": "round,pad=0.2", "facecolor": theme.background, "edgecolor": "none"},
+        bbox=None if clean else {"boxstyle": "round,pad=0.2", "facecolor": theme.background, "edgecolor": "none"},
     )
 
 
@@ -196,9 +190,7 @@ def _finish(
     handles = []
     for name in names:
         look = subject_look(name, names)
-        handles.append(
-            Line2D([], [], color=theme.colour(look), linestyle=look.line, marker=look.marker, label=name)
-        )
+        handles.append(Line2D([], [], color=theme.colour(look), linestyle=look.line, marker=look.marker, label=name))
     handles.append(
         Line2D(
             [],

@@ -52,9 +52,7 @@ def stress_page(result: Mapping[str, Any]) -> Page:
         Section("Workload", text=_workload_text(result), table=_workload(result), folded=True),
         Section("Environment", table=_environment(result)),
     )
-    footer = (
-        f"Drawn from stress.json ({result['version']}); the raw calls are in observations.jsonl beside it."
-    )
+    footer = f"Drawn from stress.json ({result['version']}); the raw calls are in observations.jsonl beside it."
     title = "Stress: many threads, one ChatterBox"
     return Page(title, result["run"]["status"], result["run"]["reason"], sections, footer)
 
@@ -139,12 +137,8 @@ def _workload(result: Mapping[str, Any]) -> Table | None:
         request = item["request"]
         values = (request["exaggeration"], request["cfg_weight"], request["temperature"], request["seed"])
         figures = (str(len(request["text"])), *map(str, values))
-        rows.append(
-            (Field(item["voice"]), *(Field(text, number=True) for text in figures), Field(request["text"]))
-        )
-    return Table(
-        ("Voice", "Characters", "Exaggeration", "CFG weight", "Temperature", "Seed", "Text"), tuple(rows)
-    )
+        rows.append((Field(item["voice"]), *(Field(text, number=True) for text in figures), Field(request["text"])))
+    return Table(("Voice", "Characters", "Exaggeration", "CFG weight", "Temperature", "Seed", "Text"), tuple(rows))
 
 
 def _environment(result: Mapping[str, Any]) -> Table:

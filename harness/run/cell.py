@@ -60,9 +60,7 @@ def run_cell(
 
     def phase(calls: int, workers: int) -> Phase:
         schedule = [place % len(requests) for place in range(calls)]
-        return Phase(
-            subject, requests, schedule, taps, workers=workers, patience_s=plan.patience_s, on_call=on_call
-        )
+        return Phase(subject, requests, schedule, taps, workers=workers, patience_s=plan.patience_s, on_call=on_call)
 
     with taps.installed():
         with PeakMemory() as memory, switch_interval(plan.switch_interval_s):

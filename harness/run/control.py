@@ -43,9 +43,7 @@ class ControlProcess:
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             self.process.communicate()
-            raise ReferenceFailedError(
-                f"the control process did not end in {CONTROL_TIMEOUT_S:g} s"
-            ) from error
+            raise ReferenceFailedError(f"the control process did not end in {CONTROL_TIMEOUT_S:g} s") from error
         if self.process.returncode:
             last = (log.strip().splitlines() or ["no message"])[-1]
             raise ReferenceFailedError(f"the control process failed: {last}")

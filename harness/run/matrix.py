@@ -83,9 +83,7 @@ def make_references(
             message = f"subject {subject.name!r} takes the speech workload, but nothing makes the references"
             raise ReferenceFailedError(message)
         taps = StageTaps(teller.shared)
-        phase = Phase(
-            teller, requests, range(len(requests)), taps, workers=1, patience_s=patience_s, on_call=on_call
-        )
+        phase = Phase(teller, requests, range(len(requests)), taps, workers=1, patience_s=patience_s, on_call=on_call)
         with taps.installed():
             calls[key] = phase.run().calls
         for call in calls[key]:

@@ -58,14 +58,10 @@ def summarise(observations: Observations, sample_rate: int | None) -> tuple[Cell
     """Summarise every cell of a run; `sample_rate` in Hz turns samples into seconds of audio."""
     cells = [_summarise_cell(cell, observations, sample_rate) for cell in observations.cells]
     baseline = {cell.threads: cell.utterances_per_s for cell in cells if cell.subject == BASELINE}
-    return tuple(
-        replace(cell, speedup=_ratio(cell.utterances_per_s, baseline.get(cell.threads))) for cell in cells
-    )
+    return tuple(replace(cell, speedup=_ratio(cell.utterances_per_s, baseline.get(cell.threads))) for cell in cells)
 
 
-def _summarise_cell(
-    cell: CellMeasurement, observations: Observations, sample_rate: int | None
-) -> CellSummary:
+def _summarise_cell(cell: CellMeasurement, observations: Observations, sample_rate: int | None) -> CellSummary:
     references = observations.references.get(cell.references, ())
 
     def judge(calls: tuple[CallRecord, ...]) -> list[Finding]:

@@ -49,9 +49,7 @@ def judge_stress(
     """
     cells = summarise(observations, sample_rate)
     names = list(dict.fromkeys(cell.subject for cell in cells))
-    verdicts = {
-        name: judge_subject(name, [cell for cell in cells if cell.subject == name], control) for name in names
-    }
+    verdicts = {name: judge_subject(name, [cell for cell in cells if cell.subject == name], control) for name in names}
     run = judge_run(verdicts)
     return {
         "version": VERSION,

@@ -74,9 +74,7 @@ def synthesise(recipe: VoiceRecipe) -> npt.NDArray[np.float64]:
     """Return the clip as (samples,) float64 between -1 and 1, at 24 kHz."""
     generator = np.random.default_rng(recipe.seed)
     time = np.arange(round(recipe.length_s * SAMPLE_RATE)) / SAMPLE_RATE
-    pitch = recipe.f0_hz * (
-        1 + 0.06 * np.sin(2 * np.pi * 0.7 * time) + 0.015 * np.sin(2 * np.pi * 5.3 * time)
-    )
+    pitch = recipe.f0_hz * (1 + 0.06 * np.sin(2 * np.pi * 0.7 * time) + 0.015 * np.sin(2 * np.pi * 5.3 * time))
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     signal = np.zeros_like(time)
     for harmonic in range(1, int(0.4 * SAMPLE_RATE / (1.08 * recipe.f0_hz))):

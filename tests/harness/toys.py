@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Subject
+from harness.observations.store import Observations
 from harness.run.cell import CellPlan, run_cell
 from harness.run.matrix import make_references, reference_key
-from harness.observations.store import Observations
 
 if TYPE_CHECKING:
     from collections.abc import Callable

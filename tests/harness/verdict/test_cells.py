@@ -47,9 +47,7 @@ PLANTED = {
 def test_a_planted_fault_is_caught(name: str) -> None:
     plant, expected = PLANTED[name]
     cell = summary_of(plant())
-    counts = {
-        key: getattr(cell, key) for key in ("value_corruptions", "shape_corruptions", "crashes", "hangs")
-    }
+    counts = {key: getattr(cell, key) for key in ("value_corruptions", "shape_corruptions", "crashes", "hangs")}
     # Of each of the two pairs, at least one call is wrong.
     assert counts.pop(expected) >= 2
     assert set(counts.values()) == {0}
