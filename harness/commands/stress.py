@@ -18,7 +18,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from harness.run.matrix import MatrixPlan
     from harness.subject import Subject
@@ -153,7 +153,10 @@ def _measure(
             tqdm(total=total, unit="call", file=sys.stderr, disable=False) as bar,
             ObservationWriter(out / OBSERVATIONS) as writer,
         ):
-            step: Callable[[], None] = lambda: bar.update() and None  # noqa: E731
+
+            def step() -> None:
+                bar.update()
+
             bar.set_description("references")
             references = make_references((reference, *subjects), reference, requests, patience_s, step)
             for key, calls in references.calls.items():

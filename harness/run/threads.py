@@ -92,8 +92,8 @@ class Phase:
         seen = 0
         with self._changed:
             while len(self._done) < len(self._schedule):
-                moved = self._changed.wait_for(lambda seen=seen: len(self._done) > seen, self._patience_s)
-                if not moved:
+                self._changed.wait(self._patience_s)
+                if len(self._done) == seen:
                     return
                 for _ in range(len(self._done) - seen):
                     self._on_call()

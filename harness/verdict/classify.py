@@ -50,7 +50,7 @@ _SIZES_DO_NOT_FIT = re.compile(
     | shape\ mismatch                                     # indexing
     | shape\ of\ the\ mask\ .*\ does\ not\ match
     | doesn't\ match\ the\ broadcast\ shape
-    | do\ not\ broadcast | could\ not\ (be\ )?broadcast   # einsum, indexing, NumPy
+    | do(es)?\ not\ broadcast | could\ not\ (be\ )?broadcast   # einsum, indexing, NumPy
     | to\ have\ \d+\ channels,\ but\ got                  # convolution
     | expected\ input\ with\ shape                        # layer norm
     | should\ contain\ \d+\ elements\ not                 # batch norm

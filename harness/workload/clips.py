@@ -83,7 +83,7 @@ def synthesise(recipe: VoiceRecipe) -> npt.NDArray[np.float64]:
         signal += loudness / harmonic * np.sin(harmonic * phase)
     signal *= _syllables(time, generator)
     signal += NOISE * np.max(np.abs(signal)) * generator.standard_normal(time.size)
-    return PEAK * signal / np.max(np.abs(signal))
+    return np.asarray(PEAK * signal / np.max(np.abs(signal)))
 
 
 def write_clip(recipe: VoiceRecipe, folder: Path) -> Clip:

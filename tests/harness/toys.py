@@ -68,16 +68,14 @@ class ToyModel(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.t3, self.s3gen = torch.nn.Module(), torch.nn.Module()
-        self.t3.cond_enc = torch.nn.Identity()
-        self.s3gen.flow, self.s3gen.mel2wav = torch.nn.Module(), torch.nn.Module()
-        self.s3gen.flow.input_embedding = torch.nn.Identity()
-        self.s3gen.mel2wav.f0_predictor = torch.nn.Identity()
+        self._conditioning, self._tokens, self._mel = (torch.nn.Identity() for _ in range(3))
+        self.t3 = torch.nn.ModuleDict({"cond_enc": self._conditioning})
+        flow = torch.nn.ModuleDict({"input_embedding": self._tokens})
+        self.s3gen = torch.nn.ModuleDict({"flow": flow, "mel2wav": torch.nn.ModuleDict({"f0_predictor": self._mel})})
 
     def speak(self, voice: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Pass the stages: a voice of (1,) or (length,), noise of (length,)."""
-        tokens = self.s3gen.flow.input_embedding(noise)
-        return torch.as_tensor(self.s3gen.mel2wav.f0_predictor(self.t3.cond_enc(voice) * tokens))
+        return torch.as_tensor(self._mel(self._conditioning(voice) * self._tokens(noise)))
 
 
 def voice_of(request: ToyRequest) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_the_switch_interval_comes_back_when_the_cell_itself_fails(monkeypatch: 
 
 def test_calls_in_one_cell_really_run_at_the_same_time() -> None:
     """Sixteen calls that wait for each other can only end if there are sixteen threads."""
-    barrier = toys.threading.Barrier(16)
+    barrier = threading.Barrier(16)
 
     def call(_number: float) -> torch.Tensor:
         barrier.wait(toys.MEETING_TIMEOUT_S)
