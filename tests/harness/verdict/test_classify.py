@@ -35,7 +35,7 @@ SHAPE: dict[str, Callable[[], object]] = {
     "beyond the end": lambda: ones(3)[5],
     "dimension": lambda: ones(3).sum(dim=4),
     "narrow": lambda: ones(5).narrow(0, 3, 4),
-    "split": lambda: ones(5).split([2, 2]),
+    "split": lambda: torch.split_with_sizes(ones(5), [2, 2]),
     "gather": lambda: torch.gather(ones(2, 3), 0, torch.zeros(3, 4, dtype=torch.long)),
     "conv channels": lambda: functional.conv1d(ones(1, 3, 8), ones(4, 2, 3)),
     "conv kernel": lambda: functional.conv1d(ones(1, 2, 2), ones(4, 2, 3)),
@@ -50,8 +50,8 @@ OTHER: dict[str, Callable[[], object]] = {
     "an element that is missing": lambda: torch.cat([ones(1), None]),  # type: ignore[list-item]
     "a dtype": lambda: functional.linear(ones(2, 3), ones(4, 3).double()),
     "a probability": lambda: torch.multinomial(torch.tensor([float("nan")]), 1),
-    "a list": lambda: [][1],
-    "a key": lambda: {}["hann_window"],
+    "a list": lambda: list(range(1))[1],
+    "a key": lambda: dict[str, int]()["hann_window"],
     "an attribute": lambda: None.shape,  # type: ignore[attr-defined]
     "another shape": lambda: (_ for _ in ()).throw(RuntimeError("in no shape to speak")),
 }
