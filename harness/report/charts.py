@@ -107,7 +107,7 @@ def memory(cells: Sequence[Cell]) -> Chart:
         "memory",
         "Memory",
         "The dashed line is constant memory: what the first sequential cell needed at its peak. All subjects "
-        "run in one process, whose allocator keeps what it once had; the right panel is what a cell added.",
+        "run in one process; what a cell freed is given back before the next. The right panel is what a cell added.",
         (9.0, 3.9),
         draw,
     )

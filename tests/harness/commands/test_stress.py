@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_stateless_is_safe_and_the_same_run_catches_stock(tmp_path: Path) -> None:
     words = ["--subjects", "upstream-shared,stateless", "--threads", "4", "--utterances", "4", "--out", str(tmp_path)]
     done = subprocess.run(
