@@ -1,0 +1,93 @@
+"""Arguments that several commands take, and their checks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.run.limits import MAX_THREADS
+from harness.subjects.source import PROFILES, ModelSource
+
+
+def thread_counts(text: str) -> tuple[int, ...]:
+    """Parse `1,2,4`; each count is a whole number from 1 to 16, and comes once."""
+    counts = []
+    for part in text.split(","):
+        try:
+            count = int(part)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r} is not a thread count; give 1 to {MAX_THREADS}") from None
+        if not 1 <= count <= MAX_THREADS:
+            raise argparse.ArgumentTypeError(f"{count} is not a thread count; give 1 to {MAX_THREADS}")
+        if count in counts:
+            raise argparse.ArgumentTypeError(f"thread count {count} is given twice")
+        counts.append(count)
+    return tuple(counts)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse `a,b,c`."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names with commas between them")
+    return parts
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positive_seconds(text: str) -> float:
+    """Parse a finite number of seconds above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the model comes from."""
+    parser.add_argument("--profile", choices=PROFILES, default="tiny", help="size of the synthetic weights")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", metavar="DIR", help="read a downloaded checkpoint instead")
+    which.add_argument("--pretrained", action="store_true", help="let upstream download its weights instead")
+    parser.add_argument(
+        "--torch-threads",
+        type=positive_int,
+        help="threads of one torch operation (default: 1 for --profile tiny, where more only get in the way "
+        "of each other; otherwise torch's own choice)",
+    )
+    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+
+
+def model_source(parsed: argparse.Namespace) -> ModelSource:
+    """Return what `add_model_arguments` parsed, checked as far as can be without loading anything."""
+    if parsed.checkpoint is not None and not Path(parsed.checkpoint).is_dir():
+        raise UsageError(f"--checkpoint: no folder {parsed.checkpoint!r}")
+    kind = "checkpoint" if parsed.checkpoint else "pretrained" if parsed.pretrained else "synthetic"
+    checkpoint = str(Path(parsed.checkpoint).resolve()) if parsed.checkpoint else None
+    tiny = kind == "synthetic" and parsed.profile == "tiny"
+    torch_threads = parsed.torch_threads or (1 if tiny else None)
+    return ModelSource(kind, parsed.profile, checkpoint, parsed.device, torch_threads)  # type: ignore[arg-type] # argparse's choices
+
+
+def claim_folder(folder: Path, own: frozenset[str]) -> None:
+    """Make `folder`, or take over one that holds nothing but this command's `own` files.
+
+    Raises:
+        UsageError: it is a file, cannot be made, or holds something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = sorted(path.name for path in folder.iterdir() if path.name not in own)
+    except OSError as error:
+        raise UsageError(f"--out: {folder} cannot be used as a folder: {error.strerror}") from error
+    if foreign:
+        raise UsageError(f"--out: {folder} holds {foreign[0]!r}, which is not of a report; choose another folder")

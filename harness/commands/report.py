@@ -1,0 +1,22 @@
+"""`python -m harness report DIR`: draw charts and page again, from the saved data alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `report` takes."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of an earlier run")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Draw the report and say where it lies."""
+    from harness.report.stress import draw_stress  # noqa: PLC0415 - imports matplotlib
+
+    print(f"Report: {draw_stress(parsed.folder)}")  # noqa: T201 - the result goes to standard output
+    return 0

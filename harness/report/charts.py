@@ -1,0 +1,217 @@
+"""The three charts of a stress run: integrity, throughput, memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from harness.report.figure import Chart, draw_chart
+from harness.report.theme import OUTCOMES, Theme, subject_look
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Cell = dict[str, Any]
+
+TARGET_THREADS = 4
+TARGET_SPEEDUP = 2.0
+BASELINE = "sequential"
+
+
+def integrity(cells: Sequence[Cell]) -> Chart:
+    """Who returned what: a bar of outcomes per subject and thread count."""
+    names, counts = _names(cells), _counts(cells)
+
+    def draw(figure: Figure, theme: Theme) -> None:
+        axes = figure.subplots()
+        for cell in cells:
+            row, column = names.index(cell["subject"]), counts.index(cell["threads"])
+            _draw_outcomes(axes, cell, column, row, theme)
+        axes.set_xticks(range(len(counts)), [str(count) for count in counts])
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlim(-0.55, len(counts) - 0.45)
+        axes.set_ylim(len(names) - 0.45, -0.55)
+        axes.set_xlabel("threads")
+        axes.tick_params(length=0)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        seen = [key for key in OUTCOMES if key == "bit_identical" or any(cell[key] for cell in cells)]
+        patches = [
+            Patch(
+                facecolor=theme.colour(OUTCOMES[key][1]),
+                edgecolor=theme.background,
+                hatch=OUTCOMES[key][2],
+                label=OUTCOMES[key][0],
+            )
+            for key in seen
+        ]
+        figure.legend(handles=patches, loc="outside upper left", ncols=len(patches))
+
+    return draw_chart(
+        "integrity",
+        "Integrity",
+        "Each bar is one cell; its length is shared out among what the calls returned, compared with the "
+        "sequential reference of the same request. The figure is the number of bit-identical outputs.",
+        (9.0, 0.9 + 0.62 * len(names)),
+        draw,
+    )
+
+
+def throughput(cells: Sequence[Cell]) -> Chart:
+    """Utterances per second, and the speed-up over `sequential` in the same round."""
+
+    def draw(figure: Figure, theme: Theme) -> None:
+        left, right = figure.subplots(1, 2)
+        _draw_lines(left, cells, "utterances_per_s", theme)
+        left.set(title="Throughput", ylabel="utterances per second")
+        baseline = [cell for cell in cells if cell["subject"] == BASELINE and cell["threads"] == TARGET_THREADS]
+        if baseline and baseline[0]["utterances_per_s"]:
+            _draw_target(left, TARGET_SPEEDUP * baseline[0]["utterances_per_s"], theme)
+        _draw_lines(right, cells, "speedup", theme)
+        right.set(title="Speed-up over sequential, same round", ylabel="times sequential")
+        _draw_target(right, TARGET_SPEEDUP, theme)
+        _finish(figure, (left, right), cells, theme, f"target: {TARGET_SPEEDUP:g}x at {TARGET_THREADS} threads")
+
+    return draw_chart(
+        "throughput",
+        "Throughput",
+        f"The star is the target: {TARGET_SPEEDUP:g} times sequential with {TARGET_THREADS} threads. "
+        "Hollow markers: some outputs of that cell were wrong, so its speed is worth nothing.",
+        (9.0, 3.9),
+        draw,
+    )
+
+
+def memory(cells: Sequence[Cell]) -> Chart:
+    """Peak resident memory, and its growth within the cell per thread."""
+
+    def draw(figure: Figure, theme: Theme) -> None:
+        left, right = figure.subplots(1, 2)
+        _draw_lines(left, cells, "peak_rss_mib", theme)
+        left.set(title="Peak resident memory", ylabel="MiB")
+        ran = [cell for cell in cells if not cell["not_run"]]
+        if ran:
+            least = min(cell["threads"] for cell in ran)
+            start = [cell for cell in ran if cell["threads"] == least]
+            level = next((cell for cell in start if cell["subject"] == BASELINE), start[0])["peak_rss_mib"]
+            left.axhline(level, color=theme.target, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1)
+        _draw_lines(right, cells, "rss_growth_per_thread_mib", theme)
+        right.set(title="Growth during the cell, per thread", ylabel="MiB per thread")
+        _finish(figure, (left, right), cells, theme, "constant memory", star=False)
+
+    return draw_chart(
+        "memory",
+        "Memory",
+        "The dashed line is constant memory: what the first sequential cell needed at its peak. All subjects "
+        "run in one process; what a cell freed is given back before the next. The right panel is what a cell added.",
+        (9.0, 3.9),
+        draw,
+    )
+
+
+def _draw_outcomes(axes: Axes, cell: Cell, column: int, row: int, theme: Theme) -> None:
+    width, height = 0.92, 0.62
+    if cell["not_run"] or not cell["utterances"]:
+        axes.text(column, row, "not run", ha="center", va="center", color=theme.faint)
+        return
+    left = column - width / 2
+    for key, (_, look, hatch) in OUTCOMES.items():
+        share = width * cell[key] / cell["utterances"]
+        if share:
+            axes.barh(
+                row,
+                share,
+                height,
+                left,
+                color=theme.colour(look),
+                hatch=hatch,
+                edgecolor=theme.background,
+                linewidth=0,
+            )
+            left += share
+    clean = cell["bit_identical"] == cell["utterances"]
+    axes.text(
+        column,
+        row,
+        f"{cell['bit_identical']}/{cell['utterances']}",
+        ha="center",
+        va="center",
+        fontweight="bold",
+        color="#ffffff" if clean else theme.text,
+        bbox=None if clean else {"boxstyle": "round,pad=0.2", "facecolor": theme.background, "edgecolor": "none"},
+    )
+
+
+def _draw_lines(axes: Axes, cells: Sequence[Cell], key: str, theme: Theme) -> None:
+    names = _names(cells)
+    for name in names:
+        look = subject_look(name, names)
+        colour = theme.colour(look)
+        points = sorted(
+            (cell["threads"], cell[key], _is_clean(cell))
+            for cell in cells
+            if cell["subject"] == name and cell[key] is not None and not cell["not_run"]
+        )
+        axes.plot(
+            [threads for threads, _, _ in points], [value for _, value, _ in points],
+            color=colour, linestyle=look.line, linewidth=1.8, zorder=3,
+        )  # fmt: skip
+        for threads, value, clean in points:
+            axes.plot(
+                threads, value, marker=look.marker, markersize=6.5, markeredgecolor=colour,
+                markerfacecolor=colour if clean else theme.background, linestyle="none", zorder=4,
+            )  # fmt: skip
+
+
+def _draw_target(axes: Axes, height: float, theme: Theme) -> None:
+    axes.axhline(height, color=theme.target, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1)
+    axes.plot(TARGET_THREADS, height, marker="*", markersize=15, color=theme.target, zorder=5)
+
+
+def _finish(
+    figure: Figure,
+    panels: Sequence[Axes],
+    cells: Sequence[Cell],
+    theme: Theme,
+    goal: str,
+    *,
+    star: bool = True,
+) -> None:
+    names, counts = _names(cells), _counts(cells)
+    for axes in panels:
+        axes.set_xlabel("threads")
+        axes.set_xticks(counts)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.08 * axes.get_ylim()[1])
+        axes.grid(axis="y")
+    handles = []
+    for name in names:
+        look = subject_look(name, names)
+        handles.append(Line2D([], [], color=theme.colour(look), linestyle=look.line, marker=look.marker, label=name))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color=theme.target,
+            linestyle=(0, (5, 3)),
+            marker="*" if star else "",
+            markersize=11,
+            label=goal,
+        )
+    )
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
+
+
+def _is_clean(cell: Cell) -> bool:
+    return bool(cell["bit_identical"] == cell["utterances"])
+
+
+def _names(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell["subject"] for cell in cells))
+
+
+def _counts(cells: Sequence[Cell]) -> list[int]:
+    return sorted({cell["threads"] for cell in cells})

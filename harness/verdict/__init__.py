@@ -1,0 +1,1 @@
+"""Verdict: conclusions from saved observations, and from nothing else."""

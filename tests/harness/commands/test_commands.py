@@ -1,0 +1,87 @@
+"""Bad input: one clear line, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.commands import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    try:
+        status = main(arguments)
+    except SystemExit as leaving:
+        status = leaving.code  # type: ignore[assignment]
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["sing"], "invalid choice: 'sing'"),
+        (["stress"], "required: --out"),
+        (["stress", "--out", "x", "--threads", "0"], "0 is not a thread count; give 1 to 16"),
+        (["stress", "--out", "x", "--threads", "1,17"], "17 is not a thread count; give 1 to 16"),
+        (["stress", "--out", "x", "--threads", "four"], "'four' is not a thread count; give 1 to 16"),
+        (["stress", "--out", "x", "--threads", "2,2"], "thread count 2 is given twice"),
+        (["stress", "--out", "x", "--utterances", "0"], "'0' is not a whole number of at least 1"),
+        (["stress", "--out", "x", "--hang-after", "nan"], "'nan' is not a number of seconds above 0"),
+        (["stress", "--out", "x", "--subjects", "stateless,,"], "'stateless,,' is not a list of names"),
+        (["stress", "--out", "x", "--checkpoint", "/no/such"], "no folder '/no/such'"),
+        (["stress", "--out", "x", "--subjects", "nobody"], "unknown subject 'nobody'; there are sequential"),
+        (["stress", "--out", "x", "--subjects", "json:nothing"], "subject 'json:nothing' cannot be found"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None, raising=False)
+    assert message in refused(words, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None)
+    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
+    assert "holds 'thesis.txt'" in refused(["stress", "--out", str(tmp_path)], capsys)
+    file = tmp_path / "thesis.txt"
+    assert "cannot be used as a folder" in refused(["stress", "--out", str(file)], capsys)
+    assert file.read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        ("{", "is not JSON"),
+        (json.dumps({"version": "stress/0"}), "version 'stress/0' is not 'stress/1'"),
+        (json.dumps([1]), "version None is not"),
+        (json.dumps({"version": "stress/1"}), "has no 'cells'"),
+        (
+            json.dumps(
+                {"version": "stress/1", "environment": {}, "cells": [{}], "verdicts": {}, "reasons": {}, "run": {}}
+            ),
+            "an entry is missing or of the wrong kind",
+        ),
+    ],
+)
+def test_a_saved_file_that_cannot_be_used_is_named(
+    text: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / "stress.json").write_text(text, encoding="utf-8")
+    assert message in refused(["report", str(tmp_path)], capsys)
