@@ -37,7 +37,7 @@ DRAWS: dict[str, Callable[[], torch.Tensor]] = {
     "normal_": lambda: torch.empty(30).normal_(),
     "exponential_": lambda: torch.empty(30).exponential_(),
     "random_": lambda: torch.empty(30).random_(),
-    "Uniform.sample": lambda: Uniform(low=-3.0, high=3.0).sample((2, 9, 1)),
+    "Uniform.sample": lambda: Uniform(low=-3.0, high=3.0).sample((2, 9, 1)),  # type: ignore[no-untyped-call],
 }
 
 

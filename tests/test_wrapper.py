@@ -209,7 +209,7 @@ def test_bad_input_is_refused_before_any_work(wrapper: StatelessChatterBoxWrappe
     with pytest.raises(InvalidParameterError, match=r"text of 3000 characters .* at most 2048"):
         wrapper.generate_stateless("a" * 3000, tmp_path / "absent.wav")
     with pytest.raises(UnsupportedModelError, match=r"builtins.dict is not supported; expected .*ChatterboxTTS"):
-        StatelessChatterBoxWrapper({})  # type: ignore[arg-type]
+        StatelessChatterBoxWrapper({})
 
 
 @pytest.mark.gpu

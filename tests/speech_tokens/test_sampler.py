@@ -61,7 +61,7 @@ def test_penalty_remembers_what_this_request_said_and_no_other() -> None:
 
 
 def test_logits_that_are_no_distribution_end_in_a_clear_error() -> None:
-    with pytest.raises(SamplingError, match="at step 1 with temperature=0.8"):
+    with pytest.raises(SamplingError, match=r"at step 1 with temperature=0\.8"):
         _sampler().draw(torch.full((2, HP.speech_tokens_dict_size), torch.nan))
 
 
