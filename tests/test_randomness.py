@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _STRIDED = torch.empty(7, 5).t()
 _WEIGHTS = torch.rand(3, 8194, generator=torch.Generator().manual_seed(9))
 
+
+def _uniform() -> Uniform:
+    return Uniform(low=-3.0, high=3.0)  # type: ignore[no-untyped-call]
+
+
 DRAWS: dict[str, Callable[[], torch.Tensor]] = {
     "rand": lambda: torch.rand(3, 5),
     "randn": lambda: torch.randn(40),
@@ -37,7 +42,7 @@ DRAWS: dict[str, Callable[[], torch.Tensor]] = {
     "normal_": lambda: torch.empty(30).normal_(),
     "exponential_": lambda: torch.empty(30).exponential_(),
     "random_": lambda: torch.empty(30).random_(),
-    "Uniform.sample": lambda: Uniform(low=-3.0, high=3.0).sample((2, 9, 1)),  # type: ignore[no-untyped-call],
+    "Uniform.sample": lambda: _uniform().sample((2, 9, 1)),
 }
 
 
