@@ -1,0 +1,74 @@
+"""The whole shared graph as it was: decides what changed, however it was written, and undoes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.audit.graph import memory_of
+from harness.audit.restore import Held, differs, hold, put_back, raw_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.audit.graph import Graph, Node
+
+
+class Checkpoint:
+    """What every shared object held when the audit began; modules first seen later join as they were then."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._held: dict[int, tuple[Node, Held]] = {}
+        self._memory: dict[int, int] = {}
+        self._dirty: set[int] = set()
+        self._take(list(graph.nodes.values()))
+        graph.on_module = self._take
+
+    def _take(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            if node.role in {"tensor", "array"}:
+                found = memory_of(node.value)
+                if found is None or found[0] in self._memory:
+                    continue  # one digest for each memory, however many views of it are shared
+                self._memory[found[0]] = id(node.value)
+            held = hold(node)
+            if held is not None:
+                self._held[id(node.value)] = (node, held)
+
+    def keep_before_write(self, tensor: torch.Tensor) -> None:
+        """Copy the memory of a shared tensor that is about to be written for the first time."""
+        found = memory_of(tensor)
+        key = self._memory.get(found[0]) if found else None
+        if key is None:
+            return
+        node, held = self._held[key]
+        self._dirty.add(key)
+        if held.kept is None and isinstance(node.value, torch.Tensor):
+            content = raw_bytes(node.value)
+            if content is not None:
+                self._held[key] = (node, Held(held.seen, content.copy()))
+
+    def changed(self) -> list[Node]:
+        """Every shared object that does not hold what it held; remembered, so that `restore` looks there."""
+        found = [node for node, held in list(self._held.values()) if differs(node, held)]
+        self._dirty.update(id(node.value) for node in found)
+        return found
+
+    def held_by(self, node: Node) -> Held:
+        return self._held[id(node.value)][1]
+
+    def restore(self) -> tuple[Node, ...]:
+        """Undo all changes to objects that were ever seen changed; returns those that could not be undone."""
+        return self._restore(self._held[key] for key in self._dirty)
+
+    def restore_everything(self) -> tuple[Node, ...]:
+        self.changed()
+        return self.restore()
+
+    @staticmethod
+    def _restore(entries: Iterable[tuple[Node, Held]]) -> tuple[Node, ...]:
+        return tuple(
+            node for node, held in list(entries) if differs(node, held) and not put_back(node, held)
+        )  # fmt: skip

@@ -1,0 +1,132 @@
+"""Watches calls, alone and overlapping, with everything on; says what they wrote and drew, and where."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from harness.audit import calls, watch
+from harness.audit.dispatch import OperationWatch
+from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
+from harness.audit.locate import NOWHERE
+from harness.audit.restore import comparable
+from harness.audit.tracer import WriteTracer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.audit.calls import Outcome
+    from harness.audit.checkpoint import Checkpoint
+    from harness.audit.graph import Graph, Node
+
+OVERLAPPING = 2
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the watched calls did.
+
+    Attributes:
+        record: every write and draw.
+        outcomes: of the calls run alone, in order.
+        overlapping: of the calls run at the same time.
+        seconds: what the calls run alone took while they were watched.
+    """
+
+    record: Record
+    outcomes: tuple[Outcome, ...]
+    overlapping: tuple[Outcome, ...]
+    seconds: tuple[float, ...]
+
+
+def wide_states() -> dict[str, object]:
+    """The states of the process-wide generators, in a form that can be compared."""
+    return {
+        "torch.default_generator": comparable(torch.get_rng_state()),
+        "numpy.random": comparable(np.random.get_state()),  # noqa: NPY002 - the legacy generator is process-wide
+        "random": comparable(random.getstate()),
+    }
+
+
+class Observer:
+    """Runs calls with the tracer and the operation watch on."""
+
+    def __init__(self, call: Callable[[Any], Any], graph: Graph, checkpoint: Checkpoint) -> None:
+        self._call, self._graph, self._checkpoint = call, graph, checkpoint
+        self.record = Record()
+        self._tracer = WriteTracer(graph, self.record)
+
+    def run(self, request: object) -> Outcome:
+        """Run one watched call in this thread."""
+        before = wide_states()
+        known = len(self.record.draws)
+        outcome = calls.run(self._watched, request)
+        if len(self.record.draws) == known:
+            self._note_unseen_draws(before)
+        return outcome
+
+    def _watched(self, request: object) -> object:
+        watcher = OperationWatch(self._graph, self.record, self._checkpoint.keep_before_write)
+        with watcher:
+            self._tracer.start()
+            try:
+                return self._call(request)
+            finally:
+                self._tracer.stop()
+                threading.settrace(None)  # type: ignore[arg-type] # None is what stops it
+                threading.setprofile(None)
+
+    def _note_unseen_draws(self, before: dict[str, object]) -> None:
+        drawn = {draw.generator for draws in self.record.draws.values() for draw in draws}
+        for name, state in wide_states().items():
+            generator = f"{PROCESS_WIDE} {name}"
+            if state != before[name] and generator not in drawn:
+                self.record.add_draw(Draw("a draw outside Python's sight", generator, NOWHERE))
+
+    def run_overlapping(self, requests: Sequence[object], timeout: float) -> tuple[Outcome, ...]:
+        return calls.run_together(self._watched, requests, timeout)
+
+
+def observe(
+    call: Callable[[Any], Any], requests: Sequence[object], graph: Graph, checkpoint: Checkpoint, budget: float
+) -> Observation:
+    """Watch as many of `requests` as fit into `budget` seconds (two at least), then two at the same time."""
+    observer = Observer(call, graph, checkpoint)
+    outcomes: list[Outcome] = []
+    end = time.monotonic() + budget
+    for index, request in enumerate(requests):
+        outcomes.append(observer.run(request))
+        if outcomes[-1].error or (index > 0 and time.monotonic() > end):
+            break
+    if outcomes[-1].error:
+        return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))
+    changed = checkpoint.changed()
+    unseen = [node for node in changed if not _is_covered(node, observer.record, graph)]
+    if unseen:
+        checkpoint.restore()
+        for write in watch.locate(call, requests[0], unseen, checkpoint):
+            observer.record.add_write(write)
+    checkpoint.restore_everything()
+    pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
+    overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
+    checkpoint.restore_everything()
+    return Observation(
+        observer.record, tuple(outcomes), overlapping, tuple(outcome.seconds for outcome in outcomes)
+    )  # fmt: skip
+
+
+def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
+    """Whether some recorded write explains that this object changed."""
+    if node.role in {"generator", "leaf"}:
+        return True
+    writes: list[Write] = [write for group in record.writes.values() for write in group]
+    if node.role in {"tensor", "array"}:
+        path = graph.owner_of_memory(node.value) or node.path
+        return any(write.owner in (node.path, path) for write in writes)
+    return any(write.path == node.path or write.path.starts_with(node.path) for write in writes)

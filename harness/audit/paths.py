@@ -1,0 +1,154 @@
+"""Dotted paths from a shared root, and how to follow them again after the objects on the way were replaced."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+StepKind = Literal["attribute", "item", "class", "cell", "default"]
+MODULE_DICTIONARIES = ("_parameters", "_buffers", "_modules")
+KEY_LENGTH = 40
+SIMPLE_KEYS = (str, int, float, bool, bytes, tuple, type(None))
+
+
+class Absent:
+    """What stands where nothing was: an attribute or a key that does not exist."""
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+
+ABSENT = Absent()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from an object to something it holds."""
+
+    kind: StepKind
+    key: object = None
+
+    def text(self) -> str:
+        if self.kind == "attribute":
+            return f".{self.key}"
+        if self.kind == "item":
+            text = repr(self.key) if isinstance(self.key, SIMPLE_KEYS) else type(self.key).__name__
+            return f"[{text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + '...'}]"
+        if self.kind == "class":
+            return ".__class__"
+        if self.kind == "cell":
+            return f".__closure__.{self.key}"
+        return f".__defaults__[{self.key!r}]"
+
+
+@dataclass(frozen=True)
+class Path:
+    """A shared root by name, and the steps from there."""
+
+    root: str
+    steps: tuple[Step, ...] = ()
+    of_module: bool = False
+
+    def attribute(self, name: str) -> Path:
+        return Path(self.root, (*self.steps, Step("attribute", name)), self.of_module)
+
+    def step(self, kind: StepKind, key: object = None) -> Path:
+        return Path(self.root, (*self.steps, Step(kind, key)), self.of_module)
+
+    def starts_with(self, other: Path) -> bool:
+        return self.root == other.root and self.steps[: len(other.steps)] == other.steps
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(step.key) for step in self.steps if step.kind == "attribute")
+
+    def __str__(self) -> str:
+        return self.root + "".join(step.text() for step in self.steps)
+
+
+def own_dictionary(value: object) -> dict[str, Any] | None:
+    """The instance's `__dict__`, past any `__getattribute__` of its class, or None if it has none."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except (AttributeError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def held_attribute(value: object, name: str) -> object:
+    """What `value` holds under `name`, without running a property or a `__getattr__`; ABSENT if nothing."""
+    namespace = value.__dict__ if isinstance(value, type) else own_dictionary(value)
+    if namespace is not None:
+        if name in namespace:
+            return namespace[name]
+        for inner in MODULE_DICTIONARIES:
+            inside = namespace.get(inner)
+            if isinstance(inside, dict) and name in inside:
+                return inside[name]
+    descriptor = inspect.getattr_static(type(value), name, None)
+    if inspect.ismemberdescriptor(descriptor):
+        try:
+            return descriptor.__get__(value, type(value))
+        except AttributeError:
+            return ABSENT
+    return ABSENT
+
+
+def _from_cell(value: object, key: object) -> object:
+    function: Any = value
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    return cells[str(key)].cell_contents
+
+
+def _from_default(value: object, key: object) -> object:
+    function: Any = value
+    return (function.__kwdefaults__ if isinstance(key, str) else function.__defaults__)[key]
+
+
+def _from_item(value: object, key: object) -> object:
+    container: Any = value
+    if isinstance(container, dict):
+        return dict.__getitem__(container, key)
+    return container[key]
+
+
+FOLLOW: dict[str, Callable[[object, object], object]] = {
+    "attribute": lambda value, key: held_attribute(value, str(key)),
+    "item": _from_item,
+    "class": lambda value, _key: type(value),
+    "cell": _from_cell,
+    "default": _from_default,
+}
+
+
+def follow(path: Path, roots: Mapping[str, object]) -> object:
+    """The object at `path` now, or ABSENT if the way there is broken."""
+    value = roots.get(path.root, ABSENT)
+    for step in path.steps:
+        if value is ABSENT:
+            return ABSENT
+        try:
+            value = FOLLOW[step.kind](value, step.key)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            return ABSENT
+    return value
+
+
+def name_roots(shared: tuple[object, ...], call: Callable[..., object]) -> dict[str, object]:
+    """Names for the shared roots: `model` if there is one, else what the call knows them as, else `shared[i]`."""
+    if len(shared) == 1:
+        return {"model": shared[0]}
+    known: dict[int, str] = {}
+    function: Any = inspect.unwrap(getattr(call, "__func__", call))
+    if inspect.isfunction(function):
+        inside = inspect.getclosurevars(function)
+        for name, value in (*inside.globals.items(), *inside.nonlocals.items()):
+            known[id(value)] = name
+    names: dict[str, object] = {}
+    for index, value in enumerate(shared):
+        name = known.get(id(value), f"shared[{index}]")
+        names[name if name not in names else f"shared[{index}]"] = value
+    return names

@@ -1,0 +1,116 @@
+"""Finds the line of a change nothing else located: compares after every line of a second run of the call."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.audit.classify import write_kind
+from harness.audit.events import Write
+from harness.audit.locate import NOWHERE, Place, place_of
+from harness.audit.restore import differs, raw_bytes
+from harness.audit.scope import PACKAGE_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from harness.audit.checkpoint import Checkpoint
+    from harness.audit.graph import Node
+
+BUDGET = 8.0
+
+
+class LineWatch:
+    """A trace function that asks after every line whether one of the probes says `changed`."""
+
+    def __init__(self, probes: dict[int, Callable[[], bool]]) -> None:
+        self._probes = dict(probes)
+        self._last: tuple[FrameType, int] | None = None
+        self._end = time.monotonic() + BUDGET
+        self.found: dict[int, Place] = {}
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
+        if frame.f_code.co_filename.startswith(PACKAGE_ROOT) or not self._probes:
+            return None
+        if time.monotonic() > self._end:
+            return None
+        if self._last is not None:
+            self.look()
+        at = frame.f_back if event == "return" else frame
+        self._last = (at, at.f_lineno) if at is not None else None
+        return self
+
+    def look(self) -> None:
+        for key, changed in list(self._probes.items()):
+            if changed() and self._last is not None:
+                self.found[key] = place_of(*self._last)
+                del self._probes[key]
+
+
+def _probe(node: Node, checkpoint: Checkpoint, after: np.ndarray[Any, Any] | None) -> Callable[[], bool]:
+    held = checkpoint.held_by(node)
+    if after is None or held.kept is None:
+        return lambda: differs(node, held)
+    # One changed byte is enough to watch: comparing all of a tensor after every line would take too long.
+    where = int(np.flatnonzero(after != held.kept)[0])
+    live = raw_bytes(node.value)
+    assert live is not None
+    if isinstance(node.value, np.ndarray) and not np.shares_memory(live, node.value):
+        return lambda: differs(node, held)
+    before = int(held.kept[where])
+    return lambda: int(live[where]) != before
+
+
+def locate(
+    call: Callable[[Any], Any], request: object, nodes: list[Node], checkpoint: Checkpoint
+) -> Iterator[Write]:  # fmt: skip
+    """The writes that changed `nodes`, with their lines where a run of `request` shows them."""
+    call_quietly(call, request)
+    afters = {}
+    for node in nodes:
+        after = raw_bytes(node.value) if node.role in {"tensor", "array"} else None
+        kept = checkpoint.held_by(node).kept
+        usable = after is not None and kept is not None and bool((after != kept).any())
+        afters[id(node.value)] = after.copy() if usable and after is not None else None
+    checkpoint.restore()
+    watcher = LineWatch({id(node.value): _probe(node, checkpoint, afters[id(node.value)]) for node in nodes})
+    sys.settrace(watcher)
+    try:
+        call_quietly(call, request)
+    finally:
+        sys.settrace(None)
+    watcher.look()
+    for node in nodes:
+        place = watcher.found.get(id(node.value), NOWHERE)
+        if node.role in {"tensor", "array"}:
+            kind: Any = "in-place tensor write" if node.role == "tensor" else "in-place array write"
+            yield Write(node.path, kind, "a write to its memory", place, node.path, "content")
+        elif node.role == "cache":
+            yield Write(node.path, "lru_cache growth", "a new entry", place, node.path, "nothing")
+        else:
+            yield from _slots(node, checkpoint, place)
+
+
+def _slots(node: Node, checkpoint: Checkpoint, place: Place) -> Iterator[Write]:
+    if node.role in {"container", "cell", "object"}:
+        yield Write(node.path, write_kind(node.path, {}), "a write from C", place, node.path, "content")
+        return
+    held = dict(checkpoint.held_by(node).seen)
+    now = dict(vars(node.value) if node.role == "class" else node.value)
+    for name in [*held, *(name for name in now if name not in held)]:
+        if str(name).startswith("__") or held.get(name, _slots) is now.get(name, _slots):
+            continue
+        path = node.path.attribute(str(name))
+        yield Write(path, write_kind(path, node.value), "a write from C", place, path, "slot")
+
+
+def call_quietly(call: Callable[[Any], Any], request: object) -> None:
+    """Run a call for what it does to shared state; what it returns or raises is judged elsewhere."""
+    try:
+        call(request)
+    except Exception:  # noqa: BLE001, S110 - as the docstring says
+        pass
