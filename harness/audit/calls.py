@@ -154,7 +154,7 @@ class Worker:
 
 
 class Hold:
-    """Stops a call right before, or right after, the n-th time it runs a line."""
+    """Stops a call right before, or right after, the n-th time it runs an instruction or a line."""
 
     def __init__(self, site: Site, side: str, hit: int = 1) -> None:
         self._site, self._side, self._hit = site, side, hit
@@ -167,22 +167,31 @@ class Hold:
         sys.settrace(self._on_call)
 
     def _on_call(self, frame: FrameType, _event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
-        return self._on_line if frame.f_code is self._site.code and not self.reached.is_set() else None
+        if frame.f_code is not self._site.code or self.reached.is_set():
+            return None
+        frame.f_trace_opcodes = self._site.offset >= 0
+        return self._on_event
 
-    def _on_line(self, frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
+    def _on_event(self, frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
         if self.reached.is_set():
+            frame.f_trace_opcodes = False
             return None
         if self._armed is frame:
             self._armed = None
             self._stop_here()
-        elif event == "line" and frame.f_lineno == self._site.line:
+        elif self._is_here(frame, event):
             self._hits += 1
             if self._hits == self._hit:
                 if self._side == "before":
                     self._stop_here()
                 else:
                     self._armed = frame
-        return self._on_line
+        return self._on_event
+
+    def _is_here(self, frame: FrameType, event: str) -> bool:
+        if self._site.offset >= 0:
+            return event == "opcode" and frame.f_lasti == self._site.offset
+        return event == "line" and frame.f_lineno == self._site.line
 
     def _stop_here(self) -> None:
         self.reached.set()

@@ -218,7 +218,7 @@ class Graph:
             yield path.attribute(name), held
         if not container or namespace is not None:
             for cls in type(value).__mro__:
-                yield path.step("class"), cls
+                yield path.step("class", cls), cls
 
     def _take_namespace(self, path: Path, namespace: dict[str, Any]) -> Iterator[tuple[Path, object]]:
         self.nodes[id(namespace)] = Node(namespace, path, "namespace")

@@ -17,10 +17,11 @@ STACK_DEPTH = 40
 
 @dataclass(frozen=True)
 class Site:
-    """A line of a code object: where a call can be held."""
+    """An instruction, or a whole line if `offset` is -1, of a code object: where a call can be held."""
 
     code: CodeType
     line: int
+    offset: int = -1
 
     @property
     def location(self) -> str:
@@ -80,7 +81,7 @@ def place_of(frame: FrameType | None, line: int | None = None) -> Place:
             user = walker
         walker = walker.f_back
     user = user or frame
-    inner = Site(frame.f_code, inner_line)
-    outer = inner if user is frame else Site(user.f_code, user.f_lineno)
+    inner = Site(frame.f_code, inner_line, -1 if line else frame.f_lasti)
+    outer = inner if user is frame else Site(user.f_code, user.f_lineno, user.f_lasti)
     sites = (inner,) if inner == outer else (inner, outer)
     return Place(outer.location, tuple(reversed(stack[:STACK_DEPTH])), sites)

@@ -118,7 +118,7 @@ def _from_item(value: object, key: object) -> object:
 FOLLOW: dict[str, Callable[[object, object], object]] = {
     "attribute": lambda value, key: held_attribute(value, str(key)),
     "item": _from_item,
-    "class": lambda value, _key: type(value),
+    "class": lambda _value, key: key,
     "cell": _from_cell,
     "default": _from_default,
 }

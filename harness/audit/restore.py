@@ -148,14 +148,17 @@ class Held:
     kept: Any = None
 
 
-def hold(node: Node) -> Held | None:
-    """Keep what `node` holds; None for nodes that hold nothing themselves."""
+def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:
+    """Keep what `node` holds; None for nodes that hold nothing themselves.
+
+    Of larger tensors and arrays than `keep_bytes` only a checksum is kept.
+    """
     value: Any = node.value
     if node.role in {"tensor", "array"}:
         found = raw_bytes(value)
         if found is None:
             return None
-        return Held(zlib.crc32(found.data), found.copy() if found.nbytes <= KEEP_BYTES else None)
+        return Held(zlib.crc32(found.data), found.copy() if found.nbytes <= keep_bytes else None)
     if node.role == "namespace":
         return Held(list(value.items()))
     if node.role == "container":
@@ -169,7 +172,7 @@ def hold(node: Node) -> Held | None:
         state = get_state(value)
         return Held(comparable(state), state)
     if node.role == "cache":
-        return Held(value.cache_info().misses)
+        return Held(value.cache_info().misses, value.cache_info().currsize)
     if node.role == "cell":
         return Held([_contents(value)])
     return None
@@ -217,6 +220,8 @@ def put_back(node: Node, held: Held) -> bool:
                 put_attribute(value, name, kept.get(name, ABSENT))
     elif node.role == "generator":
         set_state(value, held.kept)
+    elif node.role == "cache" and held.kept == 0:
+        value.cache_clear()  # it was empty: nobody's entries are lost
     elif node.role == "cell":
         if held.seen[0] is ABSENT:
             del value.cell_contents

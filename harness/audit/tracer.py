@@ -21,7 +21,7 @@ from harness.audit.classify import write_kind
 from harness.audit.events import OWN, PROCESS_WIDE, Draw, Holds, Record, Write, WriteKind
 from harness.audit.graph import CONTAINERS
 from harness.audit.locate import place_of
-from harness.audit.paths import ABSENT, Path, held_attribute
+from harness.audit.paths import ABSENT, Path, follow, held_attribute
 from harness.audit.scope import PACKAGE_ROOT, SYNCHRONISED
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class WriteTracer:
         if node is None:
             return
         path = node.path.attribute(name)
-        kind = write_kind(path, node.value)
+        kind = write_kind(path, None)
         self._write(path, kind, how, frame, same=namespace.get(name, ABSENT) is value)
         self._graph.extend(path, value)
 
@@ -199,7 +199,9 @@ class WriteTracer:
         if isinstance(owner, np.ndarray):
             path = self._graph.owner_of_memory(owner)
             if path is not None:
-                self._write(path, "in-place array write", how, frame, owner=path)
+                of_tensor = isinstance(follow(path, self._graph.roots), torch.Tensor)
+                kind: WriteKind = "in-place tensor write" if of_tensor else "in-place array write"
+                self._write(path, kind, how, frame, owner=path)
             return
         node = self._nodes.get(id(owner))
         if node is None or node.value is not owner or not isinstance(owner, CONTAINERS):

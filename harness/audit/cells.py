@@ -1,0 +1,108 @@
+"""The places that writes went to, as values that can be taken and put back while a call is being held."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from harness.audit.graph import GENERATORS, Node
+from harness.audit.paths import Path, follow, held_attribute
+from harness.audit.restore import Held, get_state, hold, put_attribute, put_back, set_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from harness.audit.events import Draw, Holds, Write
+    from harness.audit.graph import Role
+
+NO_LIMIT = 1 << 62
+WIDE_GENERATORS: dict[str, Any] = {
+    "process-wide torch.default_generator": torch.default_generator,
+    "process-wide random": random._inst,  # type: ignore[attr-defined] # noqa: SLF001 - Python's process-wide generator
+    "process-wide numpy.random": np.random.mtrand._rand,  # type: ignore[attr-defined] # noqa: SLF001 - numpy's
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place that was written: a slot, a content, or a generator by name."""
+
+    owner: Path
+    holds: Holds
+
+
+def cell_of_write(write: Write) -> Cell:
+    return Cell(write.owner, write.holds)
+
+
+def cell_of_draw(draw: Draw) -> Cell:
+    name = draw.generator.removeprefix("shared ") if draw.generator.startswith("shared ") else draw.generator
+    return Cell(Path(name), "content")
+
+
+def role_of(value: object) -> Role | None:
+    if isinstance(value, torch.Tensor):
+        return "tensor"
+    if isinstance(value, np.ndarray):
+        return "array"
+    if isinstance(value, dict | list | set):
+        return "container"
+    if type(value).__name__ == "cell":
+        return "cell"
+    return "container" if hasattr(value, "__len__") and hasattr(value, "__iter__") else None
+
+
+class Cells:
+    """All places that writes and draws of one subject go to."""
+
+    def __init__(self, roots: Mapping[str, object], generators: Mapping[str, object]) -> None:
+        self._roots = roots
+        self._generators = {**WIDE_GENERATORS, **generators}
+
+    def take(self, cells: Iterable[Cell]) -> dict[Cell, Callable[[], object]]:
+        """For every cell that exists now, how to put back what it holds now."""
+        taken = {}
+        for cell in cells:
+            put = self._take(cell)
+            if put is not None:
+                taken[cell] = put
+        return taken
+
+    def _take(self, cell: Cell) -> Callable[[], object] | None:
+        if cell.holds == "nothing":
+            return None
+        if cell.owner.root in self._generators and not cell.owner.steps:
+            generator = self._generators[cell.owner.root]
+            state = get_state(generator)
+            return lambda: set_state(generator, state)
+        if cell.holds == "slot":
+            return self._take_slot(cell.owner)
+        value = follow(cell.owner, self._roots)
+        if isinstance(value, GENERATORS):
+            state = get_state(value)
+            return lambda: set_state(value, state)
+        role = role_of(value)
+        if role is None:
+            return None
+        node = Node(value, cell.owner, role)
+        held: Held | None = hold(node, NO_LIMIT)
+        return None if held is None else lambda: put_back(node, held)
+
+    def _take_slot(self, path: Path) -> Callable[[], object] | None:
+        if not path.steps or path.steps[-1].kind != "attribute":
+            return None
+        owner = follow(Path(path.root, path.steps[:-1], path.of_module), self._roots)
+        name = str(path.steps[-1].key)
+        if role_of(owner) in {"tensor", "array"} or type(owner).__name__ == "Absent":
+            return None
+        value = held_attribute(owner, name)
+        return lambda: put_attribute(owner, name, value)
+
+
+def is_ancestor(cell: Cell, other: Cell) -> bool:
+    """Whether what is at `other` is reached through the slot `cell`."""
+    return cell != other and cell.holds == "slot" and other.owner.starts_with(cell.owner)

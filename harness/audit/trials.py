@@ -1,0 +1,146 @@
+"""The experiment behind every judgement: hold one call at a line, let another run, compare both with their references.
+
+While a call is held, everything that calls write is put back except what the trial is about. An output that
+changes then changed because of that one write, and not because of another one on the way.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.audit.calls import Hold, Outcome, Worker, difference, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from harness.audit.cells import Cell, Cells
+    from harness.audit.checkpoint import Checkpoint
+    from harness.audit.locate import Site
+
+Side = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One interleaving of two calls, small enough to be written down and run again.
+
+    Attributes:
+        site: where the first call is held.
+        side: right before or right after that instruction ran.
+        hit: the how-manieth time it gets there.
+        first: index of the request of the call that is held.
+        second: index of the request that runs to its end meanwhile.
+    """
+
+    site: Site
+    side: Side
+    hit: int
+    first: int
+    second: int
+
+    def describe(self) -> str:
+        times = "" if self.hit == 1 else f" (time {self.hit})"
+        return f"call A held right {self.side} {self.site.location}{times} while call B runs to its end"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of one schedule.
+
+    Attributes:
+        reached: whether call A got to the line at all.
+        blocked: whether call B waited, using no processor time, until call A went on: a lock.
+        effect: what changed, in words; empty if both results equal their references.
+    """
+
+    reached: bool
+    blocked: bool
+    effect: str
+
+
+class Experiment:
+    """Runs trials on one subject, from the same state every time."""
+
+    def __init__(
+        self,
+        call: Callable[[Any], Any],
+        requests: Sequence[object],
+        references: Sequence[Outcome],
+        checkpoint: Checkpoint,
+        cells: Cells,
+        every_cell: Iterable[Cell],
+    ) -> None:
+        self.call, self.requests, self.references = call, requests, references
+        self._checkpoint, self._cells, self._every = checkpoint, cells, frozenset(every_cell)
+        slowest = max(reference.seconds for reference in references)
+        self.timeout = 5.0 + 20.0 * slowest
+
+    def restore(self) -> None:
+        self._checkpoint.restore()
+
+    def held(
+        self,
+        schedule: Schedule,
+        keep: frozenset[Cell],
+        calls: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None,
+    ) -> Trial:
+        """Run `schedule`, with only the cells in `keep` shared between the two calls.
+
+        Args:
+            schedule: where to hold call A.
+            keep: what the trial is about.
+            calls: what to run as A and as B instead of the subject's call, when a remedy is tried.
+        """
+        call_a, call_b = calls or (self.call, self.call)
+        self.restore()
+        others = self._every - keep
+        base = self._cells.take(others)
+        hold = Hold(schedule.site, schedule.side, schedule.hit)
+        first = Worker(call_a, self.requests[schedule.first], hold.install).start()
+        if not self._wait_until_held(first, hold):
+            hold.release.set()
+            first.wait(self.timeout)
+            return Trial(reached=False, blocked=False, effect="")
+        at_hold = self._cells.take(others)
+        _put(base)
+        second = Worker(call_b, self.requests[schedule.second]).start()
+        blocked = second.wait_or_blocked(self.timeout)
+        if not blocked:
+            _put(at_hold)
+        hold.release.set()
+        outcomes = first.wait(self.timeout), second.wait(self.timeout)
+        effect = self._effect(outcomes, (schedule.first, schedule.second), "AB")
+        return Trial(reached=True, blocked=blocked, effect=effect)
+
+    def one_after_the_other(self, order: Sequence[int], keep: frozenset[Cell]) -> str:
+        """What changes if the requests run one after the other and only `keep` carries over; empty if nothing."""
+        self.restore()
+        base = self._cells.take(self._every - keep)
+        outcomes = []
+        for index in order:
+            outcomes.append(run(self.call, self.requests[index], copy=False))
+            _put(base)
+        names = "".join(chr(ord("A") + position) for position in range(len(order)))
+        return self._effect(tuple(outcomes), tuple(order), names)
+
+    def _wait_until_held(self, worker: Worker, hold: Hold) -> bool:
+        end = time.monotonic() + self.timeout
+        while time.monotonic() < end and worker.thread.is_alive():
+            if hold.reached.wait(0.01):
+                return True
+        return hold.reached.is_set()
+
+    def _effect(self, outcomes: Sequence[Outcome], requests: Sequence[int], names: str) -> str:
+        found = []
+        for outcome, request, name in zip(outcomes, requests, names, strict=True):
+            changed = difference(outcome, self.references[request])
+            if changed:
+                found.append(f"call {name}: {changed}")
+        return "; ".join(found)
+
+
+def _put(taken: dict[Cell, Callable[[], object]]) -> None:
+    for put in taken.values():
+        put()
