@@ -125,6 +125,11 @@ class Experiment:
         names = "".join(chr(ord("A") + position) for position in range(len(order)))
         return self._effect(tuple(outcomes), tuple(order), names)
 
+    def again_over(self, calls: Sequence[Callable[[Any], Any]], order: Sequence[int]) -> str:
+        """What changes if each of `calls`, used once already, takes another request; empty if nothing."""
+        outcomes = [run(call, self.requests[index]) for call, index in zip(calls, order, strict=True)]
+        return self._effect(outcomes, order, "AB")
+
     def _wait_until_held(self, worker: Worker, hold: Hold) -> bool:
         end = time.monotonic() + self.timeout
         while time.monotonic() < end and worker.thread.is_alive():

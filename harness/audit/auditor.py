@@ -1,0 +1,260 @@
+"""The audit of one subject, from the first watched call to the verdict."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from harness.audit import calls, value_stack
+from harness.audit.cells import Cells
+from harness.audit.checkpoint import Checkpoint
+from harness.audit.events import OWN
+from harness.audit.findings import Finding, group_draws, group_writes
+from harness.audit.graph import Graph
+from harness.audit.judge import Deadline, Judge, Judgement
+from harness.audit.observe import Observation, observe
+from harness.audit.paths import name_roots
+from harness.audit.process import process_left_as_found
+from harness.audit.references import References, choose_pairs, make_references
+from harness.audit.remedies import Remedies, Remedy
+from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
+from harness.audit.trials import Experiment
+from harness.audit.verdict import decide, unstable_reason
+from harness.errors import ReferenceFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.subject import Subject
+
+DEFAULT_BUDGET = 50.0
+DEFAULT_THREADS = 8
+# Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
+WATCHING, STRESSING, REMEDYING = 0.25, 0.1, 0.3
+
+
+def audit(
+    subject: Subject,
+    requests: Sequence[object],
+    *,
+    threads: int = DEFAULT_THREADS,
+    budget: float = DEFAULT_BUDGET,
+    note: Callable[[str], None] = lambda _message: None,
+) -> AuditResult:
+    """Audit `subject` on `requests` within about `budget` seconds.
+
+    Args:
+        subject: what to audit; its `shared` objects are put back into the state they were found in.
+        requests: what to call it with; two at least make trials telling.
+        threads: threads of the plain concurrent runs.
+        budget: seconds, from which every phase gets a share. One watched call and one trial may exceed it.
+        note: takes a line about progress.
+
+    Returns:
+        The verdict, and everything it rests on.
+
+    Raises:
+        ReferenceFailedError: a call raised although nothing else ran.
+    """
+    with process_left_as_found():
+        run = _Audit(subject, tuple(requests), threads, budget, note)
+        try:
+            return run.run()
+        finally:
+            run.checkpoint.restore_everything()
+
+
+class _Audit:
+    """The state of one audit while it goes on."""
+
+    def __init__(
+        self, subject: Subject, requests: tuple[object, ...], threads: int, budget: float, note: Callable[[str], None]
+    ) -> None:
+        self.subject, self.requests, self.threads, self.budget, self.note = subject, requests, threads, budget, note
+        self.start = time.monotonic()
+        self.deadline = Deadline(budget)
+        self.roots = name_roots(subject.shared, subject.call)
+        self.graph = Graph(self.roots)
+        self.checkpoint = Checkpoint(self.graph)
+        self.stress = StressSummary()
+
+    def run(self) -> AuditResult:
+        self.note("watching calls")
+        observation = observe(
+            self.subject.call, self.requests, self.graph, self.checkpoint, self.budget * WATCHING
+        )  # fmt: skip
+        self._check(observation.outcomes[-1].error, observation.outcomes[-1].trace)
+        self.requests = self.requests[: len(observation.outcomes)]
+        writes, draws = group_writes(observation.record), group_draws(observation.record)
+        self.note("sequential references")
+        references = make_references(self.subject.call, self.requests, self.checkpoint)
+        self._check(references.failed, references.outcomes[-1].trace)
+        facts = self._facts(observation, references)
+        if references.unstable:
+            return self._unstable(writes, observation, references, facts)
+        self._run_concurrently(references, observation)
+        judged_writes, judged_draws = self._judge(writes, draws, references)
+        draws_with_own = (*judged_draws, *_own_draws(observation))
+        verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried)
+        facts["seconds"] = round(time.monotonic() - self.start, 2)
+        return AuditResult(
+            self.subject.name, verdict, reason, judged_writes, draws_with_own, (), self.stress, facts
+        )  # fmt: skip
+
+    def _check(self, error: str, trace: str) -> None:
+        if error:
+            message = f"subject {self.subject.name!r}: a call raised although nothing else ran: {error}\n{trace}"
+            raise ReferenceFailedError(message)
+
+    def _unstable(
+        self, writes: tuple[Finding, ...], observation: Observation, references: References, facts: dict[str, Any]
+    ) -> AuditResult:
+        undecided = Judgement(None, "undecided: outputs differ from run to run by themselves")
+        judged = tuple(_write(finding, undecided, ()) for finding in writes)
+        draws = [_draw(finding, undecided, ()) for finding in group_draws(observation.record)]
+        every = (*draws, *_own_draws(observation))
+        reason = unstable_reason(every, judged, references.unstable)
+        facts["seconds"] = round(time.monotonic() - self.start, 2)
+        return AuditResult(self.subject.name, "INCONCLUSIVE", reason, judged, every, (), self.stress, facts)
+
+    def _run_concurrently(self, references: References, observation: Observation) -> None:
+        """Barrier starts with a short switch interval, as long as the phase's share of the budget lasts."""
+        self.note(f"{self.threads} threads at once")
+        end = Deadline(self.budget * STRESSING)
+        slowest = max(outcome.seconds for outcome in references.outcomes)
+        indices = [index % len(self.requests) for index in range(self.threads)]
+        total, wrong, example = 0, 0, ""
+        while total == 0 or not end.passed():
+            self.checkpoint.restore()
+            with calls.fast_switching():
+                batch = [self.requests[index] for index in indices]
+                outcomes = calls.run_together(self.subject.call, batch, 10 + 10 * slowest * self.threads)
+            for index, outcome in zip(indices, outcomes, strict=True):
+                changed = calls.difference(outcome, references.outcomes[index])
+                total, wrong, example = total + 1, wrong + bool(changed), example or changed
+            if not all(outcome.finished for outcome in outcomes):
+                break
+        for index, outcome in enumerate(observation.overlapping):
+            expected = references.outcomes[index % len(references.outcomes)]
+            changed = calls.difference(outcome, expected)
+            total, wrong, example = total + 1, wrong + bool(changed), example or changed
+        self.stress = StressSummary(self.threads, total, wrong, example)
+        self.checkpoint.restore_everything()
+
+    def _judge(
+        self, writes: tuple[Finding, ...], draws: tuple[Finding, ...], references: References
+    ) -> tuple[tuple[JudgedWrite, ...], tuple[JudgedDraw, ...]]:
+        findings = (*writes, *draws)
+        every_cell = {cell for finding in findings for cell in finding.cells}
+        cells = Cells(self.graph.roots, self._shared_generators())
+        experiment = Experiment(
+            self.subject.call, self.requests, references.outcomes, self.checkpoint, cells, every_cell
+        )  # fmt: skip
+        pairs = choose_pairs(self.requests, references.outcomes)
+        judge = Judge(experiment, pairs, self.note)
+        judgements = judge.judge_all(findings, Deadline(self.deadline.left() - REMEDYING * self.budget))
+        if references.carried:
+            judgements = [
+                self._judge_carried(experiment, finding, judgement, pairs[0])
+                for finding, judgement in zip(findings, judgements, strict=True)
+            ]
+        remedies = self._remedies(experiment, findings, judgements)
+        count = len(writes)
+        return (
+            tuple(map(_write, writes, judgements[:count], remedies[:count])),
+            tuple(map(_draw, draws, judgements[count:], remedies[count:])),
+        )
+
+    def _shared_generators(self) -> dict[str, object]:
+        nodes = [node for node in self.graph.nodes.values() if node.role == "generator" and not node.path.of_module]
+        return {str(node.path): node.value for node in nodes}
+
+    def _judge_carried(
+        self, experiment: Experiment, finding: Finding, judgement: Judgement, pair: tuple[int, int]
+    ) -> Judgement:
+        if judgement.harmful:
+            return judgement
+        for order in ((pair[0], pair[1]), (pair[0], pair[0])):
+            effect = experiment.one_after_the_other(order, finding.cells | finding.ancestors)
+            if effect:
+                evidence = f"calls A and B one after the other, only this carried over: {effect}"
+                return Judgement(True, evidence)
+        return judgement
+
+    def _remedies(
+        self, experiment: Experiment, findings: Sequence[Finding], judgements: Sequence[Judgement]
+    ) -> list[tuple[Remedy, ...]]:
+        tried: list[tuple[Remedy, ...]] = []
+        remedies = Remedies(experiment, self.subject.shared, self.graph, findings)
+        for finding, judgement in zip(findings, judgements, strict=True):
+            if judgement.harmful:
+                self.note(f"trying remedies for {finding.path}")
+                tried.append(remedies.try_all(finding, judgement, self.deadline))
+            else:
+                tried.append(())
+        return tried
+
+    def _facts(self, observation: Observation, references: References) -> dict[str, Any]:
+        watched, plain = sum(observation.seconds), sum(outcome.seconds for outcome in references.outcomes)
+        return {
+            "requests": len(self.requests),
+            "watched_s": round(watched, 4),
+            "plain_s": round(plain, 4),
+            "slow_down": round(watched / plain, 1) if plain else None,
+            "stores": "read from the interpreter" if value_stack.works_here() else "found by comparing line by line",
+            "shared_objects": len(self.graph.nodes),
+            "torch": torch.__version__,
+            "torch_threads": torch.get_num_threads(),
+        }
+
+
+def _own_draws(observation: Observation) -> tuple[JudgedDraw, ...]:
+    own = [draws[0] for draws in observation.record.draws.values() if draws[0].generator == OWN]
+    counts = observation.record.counts
+    evidence = "no other call can reach this generator"
+    return tuple(
+        JudgedDraw(draw.op, OWN, draw.place.location, False, evidence, (), draw.place.stack, counts[draw.key])
+        for draw in own
+    )
+
+
+def _write(finding: Finding, judgement: Judgement, remedies: tuple[Remedy, ...]) -> JudgedWrite:
+    schedule = judgement.schedule
+    return JudgedWrite(
+        path=finding.path,
+        kind=finding.kind,
+        location=finding.place.location,
+        harmful=judgement.harmful,
+        evidence=judgement.evidence,
+        operations=finding.operations,
+        remedies=tuple(asdict(remedy) for remedy in remedies),
+        schedule=None
+        if schedule is None
+        else {
+            "hold": schedule.site.location,
+            "offset": schedule.site.offset,
+            "side": schedule.side,
+            "hit": schedule.hit,
+            "held_request": schedule.first,
+            "other_request": schedule.second,
+        },
+        stack=finding.place.stack,
+        paths=finding.paths,
+        count=finding.count,
+    )
+
+
+def _draw(finding: Finding, judgement: Judgement, remedies: tuple[Remedy, ...]) -> JudgedDraw:
+    return JudgedDraw(
+        op=finding.operations[0],
+        generator=finding.path,
+        location=finding.place.location,
+        harmful=judgement.harmful,
+        evidence=judgement.evidence,
+        remedies=tuple(asdict(remedy) for remedy in remedies),
+        stack=finding.place.stack,
+        count=finding.count,
+    )

@@ -1,0 +1,93 @@
+"""Finds by trying which remedy holds against a finding: a lock, a copy per call, or an object per thread."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.copies import CannotCopyError, call_over_copy
+from harness.audit.graph import memory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.audit.findings import Finding
+    from harness.audit.graph import Graph
+    from harness.audit.judge import Deadline, Judgement
+    from harness.audit.trials import Experiment, Schedule
+
+HOLDS, FAILS, NOT_TRIED = "holds", "does not hold", "not tried"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One remedy and what came of trying it."""
+
+    name: str
+    result: str
+    evidence: str
+
+
+class Remedies:
+    """Tries the remedies on one subject."""
+
+    def __init__(
+        self, experiment: Experiment, shared: Sequence[object], graph: Graph, findings: Sequence[Finding]
+    ) -> None:
+        self._experiment, self._shared, self._graph = experiment, tuple(shared), graph
+        paths = {cell.owner for finding in findings for cell in finding.cells if cell.holds == "content"}
+        nodes = [node for node in graph.nodes.values() if node.role in {"tensor", "array"} and node.path in paths]
+        self._written = frozenset(found[0] for node in nodes if (found := memory_of(node.value)) is not None)
+
+    def try_all(self, finding: Finding, judgement: Judgement, deadline: Deadline) -> tuple[Remedy, ...]:
+        """Try every remedy against the schedule that showed the harm."""
+        schedule = judgement.schedule
+        if schedule is None:
+            return (self._lock_in_turn(finding),)
+        if deadline.passed():
+            late = "the audit's time was up"
+            return tuple(Remedy(name, NOT_TRIED, late) for name in ("lock", "copy per call", "object per thread"))
+        return (self._lock(finding, schedule), *self._copies(finding, schedule))
+
+    def _lock_in_turn(self, finding: Finding) -> Remedy:
+        return Remedy("lock", FAILS, "calls one after the other already change each other's output")
+
+    def _lock(self, finding: Finding, schedule: Schedule) -> Remedy:
+        lock = threading.Lock()
+        call = self._experiment.call
+
+        def locked(request: object) -> Any:  # noqa: ANN401 - whatever a call returns
+            with lock:
+                return call(request)
+
+        trial = self._experiment.held(schedule, finding.cells | finding.ancestors, (locked, locked))
+        if trial.effect:
+            return Remedy("lock", FAILS, trial.effect)
+        order = (schedule.second, schedule.first, schedule.second)
+        carried = self._experiment.one_after_the_other(order, finding.cells | finding.ancestors)
+        if carried:
+            return Remedy("lock", FAILS, f"the write carries over to later calls; one after the other, {carried}")
+        return Remedy("lock", HOLDS, "the same schedule with one lock around the call gives the sequential outputs")
+
+    def _copies(self, finding: Finding, schedule: Schedule) -> tuple[Remedy, Remedy]:
+        self._experiment.restore()
+        try:
+            calls = self._copy(), self._copy()
+        except CannotCopyError as error:
+            return Remedy("copy per call", NOT_TRIED, str(error)), Remedy("object per thread", NOT_TRIED, str(error))
+        trial = self._experiment.held(schedule, finding.cells | finding.ancestors, calls)
+        if not trial.reached:
+            unreached = "over a copy the call never got to the line"
+            return Remedy("copy per call", NOT_TRIED, unreached), Remedy("object per thread", NOT_TRIED, unreached)
+        if trial.effect:
+            return Remedy("copy per call", FAILS, trial.effect), Remedy("object per thread", FAILS, trial.effect)
+        per_call = Remedy("copy per call", HOLDS, "the same schedule over a deep copy each gives the sequential outputs")
+        again = self._experiment.again_over(calls, (schedule.second, schedule.first))
+        if again:
+            return per_call, Remedy("object per thread", FAILS, f"a thread's second call differs: {again}")
+        each = "each thread's object gave the sequential outputs twice, the first time under the same schedule"
+        return per_call, Remedy("object per thread", HOLDS, each)
+
+    def _copy(self) -> Callable[[Any], Any]:
+        return call_over_copy(self._experiment.call, self._shared, self._graph, self._written)
