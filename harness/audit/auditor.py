@@ -14,7 +14,8 @@ from harness.audit.checkpoint import Checkpoint
 from harness.audit.events import OWN
 from harness.audit.findings import Finding, group_draws, group_writes
 from harness.audit.graph import Graph
-from harness.audit.judge import Deadline, Judge, Judgement
+from harness.audit.guards import guarded_attribute, read_bare
+from harness.audit.judge import CACHE, Deadline, Judge, Judgement
 from harness.audit.observe import Observation, observe
 from harness.audit.paths import name_roots
 from harness.audit.process import process_left_as_found
@@ -97,11 +98,12 @@ class _Audit:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
         judged_writes, judged_draws = self._judge(writes, draws, references)
+        judged_writes, guarded = self._set_guarded_apart(writes, judged_writes)
         draws_with_own = (*judged_draws, *_own_draws(observation))
         verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried)
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(
-            self.subject.name, verdict, reason, judged_writes, draws_with_own, (), self.stress, facts
+            self.subject.name, verdict, reason, judged_writes, draws_with_own, guarded, self.stress, facts
         )  # fmt: skip
 
     def _check(self, error: str, trace: str) -> None:
@@ -167,6 +169,32 @@ class _Audit:
             tuple(map(_write, writes, judgements[:count], remedies[:count])),
             tuple(map(_draw, draws, judgements[count:], remedies[count:])),
         )
+
+    def _set_guarded_apart(
+        self, findings: Sequence[Finding], judged: Sequence[JudgedWrite]
+    ) -> tuple[tuple[JudgedWrite, ...], tuple[dict[str, Any], ...]]:
+        """Move out what keeps itself consistent: lru_caches, and objects used only under their own lock."""
+        watched = {
+            index: found
+            for index, (finding, write) in enumerate(zip(findings, judged, strict=True))
+            if finding.guard is not None and write.harmful is False
+            and (found := guarded_attribute(finding, finding.guard, self.graph.roots)) is not None
+        }  # fmt: skip
+        bare = {}
+        if watched:
+            self.checkpoint.restore()
+            bare = read_bare(self.subject.call, self.requests, tuple(watched.values()))
+            self.checkpoint.restore_everything()
+        writes, guarded = [], []
+        for index, (finding, write) in enumerate(zip(findings, judged, strict=True)):
+            under_lock = index in watched and (id(watched[index].owner), watched[index].name) not in bare
+            if finding.kind == CACHE or under_lock:
+                lock = "its own consistency" if finding.kind == CACHE else f"the lock {finding.guard}"
+                entry = {"path": write.path, "kind": write.kind, "location": write.location, "guard": lock}
+                guarded.append({**entry, "evidence": write.evidence})
+            else:
+                writes.append(write)
+        return tuple(writes), tuple(guarded)
 
     def _shared_generators(self) -> dict[str, object]:
         nodes = [node for node in self.graph.nodes.values() if node.role == "generator" and not node.path.of_module]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import sys
 import threading
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from harness.audit.guards import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL = 1e-5
 BLOCKED_AFTER = 0.4
 POLL = 0.02
+WAITING_METHODS = frozenset({"acquire", "wait", "result", "get", "join"})
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,10 @@ def run(call: Callable[[Any], Any], request: object, *, copy: bool = True) -> Ou
     return Outcome(copied(value) if copy else value, seconds=seconds)
 
 
+def _line_of(instruction: dis.Instruction) -> int | None:
+    return instruction.positions.lineno if instruction.positions else None
+
+
 class Worker:
     """One call in a thread of its own, which may be waited for, found blocked, or left behind."""
 
@@ -141,9 +150,21 @@ class Worker:
             now = self._processor_time()
             if now is None or now > used + POLL / 10:
                 used, since = now or 0.0, time.monotonic()
-            elif time.monotonic() - since > BLOCKED_AFTER:
+            elif time.monotonic() - since > BLOCKED_AFTER and self._waits_for_lock():
                 return True
         return self.thread.is_alive()
+
+    def _waits_for_lock(self) -> bool:
+        """Whether the thread stands in `with lock`, or in a method that waits; a busy machine does not look so."""
+        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the documented way to see them
+        if frame is None:
+            return False
+        if Path(frame.f_code.co_filename).name in {"threading.py", "queue.py", "_base.py"}:
+            return True
+        here = [found for found in dis.get_instructions(frame.f_code) if _line_of(found) == frame.f_lineno]
+        if any(found.offset == frame.f_lasti and found.opname == "BEFORE_WITH" for found in here):
+            return True
+        return any(found.argval in WAITING_METHODS for found in here if isinstance(found.argval, str))
 
     def _processor_time(self) -> float | None:
         if self.thread.ident is None or not hasattr(time, "pthread_getcpuclockid"):
@@ -154,10 +175,13 @@ class Worker:
 
 
 class Hold:
-    """Stops a call right before, or right after, the n-th time it runs an instruction or a line."""
+    """Stops a call right before, or right after, the n-th time it runs an instruction or a line.
 
-    def __init__(self, site: Site, side: str, hit: int = 1) -> None:
-        self._site, self._side, self._hit = site, side, hit
+    With a `lock`, "after" is as soon as that lock is free again.
+    """
+
+    def __init__(self, site: Site, side: str, hit: int = 1, lock: object = None) -> None:
+        self._site, self._side, self._hit, self._lock = site, side, hit, lock
         self._hits = 0
         self._armed: FrameType | None = None
         self.reached = threading.Event()
@@ -177,8 +201,7 @@ class Hold:
             frame.f_trace_opcodes = False
             return None
         if self._armed is frame:
-            self._armed = None
-            self._stop_here()
+            self._stop_or_go_on(frame, event)
         elif self._is_here(frame, event):
             self._hits += 1
             if self._hits == self._hit:
@@ -187,6 +210,15 @@ class Hold:
                 else:
                     self._armed = frame
         return self._on_event
+
+    def _stop_or_go_on(self, frame: FrameType, event: str) -> None:
+        if self._lock is None or not is_held(self._lock):
+            self._armed = None
+            self._stop_here()
+        elif event == "return" and frame.f_back is not None:
+            self._armed = frame.f_back  # the lock is released further out
+            frame.f_back.f_trace = self._on_event
+            frame.f_back.f_trace_opcodes = True
 
     def _is_here(self, frame: FrameType, event: str) -> bool:
         if self._site.offset >= 0:

@@ -63,6 +63,9 @@ class Cells:
         self._roots = roots
         self._generators = {**WIDE_GENERATORS, **generators}
 
+    def follow(self, path: Path) -> object:
+        return follow(path, self._roots)
+
     def take(self, cells: Iterable[Cell]) -> dict[Cell, Callable[[], object]]:
         """For every cell that exists now, how to put back what it holds now."""
         taken = {}

@@ -30,6 +30,7 @@ class Write:
         owner: what has to be put back to undo it: the path of the attribute, container, tensor or array.
         holds: whether `owner` is a slot that was bound again, or something whose content changed.
         same_value: whether the object already there was stored again.
+        guard: the lock of the written object itself, if it was held meanwhile.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Write:
     owner: Path
     holds: Holds = "slot"
     same_value: bool = False
+    guard: Path | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -75,10 +77,13 @@ class Record:
     writes: dict[tuple[str, str, str], list[Write]] = field(default_factory=dict)
     draws: dict[tuple[str, str, str], list[Draw]] = field(default_factory=dict)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    unguarded: set[tuple[str, str, str]] = field(default_factory=set)
 
     def add_write(self, write: Write) -> None:
         known = self.writes.setdefault(write.key, [])
         self.counts[write.key] = self.counts.get(write.key, 0) + 1
+        if write.guard is None:
+            self.unguarded.add(write.key)
         if all(write.place.sites[:1] != other.place.sites[:1] for other in known):
             known.append(write)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from harness.audit.events import Draw, Record, Write
     from harness.audit.locate import Place, Site
+    from harness.audit.paths import Path
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Finding:
         count: how often it was seen.
         paths: all paths it writes, if there are several.
         same_value: whether it only ever stored the object that was there already.
+        guard: the lock of the written object itself that was held at every one of these writes.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Finding:
     count: int
     paths: tuple[str, ...] = ()
     same_value: bool = False
+    guard: Path | None = None
 
 
 def _group_key(write: Write) -> tuple[object, ...]:
@@ -83,6 +86,7 @@ def group_writes(record: Record) -> tuple[Finding, ...]:
                 counts[group],
                 paths if len(paths) > 1 else (),
                 all(write.same_value for write in writes),
+                None if any(write.key in record.unguarded for write in writes) else writes[0].guard,
             )
         )
     return tuple(findings)

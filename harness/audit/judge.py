@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.audit.trials import Schedule
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from harness.audit.findings import Finding
     from harness.audit.trials import Experiment, Side
+
+
+CACHE = "lru_cache growth"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Judgement:
     schedule: Schedule | None = None
 
 
+LRU_CACHE = Judgement(False, "functools.lru_cache keeps itself consistent; at worst a value is computed twice")
 UNLOCATED = Judgement(None, "undecided: the line that writes could not be located, so no call could be held there")
 OUT_OF_TIME = Judgement(None, "undecided: the audit's time was up before this could be scheduled")
 
@@ -70,12 +74,14 @@ class Judge:
         self._clean: dict[int, set[str]] = {}
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
+        self._joint: dict[int, Judgement] = {}
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
         """One judgement for each finding, in order."""
         results: dict[int, Judgement] = {}
         queues = {index: list(schedules(finding, self._pairs)) for index, finding in enumerate(findings)}
-        pending = [index for index, finding in enumerate(findings) if finding.sites]
+        results.update({index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE})
+        pending = [index for index, finding in enumerate(findings) if finding.sites and index not in results]
         while pending and not deadline.passed():
             for index in list(pending):
                 if deadline.passed():
@@ -85,20 +91,29 @@ class Judge:
                     results[index] = verdict
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")
-        return [
-            results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)
-        ]  # fmt: skip
+        ended = [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
+        if any(judgement.harmful for judgement in ended):
+            return ended
+        # No write does harm by itself, but some do together: each of them is needed for it.
+        return [self._joint.get(index, judgement) for index, judgement in enumerate(ended)]
 
     def _try_next(self, index: int, finding: Finding, queue: list[Schedule]) -> Judgement | None:
         if not queue:
             return self._in_the_end(index, finding)
         schedule = queue.pop(0)
-        trial = self._experiment.held(schedule, finding.cells)
+        trial = self._experiment.held(schedule, self._experiment.every_cell)
         if trial.effect:
-            return Judgement(True, f"{schedule.describe()}, sharing only this: {trial.effect}", schedule)
+            # Something that both calls write did it. With everything else put back: was it this?
+            alone = self._experiment.held(schedule, finding.cells)
+            if alone.effect:
+                return Judgement(True, f"{schedule.describe()}, sharing only this: {alone.effect}", schedule)
+            self._joint.setdefault(index, Judgement(True, f"{schedule.describe()}: {trial.effect}", schedule))
         if trial.blocked:
             self._blocked[index] = self._blocked.get(index, 0) + 1
-            queue[:] = [] if self._blocked[index] > 1 else queue
+            if self._blocked[index] > 1:
+                queue[:] = []
+            elif finding.guard is not None and schedule.side == "after":
+                queue.insert(0, replace(schedule, lock=finding.guard))
         elif trial.reached:
             self._clean.setdefault(index, set()).add(schedule.side)
             self._tried[index] = self._tried.get(index, 0) + 1

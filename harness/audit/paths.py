@@ -138,7 +138,7 @@ def follow(path: Path, roots: Mapping[str, object]) -> object:
 
 
 def name_roots(shared: tuple[object, ...], call: Callable[..., object]) -> dict[str, object]:
-    """Names for the shared roots: `model` if there is one, else what the call knows them as, else `shared[i]`."""
+    """Names for the shared roots: `model` if there is one, else what the call knows them as, else `model` and `shared[i]`."""
     if len(shared) == 1:
         return {"model": shared[0]}
     known: dict[int, str] = {}
@@ -149,6 +149,6 @@ def name_roots(shared: tuple[object, ...], call: Callable[..., object]) -> dict[
             known[id(value)] = name
     names: dict[str, object] = {}
     for index, value in enumerate(shared):
-        name = known.get(id(value), f"shared[{index}]")
+        name = known.get(id(value), "model" if index == 0 else f"shared[{index}]")
         names[name if name not in names else f"shared[{index}]"] = value
     return names

@@ -65,7 +65,9 @@ class Remedies:
         if trial.effect:
             return Remedy("lock", FAILS, trial.effect)
         order = (schedule.second, schedule.first, schedule.second)
-        carried = self._experiment.one_after_the_other(order, finding.cells | finding.ancestors)
+        carried = self._experiment.one_after_the_other(order, self._experiment.every_cell)
+        if carried:
+            carried = self._experiment.one_after_the_other(order, finding.cells | finding.ancestors)
         if carried:
             return Remedy("lock", FAILS, f"the write carries over to later calls; one after the other, {carried}")
         return Remedy("lock", HOLDS, "the same schedule with one lock around the call gives the sequential outputs")

@@ -20,6 +20,7 @@ from harness.audit.bytecode import EMPTY, FIRST_INPLACE_OPERATOR, Plan, plan_of
 from harness.audit.classify import write_kind
 from harness.audit.events import OWN, PROCESS_WIDE, Draw, Holds, Record, Write, WriteKind
 from harness.audit.graph import CONTAINERS
+from harness.audit.guards import guard_of
 from harness.audit.locate import place_of
 from harness.audit.paths import ABSENT, Path, follow, held_attribute
 from harness.audit.scope import PACKAGE_ROOT, SYNCHRONISED
@@ -175,6 +176,8 @@ class WriteTracer:
             descriptor = getattr(type(owner), name, None)
             if hasattr(type(descriptor), "__set__") and isinstance(descriptor, property):
                 return
+        if name == "__slotnames__":
+            return  # the interpreter's own memo, kept by copyreg on every class that is copied
         path = node.path.attribute(name)
         if node.role == "tensor" and name == "data":
             self._write(node.path, "in-place tensor write", f"{how} data", frame, owner=node.path)
@@ -235,7 +238,8 @@ class WriteTracer:
         holds: Holds = "slot" if owner is None else "content"
         if kind == "lru_cache growth":
             holds = "nothing"
-        self._record.add_write(Write(path, kind, how, place_of(frame), owner or path, holds, same))
+        guard = guard_of(path, self._graph.roots)
+        self._record.add_write(Write(path, kind, how, place_of(frame), owner or path, holds, same, guard))
 
     def _on_profile(self, frame: FrameType, event: str, function: Any) -> None:  # noqa: ANN401 - any C function
         if event == "c_call":

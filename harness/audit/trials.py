@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.audit.cells import Cell, Cells
     from harness.audit.checkpoint import Checkpoint
     from harness.audit.locate import Site
+    from harness.audit.paths import Path
 
 Side = Literal["before", "after"]
 
@@ -32,6 +33,7 @@ class Schedule:
         hit: the how-manieth time it gets there.
         first: index of the request of the call that is held.
         second: index of the request that runs to its end meanwhile.
+        lock: hold only once this lock of the written object is free again.
     """
 
     site: Site
@@ -39,10 +41,12 @@ class Schedule:
     hit: int
     first: int
     second: int
+    lock: Path | None = None
 
     def describe(self) -> str:
         times = "" if self.hit == 1 else f" (time {self.hit})"
-        return f"call A held right {self.side} {self.site.location}{times} while call B runs to its end"
+        freed = "" if self.lock is None else f", as soon as {self.lock} is free,"
+        return f"call A held right {self.side} {self.site.location}{times}{freed} while call B runs to its end"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Experiment:
         every_cell: Iterable[Cell],
     ) -> None:
         self.call, self.requests, self.references = call, requests, references
-        self._checkpoint, self._cells, self._every = checkpoint, cells, frozenset(every_cell)
+        self._checkpoint, self._cells, self.every_cell = checkpoint, cells, frozenset(every_cell)
         slowest = max(reference.seconds for reference in references)
         self.timeout = 5.0 + 20.0 * slowest
 
@@ -95,9 +99,10 @@ class Experiment:
         """
         call_a, call_b = calls or (self.call, self.call)
         self.restore()
-        others = self._every - keep
+        others = self.every_cell - keep
         base = self._cells.take(others)
-        hold = Hold(schedule.site, schedule.side, schedule.hit)
+        lock = None if schedule.lock is None else self._cells.follow(schedule.lock)
+        hold = Hold(schedule.site, schedule.side, schedule.hit, lock)
         first = Worker(call_a, self.requests[schedule.first], hold.install).start()
         if not self._wait_until_held(first, hold):
             hold.release.set()
@@ -107,17 +112,17 @@ class Experiment:
         _put(base)
         second = Worker(call_b, self.requests[schedule.second]).start()
         blocked = second.wait_or_blocked(self.timeout)
-        if not blocked:
-            _put(at_hold)
+        _put(at_hold)
         hold.release.set()
         outcomes = first.wait(self.timeout), second.wait(self.timeout)
-        effect = self._effect(outcomes, (schedule.first, schedule.second), "AB")
+        # Behind a lock the calls ran one after the other; what that changes is not this schedule's doing.
+        effect = "" if blocked else self._effect(outcomes, (schedule.first, schedule.second), "AB")
         return Trial(reached=True, blocked=blocked, effect=effect)
 
     def one_after_the_other(self, order: Sequence[int], keep: frozenset[Cell]) -> str:
         """What changes if the requests run one after the other and only `keep` carries over; empty if nothing."""
         self.restore()
-        base = self._cells.take(self._every - keep)
+        base = self._cells.take(self.every_cell - keep)
         outcomes = []
         for index in order:
             outcomes.append(run(self.call, self.requests[index], copy=False))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Name and one line of help; the module is imported only when its command is asked for.
 COMMANDS = {
     "stress": "put threads on subjects, judge what they return, and draw the report",
+    "audit": "say which shared state a subject's calls write, where, and what harm it does",
     "report": "draw charts and page again from a run's saved data",
 }
 

@@ -1,0 +1,108 @@
+"""`python -m harness audit TARGET --out DIR`: say which shared state calls write, where, and what harm it does.
+
+Exit status: 0 the subject is SAFE; 1 it is UNSAFE; 2 wrong usage, or the target is not a subject;
+3 inconclusive, a call that raises by itself included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands import arguments
+from harness.errors import ReferenceFailedError
+from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from harness.subject import Subject
+
+EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
+DEFAULT_REQUESTS = 8
+AUDITED = 3
+OWN_FILES = frozenset({"audit.json", "clips"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `audit` takes."""
+    parser.add_argument("target", metavar="TARGET", help="a built-in subject, or package.module:factory")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where audit.json goes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the default workload (default: 0)")
+    parser.add_argument(
+        "--requests",
+        type=arguments.positive_int,
+        default=DEFAULT_REQUESTS,
+        help="requests of the default workload, for a target without its own (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=arguments.positive_int, default=8, help="of the concurrent runs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=arguments.positive_seconds,
+        default=None,
+        help="time for watching, trials and remedies (default: 40)",
+    )
+    arguments.add_model_arguments(parser)
+    parser.epilog = "exit status: 0 SAFE, 1 UNSAFE, 2 wrong usage or not a subject, 3 INCONCLUSIVE"
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the whole command and return its exit status."""
+    source = arguments.model_source(parsed)
+    _quieten_upstream()
+    # Calls are overlapped on purpose; threads inside one operation would only make each of them wait for the others.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from harness.audit.auditor import DEFAULT_BUDGET, audit  # noqa: PLC0415 - imports torch
+    from harness.audit.result import AuditResult  # noqa: PLC0415
+    from harness.audit.table import audit_lines  # noqa: PLC0415
+    from harness.audit.target import find_target  # noqa: PLC0415
+    from harness.environment import describe_environment  # noqa: PLC0415
+
+    make = find_target(parsed.target, source)
+    arguments.claim_folder(parsed.out, OWN_FILES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        subject = make()
+    requests = subject.requests or _default_requests(parsed)
+    try:
+        result = audit(
+            subject, requests, threads=parsed.threads, budget=parsed.seconds or DEFAULT_BUDGET, note=_progress
+        )  # fmt: skip
+    except ReferenceFailedError as error:
+        AuditResult(subject.name, "INCONCLUSIVE", str(error).splitlines()[0]).save(parsed.out)
+        raise
+    finally:
+        _progress("")
+    result.facts["environment"] = describe_environment()
+    file = result.save(parsed.out)
+    print("\n".join(audit_lines(result)))  # noqa: T201 - the result goes to standard output
+    print(f"\nReport: {file}")  # noqa: T201
+    return EXIT_STATUS[result.verdict]
+
+
+def _default_requests(parsed: argparse.Namespace) -> tuple[object, ...]:
+    from harness.workload.speech import make_workload  # noqa: PLC0415 - imports torch
+
+    workload = make_workload(parsed.seed, parsed.requests, parsed.out.resolve())
+    # An audit runs every request dozens of times, and length changes neither what is written nor where.
+    short = [item for item in workload.utterances if item.length == "short"] or list(workload.utterances)
+    return tuple(item.request for item in sorted(short, key=lambda item: len(item.request.text)))[:AUDITED]
+
+
+def _progress(message: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)  # noqa: T201 - a progress line
+
+
+def _quieten_upstream() -> None:
+    """Switch off upstream's progress bar and notices per call."""
+    os.environ["TQDM_DISABLE"] = "1"
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger().setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(chatterbox|diffusers|transformers|torch|perth|librosa)\b")
