@@ -11,11 +11,12 @@ import torch
 from harness.audit import calls, value_stack
 from harness.audit.cells import Cells
 from harness.audit.checkpoint import Checkpoint
+from harness.audit.deadline import Deadline
 from harness.audit.events import OWN
 from harness.audit.findings import Finding, group_draws, group_writes
 from harness.audit.graph import Graph
 from harness.audit.guards import guarded_attribute, read_bare
-from harness.audit.judge import CACHE, Deadline, Judge, Judgement
+from harness.audit.judge import CACHE, Judge, Judgement
 from harness.audit.observe import Observation, observe
 from harness.audit.paths import name_roots
 from harness.audit.process import process_left_as_found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from harness.audit.trials import Schedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from harness.audit.deadline import Deadline
     from harness.audit.findings import Finding
     from harness.audit.trials import Experiment, Side
 
@@ -49,19 +49,6 @@ def schedules(finding: Finding, pairs: Sequence[tuple[int, int]]) -> Iterator[Sc
         first, second = pairs[0]
         for site in finding.sites[:1]:
             yield Schedule(site, "before", 2, first, second)
-
-
-class Deadline:
-    """When a phase has to be over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def passed(self) -> bool:
-        return time.monotonic() > self._end
-
-    def left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
 
 
 class Judge:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from harness.audit import calls, watch
+from harness.audit.deadline import Deadline
 from harness.audit.dispatch import OperationWatch
 from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
 from harness.audit.locate import NOWHERE
@@ -99,10 +99,10 @@ def observe(
     """Watch as many of `requests` as fit into `budget` seconds (two at least), then two at the same time."""
     observer = Observer(call, graph, checkpoint)
     outcomes: list[Outcome] = []
-    end = time.monotonic() + budget
+    deadline = Deadline(budget)
     for index, request in enumerate(requests):
         outcomes.append(observer.run(request))
-        if outcomes[-1].error or (index > 0 and time.monotonic() > end):
+        if outcomes[-1].error or (index > 0 and deadline.passed()):
             break
     if outcomes[-1].error:
         return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))

@@ -12,9 +12,10 @@ from harness.audit.graph import memory_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.audit.deadline import Deadline
     from harness.audit.findings import Finding
     from harness.audit.graph import Graph
-    from harness.audit.judge import Deadline, Judgement
+    from harness.audit.judge import Judgement
     from harness.audit.trials import Experiment, Schedule
 
 HOLDS, FAILS, NOT_TRIED = "holds", "does not hold", "not tried"

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from harness import ReferenceFailedError, Subject
+from harness.audit.auditor import audit
+from tests.harness.audit import planted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.audit.result import AuditResult
+
+REQUESTS = (1.0, 2.0)
+
+
+def audited(call: Callable[[float], torch.Tensor], *shared: object) -> AuditResult:
+    return audit(Subject("planted", call, shared, REQUESTS), REQUESTS, threads=4, budget=3.0)
+
+
+def remedies_of(result: AuditResult) -> dict[str, str]:
+    return {remedy["name"]: remedy["result"] for remedy in result.writes[0].remedies}
+
+
+@pytest.mark.parametrize(
+    "name", ["attribute_on_module", "buffer_rebinding", "numpy_alias", "module_table", "class_attribute"]
+)
+def test_a_write_that_reaches_other_calls_is_unsafe_with_the_schedule_that_shows_it(name: str) -> None:
+    model = planted.Model()
+    result = audited(lambda value: planted.WRITES[name][0](model, value), model)
+
+    assert result.verdict == "UNSAFE"
+    assert result.writes[0].harmful
+    assert result.writes[0].schedule is not None
+    assert "call A held right after" in result.writes[0].evidence
+
+
+def test_a_write_nobody_reads_is_benign_and_the_verdict_inconclusive() -> None:
+    model = planted.Model()
+    result = audited(lambda value: planted.bound_method(model, value), model)
+
+    assert result.verdict == "INCONCLUSIVE"
+    assert [write.harmful for write in result.writes] == [False]
+    assert "both sides" in result.writes[0].evidence
+
+
+def test_the_clean_twin_is_safe() -> None:
+    model = planted.Model()
+    result = audited(lambda value: planted.clean(model, value), model)
+
+    assert result.verdict == "SAFE"
+    assert result.writes == ()
+
+
+def test_every_remedy_holds_against_an_attribute_of_the_shared_object() -> None:
+    model = planted.Model()
+    result = audited(lambda value: planted.attribute_on_object(model, value), model)
+
+    assert remedies_of(result) == {"lock": "holds", "copy per call": "holds", "object per thread": "holds"}
+
+
+def test_only_a_lock_holds_against_a_module_global() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        planted.TABLE["k"] = value
+        return torch.tensor(planted.TABLE["k"]) + model.array[0]
+
+    result = audited(call, model)
+
+    assert remedies_of(result) == {
+        "lock": "holds", "copy per call": "does not hold", "object per thread": "does not hold"
+    }  # fmt: skip
+
+
+def test_no_lock_holds_against_what_carries_over_from_call_to_call() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        model.plain.last += value
+        return torch.tensor(model.plain.last)
+
+    result = audited(call, model)
+
+    assert result.verdict == "UNSAFE"
+    assert remedies_of(result)["lock"] == "does not hold"
+    assert remedies_of(result)["copy per call"] == "holds"
+
+
+def test_seeding_the_process_and_drawing_from_it_is_unsafe() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        torch.manual_seed(int(value))
+        return torch.randn(3) + model.array[:3]
+
+    result = audited(call, model)
+
+    assert result.verdict == "UNSAFE"
+    assert {draw.generator for draw in result.draws} == {"process-wide torch.default_generator"}
+    assert all(draw.harmful for draw in result.draws)
+
+
+def test_an_unseeded_draw_is_inconclusive_and_named() -> None:
+    model = planted.Model()
+    result = audited(lambda _value: planted.randn(model), model)
+
+    assert result.verdict == "INCONCLUSIVE"
+    assert "not deterministic even sequentially" in result.reason
+    assert f"{planted.__file__}:{planted.line_of('randn')}" in result.reason
+
+
+def test_two_writes_that_share_a_lock_but_not_a_critical_section_are_unsafe() -> None:
+    class Split:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+            self.value = 0.0
+
+    shared = Split()
+
+    def call(value: float) -> torch.Tensor:
+        with shared.lock:
+            shared.value = value
+        with shared.lock:
+            return torch.tensor(shared.value)
+
+    result = audited(call, shared)
+
+    assert result.verdict == "UNSAFE"
+    assert "as soon as model.lock is free" in result.writes[0].evidence
+
+
+def test_a_cache_used_only_under_its_own_lock_is_guarded() -> None:
+    class Cache:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+            self.entries: dict[float, torch.Tensor] = {}
+
+        def get(self, key: float) -> torch.Tensor:
+            with self.lock:
+                if key not in self.entries:
+                    self.entries[key] = torch.tensor(key) * 2
+                return self.entries[key]
+
+    cache = Cache()
+    result = audited(lambda value: cache.get(value) + 1, cache)
+
+    assert result.verdict == "SAFE"
+    assert [held["path"] for held in result.guarded] == ["model.entries[1.0]"]
+    assert cache.entries == {}
+
+
+def test_a_cache_that_is_also_read_without_its_lock_is_not() -> None:
+    class Cache:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+            self.entries: dict[float, float] = {}
+
+    cache = Cache()
+
+    def call(value: float) -> torch.Tensor:
+        with cache.lock:
+            cache.entries[value] = value
+        return torch.tensor(cache.entries[value])
+
+    result = audited(call, cache)
+
+    assert result.verdict == "INCONCLUSIVE"
+    assert result.guarded == ()
+
+
+def test_a_call_that_raises_by_itself_is_reported_as_that() -> None:
+    def call(_value: float) -> torch.Tensor:
+        raise ValueError("boom")
+
+    with pytest.raises(ReferenceFailedError, match="although nothing else ran: ValueError: boom"):
+        audited(call, planted.Plain())
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_the_process_and_the_model_are_left_as_found(*, raises: bool) -> None:
+    model = planted.Model()
+    before = (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(), sys.getswitchinterval())
+    states = (torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate())  # type: ignore[index,union-attr] # noqa: NPY002 - the process-wide one
+    weight = model.layer.weight.detach().clone()
+
+    def call(value: float) -> torch.Tensor:
+        planted.parameter_in_place(model, value)
+        planted.hook(model, value)
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the process-wide one
+        if raises:
+            raise ValueError("boom")
+        return torch.tensor(value)
+
+    if raises:
+        with pytest.raises(ReferenceFailedError):
+            audited(call, model)
+    else:
+        audited(call, model)
+
+    after = (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(), sys.getswitchinterval())
+    assert after == before
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tobytes() == states[1]  # type: ignore[index,union-attr] # noqa: NPY002 - as above
+    assert random.getstate() == states[2]
+    assert torch.equal(model.layer.weight, weight)
+    assert not model.layer._forward_hooks

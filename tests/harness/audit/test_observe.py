@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.audit.checkpoint import Checkpoint
+from harness.audit.events import OWN, Record
+from harness.audit.graph import Graph
+from harness.audit.observe import observe
+from tests.harness.audit import planted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+
+def watch(call: Callable[[float], torch.Tensor], model: planted.Model) -> Record:
+    graph = Graph({"model": model})
+    checkpoint = Checkpoint(graph)
+    observation = observe(call, (1.0, 2.0), graph, checkpoint, 5.0)
+    assert not any(outcome.error for outcome in observation.outcomes)
+    assert checkpoint.changed() == []
+    return observation.record
+
+
+@pytest.mark.parametrize("name", planted.WRITES)
+def test_a_planted_write_is_seen_with_its_path_kind_and_line(name: str) -> None:
+    fault, path, kind = planted.WRITES[name]
+    model = planted.Model()
+
+    record = watch(lambda value: fault(model, value), model)
+
+    found = {(key[0], key[1]) for key in record.writes if key[2] == f"{planted.__file__}:{planted.line_of(name)}"}
+    assert (path, kind) in found, list(record.writes)
+
+
+@pytest.mark.parametrize("name", planted.WRITES)
+def test_nothing_but_the_planted_line_and_its_undoing_is_reported(name: str) -> None:
+    fault, _path, _kind = planted.WRITES[name]
+    model = planted.Model()
+
+    record = watch(lambda value: fault(model, value), model)
+
+    lines = {int(key[2].rpartition(":")[2]) for key in record.writes}
+    line = planted.line_of(name)
+    assert lines == ({line, line + 2} if name == "write_and_restore" else {line})
+
+
+@pytest.mark.parametrize("name", planted.DRAWS)
+def test_a_planted_draw_is_seen_with_its_generator_and_line(name: str) -> None:
+    draw, generator = planted.DRAWS[name]
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        draw(model)
+        return planted.torch.tensor(value)
+
+    record = watch(call, model)
+
+    assert [(key[1], key[2]) for key in record.draws] == [
+        (generator, f"{planted.__file__}:{planted.line_of(name)}")
+    ]
+    assert not record.writes
+
+
+def test_the_clean_twin_writes_nothing_and_draws_only_from_generators_of_its_own() -> None:
+    model = planted.Model()
+
+    record = watch(lambda value: planted.clean(model, value), model)
+
+    assert not record.writes
+    assert {key[1] for key in record.draws} == {OWN}
