@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from harness.subject import Subject
 
-DEFAULT_BUDGET = 50.0
+DEFAULT_BUDGET = 46.0
 DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
-WATCHING, STRESSING, REMEDYING = 0.25, 0.1, 0.3
+WATCHING, STRESSING, REMEDYING = 0.2, 0.05, 0.15
 
 
 def audit(
@@ -145,7 +145,7 @@ class _Audit:
             changed = calls.difference(outcome, expected)
             total, wrong, example = total + 1, wrong + bool(changed), example or changed
         self.stress = StressSummary(self.threads, total, wrong, example)
-        self.checkpoint.restore_everything()
+        self.checkpoint.restore()
 
     def _judge(
         self, writes: tuple[Finding, ...], draws: tuple[Finding, ...], references: References
@@ -159,6 +159,8 @@ class _Audit:
         pairs = choose_pairs(self.requests, references.outcomes)
         judge = Judge(experiment, pairs, self.note)
         judgements = judge.judge_all(findings, Deadline(self.deadline.left() - REMEDYING * self.budget))
+        if self.stress.changed and not any(judgement.harmful for judgement in judgements):
+            judgements = judge.judge_together(findings, judgements)
         if references.carried:
             judgements = [
                 self._judge_carried(experiment, finding, judgement, pairs[0])

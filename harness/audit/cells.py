@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NO_LIMIT = 1 << 62
 WIDE_GENERATORS: dict[str, Any] = {
     "process-wide torch.default_generator": torch.default_generator,
-    "process-wide random": random._inst,  # type: ignore[attr-defined] # noqa: SLF001 - Python's process-wide generator
-    "process-wide numpy.random": np.random.mtrand._rand,  # type: ignore[attr-defined] # noqa: SLF001 - numpy's
+    "process-wide random": random._inst,  # noqa: SLF001 - Python's process-wide generator
+    "process-wide numpy.random": np.random.mtrand._rand,  # noqa: SLF001 - numpy's
 }
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.paths import Path
-
 if TYPE_CHECKING:
     from harness.audit.events import WriteKind
+    from harness.audit.paths import Path
 
 CONFIGURATION_NAMES = ("config", "cfg", "hparams", "settings")
 CONFIGURATION_ENDINGS = ("Config", "Configuration", "Settings", "HParams", "Options")

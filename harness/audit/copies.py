@@ -105,18 +105,7 @@ def call_over_copy(
         CannotCopyError: something shared cannot be copied, or the call does not visibly refer to it.
     """
     roots = tuple(roots)
-    memo: dict[int, Any] = {}
-    for node in list(graph.nodes.values()):
-        if node.role == "tensor" and not node.path.of_module:
-            found = raw_bytes(node.value)
-            if found is None or found.ctypes.data not in written:
-                memo[id(node.value)] = node.value
-            elif not node.value.is_leaf or isinstance(node.value, torch.nn.Parameter):
-                memo[id(node.value)] = _copied(node.value)
-        elif node.role == "namespace":
-            for held in list(node.value.values()):
-                if type(held) in LOCKS:
-                    memo[id(held)] = LOCKS[type(held)]()
+    memo = _kept_apart(graph, written)
     try:
         copies = [copy.deepcopy(root, memo) for root in roots]
     except Exception as error:
@@ -131,6 +120,23 @@ def call_over_copy(
     if not rebinder.replaced:
         raise CannotCopyError("the call does not visibly refer to what is shared, so it could not be given a copy")
     return made_call
+
+
+def _kept_apart(graph: Graph, written: frozenset[int]) -> dict[int, Any]:
+    """What a deep copy must not copy (tensors that nobody writes), or cannot (locks, and results of operations)."""
+    memo: dict[int, Any] = {}
+    for node in list(graph.nodes.values()):
+        if node.role == "tensor" and not node.path.of_module:
+            found = raw_bytes(node.value)
+            if found is None or found.ctypes.data not in written:
+                memo[id(node.value)] = node.value
+            elif not node.value.is_leaf or isinstance(node.value, torch.nn.Parameter):
+                memo[id(node.value)] = _copied(node.value)
+        elif node.role == "namespace":
+            for held in list(node.value.values()):
+                if type(held) in LOCKS:
+                    memo[id(held)] = LOCKS[type(held)]()
+    return memo
 
 
 def _copied(tensor: torch.Tensor) -> torch.Tensor:

@@ -71,14 +71,14 @@ class OperationWatch(TorchDispatchMode):
     def __init__(
         self, graph: Graph, record: Record, before_write: Callable[[torch.Tensor], None] | None = None
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch ships no types for it
         self._graph = graph
         self._record = record
         self._before_write = before_write
         self._schemas: dict[Any, Schema] = {}
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None  # noqa: ANN401, ARG002 - torch's signature
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None  # noqa: ANN401 - torch's signature
     ) -> object:  # fmt: skip
         keywords = kwargs or {}
         schema = self._schemas.get(func)

@@ -48,9 +48,7 @@ def memory_of(value: object) -> tuple[int, int] | None:
             storage = value.untyped_storage()
             return (storage.data_ptr(), storage.data_ptr() + storage.nbytes()) if storage.nbytes() else None
         if isinstance(value, np.ndarray):
-            low, high = np.lib.array_utils.byte_bounds(value) if hasattr(np.lib, "array_utils") else (
-                np.byte_bounds(value)
-            )  # fmt: skip
+            low, high = np.byte_bounds(value)  # noqa: NPY201 - upstream pins numpy below 2
             return (int(low), int(high)) if high > low else None
     except (RuntimeError, NotImplementedError):
         return None  # a meta, sparse or fake tensor owns no memory
@@ -137,7 +135,11 @@ class Graph:
                     continue
                 pending.extend(self._take(here, current))
 
-    def _take(self, path: Path, value: Any) -> Iterator[tuple[Path, object]]:  # noqa: ANN401 - any object at all
+    def _take(  # noqa: PLR0911 - one return for each sort of object
+        self,
+        path: Path,
+        value: Any,  # noqa: ANN401 - any object at all
+    ) -> Iterator[tuple[Path, object]]:
         if isinstance(value, torch.Tensor | np.ndarray):
             self._take_memory(path, value)
             return

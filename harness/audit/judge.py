@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 CACHE = "lru_cache growth"
+DRAW = "random draw"
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,18 @@ UNLOCATED = Judgement(None, "undecided: the line that writes could not be locate
 OUT_OF_TIME = Judgement(None, "undecided: the audit's time was up before this could be scheduled")
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A schedule to try, with or without the slots that lead to what is written."""
+
+    schedule: Schedule
+    with_ancestors: bool = False
+
+
 def schedules(finding: Finding, pairs: Sequence[tuple[int, int]]) -> Iterator[Schedule]:
     """The interleavings to try for a finding, the most telling ones first."""
-    sides: tuple[Side, ...] = ("before", "after") if finding.kind == "random draw" else ("after", "before")
+    drawn = finding.kind == DRAW and not any("seed" in operation for operation in finding.operations)
+    sides: tuple[Side, ...] = ("before", "after") if drawn else ("after", "before")
     for first, second in pairs:
         for site in finding.sites[:3]:
             for side in sides:
@@ -54,19 +64,19 @@ def schedules(finding: Finding, pairs: Sequence[tuple[int, int]]) -> Iterator[Sc
 class Judge:
     """Judges findings in turn: every finding gets its first schedule before any gets its second."""
 
-    def __init__(
-        self, experiment: Experiment, pairs: Sequence[tuple[int, int]], note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, experiment: Experiment, pairs: Sequence[tuple[int, int]], note: Callable[[str], None]) -> None:
         self._experiment, self._pairs, self._note = experiment, pairs, note
         self._clean: dict[int, set[str]] = {}
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
-        self._joint: dict[int, Judgement] = {}
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
         """One judgement for each finding, in order."""
         results: dict[int, Judgement] = {}
-        queues = {index: list(schedules(finding, self._pairs)) for index, finding in enumerate(findings)}
+        queues = {
+            index: [Attempt(schedule) for schedule in schedules(finding, self._pairs)]
+            for index, finding in enumerate(findings)
+        }
         results.update({index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE})
         pending = [index for index, finding in enumerate(findings) if finding.sites and index not in results]
         while pending and not deadline.passed():
@@ -78,43 +88,48 @@ class Judge:
                     results[index] = verdict
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")
-        ended = [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
-        if any(judgement.harmful for judgement in ended):
-            return ended
-        # No write does harm by itself, but some do together: each of them is needed for it.
-        return [self._joint.get(index, judgement) for index, judgement in enumerate(ended)]
+        return [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
 
-    def _try_next(self, index: int, finding: Finding, queue: list[Schedule]) -> Judgement | None:
+    def _try_next(self, index: int, finding: Finding, queue: list[Attempt]) -> Judgement | None:
         if not queue:
-            return self._in_the_end(index, finding)
-        schedule = queue.pop(0)
-        trial = self._experiment.held(schedule, self._experiment.every_cell)
-        if trial.effect:
-            # Something that both calls write did it. With everything else put back: was it this?
-            alone = self._experiment.held(schedule, finding.cells)
-            if alone.effect:
-                return Judgement(True, f"{schedule.describe()}, sharing only this: {alone.effect}", schedule)
-            self._joint.setdefault(index, Judgement(True, f"{schedule.describe()}: {trial.effect}", schedule))
+            return self._without_end(index, finding)
+        attempt = queue.pop(0)
+        schedule = attempt.schedule
+        keep = finding.cells | finding.ancestors if attempt.with_ancestors else finding.cells
+        trial = self._experiment.held(schedule, keep)
+        if trial.effect and (finding.kind == DRAW or self._confirmed(schedule)):
+            through = ", ".join(sorted(str(cell.owner) for cell in finding.ancestors))
+            only = f"sharing this and {through}" if attempt.with_ancestors else "sharing only this"
+            return Judgement(True, f"{schedule.describe()}, {only}: {trial.effect}", schedule)
         if trial.blocked:
             self._blocked[index] = self._blocked.get(index, 0) + 1
             if self._blocked[index] > 1:
-                queue[:] = []
+                queue.clear()
             elif finding.guard is not None and schedule.side == "after":
-                queue.insert(0, replace(schedule, lock=finding.guard))
+                queue.insert(0, Attempt(replace(schedule, lock=finding.guard)))
         elif trial.reached:
             self._clean.setdefault(index, set()).add(schedule.side)
             self._tried[index] = self._tried.get(index, 0) + 1
+            if finding.ancestors and not attempt.with_ancestors and self._tried[index] == 1:
+                queue.insert(0, Attempt(schedule, with_ancestors=True))
         return None
 
-    def _in_the_end(self, index: int, finding: Finding) -> Judgement:
-        if finding.ancestors and self._clean.get(index):
-            schedule = Schedule(finding.sites[0], "after", 1, *self._pairs[0])
-            trial = self._experiment.held(schedule, finding.cells | finding.ancestors)
-            if trial.effect:
-                through = ", ".join(sorted(str(cell.owner) for cell in finding.ancestors))
-                evidence = f"{schedule.describe()}, sharing this and {through}: {trial.effect}"
-                return Judgement(True, evidence, schedule)
-        return self._without_end(index, finding)
+    def _confirmed(self, schedule: Schedule) -> bool:
+        """Whether it goes wrong with nothing put back as well, so that it is no artefact of putting back."""
+        return bool(self._experiment.held(schedule, self._experiment.every_cell).effect)
+
+    def judge_together(self, findings: Sequence[Finding], judgements: list[Judgement]) -> list[Judgement]:
+        """Where no write does harm by itself, but calls do go wrong: which lines do harm with nothing put back."""
+        judged = []
+        for finding, judgement in zip(findings, judgements, strict=True):
+            made = judgement
+            for schedule in schedules(finding, self._pairs[:1]):
+                trial = self._experiment.held(schedule, self._experiment.every_cell)
+                if trial.effect:
+                    made = Judgement(True, f"{schedule.describe()}: {trial.effect}", schedule)
+                    break
+            judged.append(made)
+        return judged
 
     def _without_end(self, index: int, finding: Finding) -> Judgement:
         if not finding.sites:

@@ -79,7 +79,7 @@ class Observer:
                 return self._call(request)
             finally:
                 self._tracer.stop()
-                threading.settrace(None)  # type: ignore[arg-type] # None is what stops it
+                threading.settrace(None)
                 threading.setprofile(None)
 
     def _note_unseen_draws(self, before: dict[str, object]) -> None:
@@ -112,10 +112,10 @@ def observe(
         checkpoint.restore()
         for write in watch.locate(call, requests[0], unseen, checkpoint):
             observer.record.add_write(write)
-    checkpoint.restore_everything()
+    checkpoint.restore()
     pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
     overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
-    checkpoint.restore_everything()
+    checkpoint.restore()
     return Observation(
         observer.record, tuple(outcomes), overlapping, tuple(outcome.seconds for outcome in outcomes)
     )  # fmt: skip

@@ -138,7 +138,7 @@ def follow(path: Path, roots: Mapping[str, object]) -> object:
 
 
 def name_roots(shared: tuple[object, ...], call: Callable[..., object]) -> dict[str, object]:
-    """Names for the shared roots: `model` if there is one, else what the call knows them as, else `model` and `shared[i]`."""
+    """Names for the roots: `model` for a single one; else what the call knows them as, or `model` and `shared[i]`."""
     if len(shared) == 1:
         return {"model": shared[0]}
     known: dict[int, str] = {}

@@ -26,7 +26,7 @@ def process_left_as_found() -> Iterator[None]:
     finally:
         sys.settrace(trace)
         sys.setprofile(profile)
-        threading.settrace(thread_trace)  # type: ignore[arg-type] # None is what was there, and is accepted
+        threading.settrace(thread_trace)
         threading.setprofile(thread_profile)
         sys.setswitchinterval(interval)
         torch.set_rng_state(torch_state)

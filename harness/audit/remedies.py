@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.audit.judge import Judgement
     from harness.audit.trials import Experiment, Schedule
 
+IN_TURN = "calls one after the other already change each other's output"
 HOLDS, FAILS, NOT_TRIED = "holds", "does not hold", "not tried"
 
 
@@ -45,14 +46,11 @@ class Remedies:
         """Try every remedy against the schedule that showed the harm."""
         schedule = judgement.schedule
         if schedule is None:
-            return (self._lock_in_turn(finding),)
+            return (Remedy("lock", FAILS, IN_TURN),)
         if deadline.passed():
             late = "the audit's time was up"
             return tuple(Remedy(name, NOT_TRIED, late) for name in ("lock", "copy per call", "object per thread"))
         return (self._lock(finding, schedule), *self._copies(finding, schedule))
-
-    def _lock_in_turn(self, finding: Finding) -> Remedy:
-        return Remedy("lock", FAILS, "calls one after the other already change each other's output")
 
     def _lock(self, finding: Finding, schedule: Schedule) -> Remedy:
         lock = threading.Lock()
@@ -85,7 +83,9 @@ class Remedies:
             return Remedy("copy per call", NOT_TRIED, unreached), Remedy("object per thread", NOT_TRIED, unreached)
         if trial.effect:
             return Remedy("copy per call", FAILS, trial.effect), Remedy("object per thread", FAILS, trial.effect)
-        per_call = Remedy("copy per call", HOLDS, "the same schedule over a deep copy each gives the sequential outputs")
+        per_call = Remedy(
+            "copy per call", HOLDS, "the same schedule over a deep copy each gives the sequential outputs"
+        )
         again = self._experiment.again_over(calls, (schedule.second, schedule.first))
         if again:
             return per_call, Remedy("object per thread", FAILS, f"a thread's second call differs: {again}")

@@ -148,7 +148,7 @@ class Held:
     kept: Any = None
 
 
-def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:
+def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: PLR0911 - one for each role
     """Keep what `node` holds; None for nodes that hold nothing themselves.
 
     Of larger tensors and arrays than `keep_bytes` only a checksum is kept.
@@ -194,7 +194,7 @@ def differs(node: Node, held: Held) -> bool:
     return bool(held.seen != now.seen)
 
 
-def put_back(node: Node, held: Held) -> bool:
+def put_back(node: Node, held: Held) -> bool:  # noqa: C901, PLR0912 - one branch for each role
     """Make `node` hold again what was kept; False if that is not possible."""
     value: Any = node.value
     if node.role in {"tensor", "array"}:

@@ -37,7 +37,10 @@ def audit_lines(result: AuditResult) -> list[str]:
     lines.append(f"Draws from a call's own generator: {len(own)}")
     lines += [f"  {draw.op}  {short(draw.location)}" for draw in own]
     if result.guarded:
-        lines += ["", f"Written, but consistent by themselves (lru_cache, or a lock of their own): {len(result.guarded)}"]
+        lines += [
+            "",
+            f"Written, but consistent by themselves (lru_cache, or a lock of their own): {len(result.guarded)}",
+        ]
         lines += [f"  {held['path']} at {short(held['location'])}: {held['guard']}" for held in result.guarded]
     return lines
 

@@ -39,19 +39,19 @@ CONTAINER_METHODS = frozenset({
 })  # fmt: skip
 ARRAY_METHODS = frozenset({"fill", "sort", "put", "itemset", "resize", "partition", "setfield", "byteswap"})
 NO_DRAW = frozenset({"getstate", "get_state", "initial_seed", "clone_state", "graphsafe_get_state", "bit_generator"})
-NUMPY_WIDE = np.random.mtrand._rand  # type: ignore[attr-defined] # noqa: SLF001 - numpy's process-wide generator
-PYTHON_WIDE = random._inst  # type: ignore[attr-defined] # noqa: SLF001 - Python's process-wide generator
-PLAIN_SETATTR = (object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__)
+NUMPY_WIDE = np.random.mtrand._rand  # noqa: SLF001 - numpy's process-wide generator
+PYTHON_WIDE = random._inst  # noqa: SLF001 - Python's process-wide generator
+PLAIN_SETATTR: tuple[object, ...] = (object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__)
 COPY_LIMIT = 100_000
 
 
-def content(container: object) -> object:
+def content(container: Any) -> object:  # noqa: ANN401 - any container
     """A copy of what a container holds, compared by identity later; None where it is too long to copy."""
     if isinstance(container, dict):
         return list(dict.items(container)) if len(container) < COPY_LIMIT else None
     if isinstance(container, bytearray):
         return bytes(container)
-    return list(container) if len(container) < COPY_LIMIT else None  # type: ignore[call-overload]
+    return list(container) if len(container) < COPY_LIMIT else None
 
 
 def same_content(before: object, after: object) -> bool:
@@ -79,10 +79,10 @@ class WriteTracer:
 
     def start(self) -> None:
         """Start in this thread, and in the threads it starts from here on."""
-        threading.settrace(self._on_call)  # type: ignore[arg-type] # the signature typeshed gives is narrower
+        threading.settrace(self._on_call)
         threading.setprofile(self._on_profile)
         sys.setprofile(self._on_profile)
-        sys.settrace(self._on_call)  # type: ignore[arg-type] # as above
+        sys.settrace(self._on_call)
 
     @staticmethod
     def stop() -> None:
@@ -185,9 +185,7 @@ class WriteTracer:
         self._write(path, write_kind(path, owner), how, frame, same=held_attribute(owner, name) is value)
         self._graph.extend(path, value)
 
-    def _namespace_entry(
-        self, frame: FrameType, namespace: dict[str, Any], name: str, value: object, how: str
-    ) -> None:
+    def _namespace_entry(self, frame: FrameType, namespace: dict[str, Any], name: str, value: object, how: str) -> None:
         node = self._nodes.get(id(namespace))
         if node is None:
             return

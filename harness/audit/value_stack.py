@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -43,7 +43,7 @@ def _probe(code: CodeType) -> tuple[object, object]:
 
     target, value, seen = _Probe(), object(), []
 
-    def inside(frame: FrameType, event: str, _argument: object) -> object:
+    def inside(frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
         frame.f_trace_opcodes = True
         instruction = plan_of(code).instructions.get(frame.f_lasti)
         if event == "opcode" and instruction is not None:

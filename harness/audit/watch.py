@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,5 @@ def _slots(node: Node, checkpoint: Checkpoint, place: Place) -> Iterator[Write]:
 
 def call_quietly(call: Callable[[Any], Any], request: object) -> None:
     """Run a call for what it does to shared state; what it returns or raises is judged elsewhere."""
-    try:
+    with contextlib.suppress(Exception):
         call(request)
-    except Exception:  # noqa: BLE001, S110 - as the docstring says
-        pass

@@ -20,8 +20,6 @@ from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE
 if TYPE_CHECKING:
     import argparse
 
-    from harness.subject import Subject
-
 EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 DEFAULT_REQUESTS = 8
 AUDITED = 3
@@ -46,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=arguments.positive_seconds,
         default=None,
-        help="time for watching, trials and remedies (default: 40)",
+        help="time for watching, trials and remedies (default: 46 of processor time)",
     )
     arguments.add_model_arguments(parser)
     parser.epilog = "exit status: 0 SAFE, 1 UNSAFE, 2 wrong usage or not a subject, 3 INCONCLUSIVE"

@@ -82,13 +82,15 @@ def submodule_rebinding(model: Model, value: float) -> torch.Tensor:
 
 def buffer_rebinding(model: Model, value: float) -> torch.Tensor:
     model.table = torch.full((3,), value)  # planted: buffer_rebinding
-    return model.table + 1
+    result: torch.Tensor = model.table + 1
+    return result
 
 
 def parameter_in_place(model: Model, value: float) -> torch.Tensor:
     with torch.no_grad():
         model.layer.weight.fill_(value)  # planted: parameter_in_place
-    return model.layer(torch.ones(2)).detach()
+    result: torch.Tensor = model.layer(torch.ones(2)).detach()
+    return result
 
 
 def view_in_place(model: Model, value: float) -> torch.Tensor:
@@ -173,7 +175,8 @@ def module_table(_model: Model, value: float) -> torch.Tensor:
 
 def hook(model: Model, value: float) -> torch.Tensor:
     model.layer.register_forward_hook(lambda _m, _i, output: output * value)  # planted: hook
-    return model.layer(torch.ones(2)).detach()
+    result: torch.Tensor = model.layer(torch.ones(2)).detach()
+    return result
 
 
 def configuration(model: Model, value: float) -> torch.Tensor:
@@ -240,7 +243,7 @@ def multinomial(_model: Model) -> Any:  # noqa: ANN401 - as above
 
 
 def python_random(_model: Model) -> Any:  # noqa: ANN401 - as above
-    return random.random()  # noqa: S311 # planted: python_random
+    return random.random()  # planted: python_random
 
 
 def numpy_random(_model: Model) -> Any:  # noqa: ANN401 - as above
@@ -277,7 +280,7 @@ def clean(model: Model, value: float) -> torch.Tensor:
     np.add(array, value, out=array)
     generator = torch.Generator().manual_seed(int(value))
     noise = torch.randn(3, generator=generator)
-    random.Random(int(value)).random()  # noqa: S311 - a generator of its own
+    random.Random(int(value)).random()
     np.random.default_rng(int(value)).random()
     with torch.no_grad():
         nn.functional.dropout(table, training=False)

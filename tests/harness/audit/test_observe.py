@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from harness.audit.checkpoint import Checkpoint
 from harness.audit.events import OWN, Record
@@ -12,8 +13,6 @@ from tests.harness.audit import planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import torch
 
 
 def watch(call: Callable[[float], torch.Tensor], model: planted.Model) -> Record:
@@ -55,13 +54,11 @@ def test_a_planted_draw_is_seen_with_its_generator_and_line(name: str) -> None:
 
     def call(value: float) -> torch.Tensor:
         draw(model)
-        return planted.torch.tensor(value)
+        return torch.tensor(value)
 
     record = watch(call, model)
 
-    assert [(key[1], key[2]) for key in record.draws] == [
-        (generator, f"{planted.__file__}:{planted.line_of(name)}")
-    ]
+    assert [(key[1], key[2]) for key in record.draws] == [(generator, f"{planted.__file__}:{planted.line_of(name)}")]
     assert not record.writes
 
 
