@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from types import CellType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from harness.audit.graph import GENERATORS, Node
+from harness.audit.graph import CONTAINERS, GENERATORS, Node
 from harness.audit.paths import Path, follow, held_attribute
 from harness.audit.restore import Held, get_state, hold, put_attribute, put_back, set_state
 
@@ -49,11 +50,9 @@ def role_of(value: object) -> Role | None:
         return "tensor"
     if isinstance(value, np.ndarray):
         return "array"
-    if isinstance(value, dict | list | set):
+    if isinstance(value, CONTAINERS):
         return "container"
-    if type(value).__name__ == "cell":
-        return "cell"
-    return "container" if hasattr(value, "__len__") and hasattr(value, "__iter__") else None
+    return "cell" if isinstance(value, CellType) else None
 
 
 class Cells:

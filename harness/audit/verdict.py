@@ -21,9 +21,11 @@ def decide(
     harmful_draws = [draw for draw in shared_draws if draw.harmful]
     if harmful:
         more = f" and {len(harmful) - 1} more" if len(harmful) > 1 else ""
-        return "UNSAFE", f"{harmful[0].path}{more} is written by one call and changes another call's output"
+        verb, verb_two = ("are", "change") if more else ("is", "changes")
+        return "UNSAFE", f"{harmful[0].path}{more} {verb} written by one call and {verb_two} another call's output"
     if harmful_draws:
-        draw = harmful_draws[0]
+        # Seeding is where the harm begins, but what is drawn afterwards is what people recognise.
+        draw = next((draw for draw in harmful_draws if "seed" not in draw.op), harmful_draws[0])
         return "UNSAFE", f"{draw.op} draws from the {draw.generator} generator, and another call's draws change it"
     if stress.changed:
         return "UNSAFE", f"{stress.changed} of {stress.calls} concurrent calls went wrong: {stress.example}"

@@ -56,7 +56,7 @@ class Recording:
 
 
 class SpeechRecogniser:
-    """A pipeline as people write it around one Whisper model: settings on itself, then `generate`."""
+    """A pipeline as people write it around one Whisper model: features, seed, `generate`."""
 
     def __init__(self) -> None:
         from transformers import WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415 - slow to import
@@ -66,7 +66,7 @@ class SpeechRecogniser:
             vocab_size=200, num_mel_bins=20, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
             decoder_attention_heads=2, d_model=32, encoder_ffn_dim=32, decoder_ffn_dim=32, max_source_positions=50,
             max_target_positions=24, pad_token_id=1, bos_token_id=2, eos_token_id=3, decoder_start_token_id=2,
-            begin_suppress_tokens=None, suppress_tokens=None,
+            begin_suppress_tokens=None, suppress_tokens=None, init_std=0.5,
         )  # fmt: skip
         self.model = WhisperForConditionalGeneration(self.config).eval()
         self.model.generation_config.max_length = 16
@@ -74,9 +74,10 @@ class SpeechRecogniser:
     def __call__(self, request: Recording) -> torch.Tensor:
         """Return token ids, (1, tokens) int64."""
         torch.manual_seed(request.seed)
-        mel = torch.randn(1, self.config.num_mel_bins, 2 * self.config.max_source_positions)
+        own = torch.Generator().manual_seed(request.seed)
+        mel = torch.randn(1, self.config.num_mel_bins, 2 * self.config.max_source_positions, generator=own)
         with torch.no_grad():
-            tokens: torch.Tensor = self.model.generate(mel, do_sample=request.sample, top_k=20)
+            tokens: torch.Tensor = self.model.generate(mel, temperature=0.8 if request.sample else 0.0)
         return tokens
 
 
