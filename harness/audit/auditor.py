@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from harness.subject import Subject
 
-DEFAULT_BUDGET = 46.0
+DEFAULT_BUDGET = 42.0
 DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
 WATCHING, STRESSING, REMEDYING = 0.2, 0.05, 0.15

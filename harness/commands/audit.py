@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=arguments.positive_seconds,
         default=None,
-        help="time for watching, trials and remedies (default: 46 of processor time)",
+        help="time for watching, trials and remedies (default: 42 of processor time)",
     )
     arguments.add_model_arguments(parser)
     parser.epilog = "exit status: 0 SAFE, 1 UNSAFE, 2 wrong usage or not a subject, 3 INCONCLUSIVE"
