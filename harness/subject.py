@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
     import torch
 
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,12 @@ class Subject:
     """Something that turns a request into a tensor, and is called from many threads at once.
 
     Attributes:
-        name: what tables, files and charts call it: lower-case letters, digits, `-`, `_` and `.`.
+        name: what tables and charts call it: one line of at most 80 printable characters.
         call: takes one request and returns one tensor. Runs in many threads at the same time.
-        shared: the objects that all calls share: the model and whatever wraps it. The harness looks here
-            for the modules whose outputs it records.
-        requests: the subject's own requests; `None` means that it takes the harness's speech workload.
+        shared: the objects that all calls share, as a tuple (a list becomes one): the model and whatever wraps it.
+            The harness looks here for the modules whose outputs it records.
+        requests: the subject's own requests, as a tuple (a list becomes one); `None` means that it takes the
+            harness's speech workload.
 
     Raises:
         SubjectError: a field is not what it has to be.
@@ -37,11 +37,15 @@ class Subject:
     requests: tuple[object, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
-            message = f"a subject's name is lower-case letters, digits, '-', '_' and '.', not {self.name!r}"
-            raise SubjectError(message)
+        if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
+            raise SubjectError(f"a subject's name is one line of printable characters, not {self.name!r}")
+        if len(self.name) > LONGEST_NAME:
+            raise SubjectError(f"a subject's name has at most {LONGEST_NAME} characters, not {len(self.name)}")
         if not callable(self.call):
             raise SubjectError(f"subject {self.name!r}: call must be callable, not {self.call!r}")
+        for field in ("shared", "requests"):
+            if isinstance(getattr(self, field), list):
+                object.__setattr__(self, field, tuple(getattr(self, field)))
         if not isinstance(self.shared, tuple):
             kind = type(self.shared).__name__
             raise SubjectError(f"subject {self.name!r}: shared must be a tuple of objects, not {kind}")
