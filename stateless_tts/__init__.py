@@ -11,11 +11,12 @@ from .errors import (
     UnisolatedDrawError,
     UnsupportedModelError,
 )
-from .request import SpeechRequest, SpeechResult, StageSeconds
+from .request import ConversionRequest, SpeechRequest, SpeechResult, StageSeconds
 from .voice import Voice
 from .wrapper import StatelessChatterBoxWrapper
 
 __all__ = [
+    "ConversionRequest",
     "InvalidClipError",
     "InvalidParameterError",
     "MissingVoiceError",

@@ -24,8 +24,8 @@ def with_private(module: ModuleT, paths: Iterable[str]) -> ModuleT:
         paths: dotted paths such as ``"flow.encoder.embed.pos_enc"``.
 
     Returns:
-        A module of the same class. Attributes assigned on it or on its private submodules are not seen by
-        holders of `module`; parameters, buffers and all other submodules are the very same objects.
+        A module of the same class. Attributes assigned and hooks registered on it or on its private submodules are
+        not seen by holders of `module`; parameters, buffers and all other submodules are the very same objects.
     """
     branches: dict[str, list[str]] = {}
     for path in paths:
@@ -41,7 +41,8 @@ def with_private(module: ModuleT, paths: Iterable[str]) -> ModuleT:
 
 def _shallow(module: ModuleT) -> ModuleT:
     copy = object.__new__(type(module))
-    copy.__dict__.update(module.__dict__)
-    for registry in ("_modules", "_parameters", "_buffers"):
-        copy.__dict__[registry] = dict(module.__dict__[registry])
+    for name, value in module.__dict__.items():
+        # nn.Module's registries: of submodules, parameters, buffers and every kind of hook.
+        is_registry = name.startswith("_") and isinstance(value, dict)
+        copy.__dict__[name] = value.copy() if is_registry else value
     return copy

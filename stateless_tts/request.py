@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import InvalidParameterError
 from .voice import Voice
@@ -17,11 +17,29 @@ if TYPE_CHECKING:
 _SEED_RANGE = (-(2**63), 2**64 - 1)
 # One position embedding for each speech token; upstream's T3Config.max_speech_tokens.
 _MAX_NEW_TOKENS = 4096
+_MAX_TOP_K = 2**31 - 1
+
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How speech tokens are drawn: what a request asks for, and for the rest what upstream's family defaults to."""
+
+    repetition_penalty: float
+    min_p: float
+    top_p: float
+    top_k: int | None = None
+
+
+ENGLISH_SAMPLING = Sampling(repetition_penalty=1.2, min_p=0.05, top_p=1.0)
 
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """One utterance to speak. The parameters are those of upstream's `ChatterboxTTS.generate`.
+    """One utterance to speak. The parameters are those of upstream's `generate`.
+
+    What a family of models does not take is refused when the request reaches it; see `stateless_tts.families`.
 
     Args:
         text: what to say; empty text is replaced by upstream's own sentence.
@@ -31,10 +49,13 @@ class SpeechRequest:
             model crashes there).
         temperature: above 0.
         seed: as for `torch.manual_seed`; None takes a fresh one, which the result reports.
-        repetition_penalty: above 0; 1 is none.
-        min_p: in [0, 1].
-        top_p: in [0, 1].
-        max_new_tokens: most speech tokens, 1 to 4096, at 25 per second of audio. Upstream fixes it at 1000.
+        repetition_penalty: above 0; 1 is none; None is the family's own (1.2; multilingual 2.0).
+        min_p: in [0, 1]; None is the family's own (0.05).
+        top_p: in [0, 1]; None is the family's own (1.0; Turbo 0.95).
+        max_new_tokens: most speech tokens, 1 to 4096, at 25 per second of audio. Upstream fixes it at 1000 (Turbo: one
+            more than that).
+        top_k: 0 or more, 0 is none; Turbo's alone, and 1000 there if None.
+        language_id: such as ``"fr"``; the multilingual family's alone, which needs it.
 
     Raises:
         InvalidParameterError: a value is of the wrong type, not finite or out of range; the message names it.
@@ -46,27 +67,65 @@ class SpeechRequest:
     cfg_weight: float = 0.5
     temperature: float = 0.8
     seed: int | None = None
-    repetition_penalty: float = 1.2
-    min_p: float = 0.05
-    top_p: float = 1.0
+    repetition_penalty: float | None = None
+    min_p: float | None = None
+    top_p: float | None = None
     max_new_tokens: int = 1000
+    top_k: int | None = None
+    language_id: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise InvalidParameterError(f"text={self.text!r}: expected a str, got {type(self.text).__name__}")
-        if not isinstance(self.audio_prompt_path, str | os.PathLike | Voice | None):
-            raise InvalidParameterError(
-                f"audio_prompt_path={self.audio_prompt_path!r}: expected a path, a Voice or None"
-            )
+        _check_voice("audio_prompt_path", self.audio_prompt_path)
+        if not isinstance(self.language_id, str | None):
+            raise InvalidParameterError(f"language_id={self.language_id!r}: expected a str or None")
         _check_number("exaggeration", self.exaggeration, low=0.0)
         _check_number("cfg_weight", self.cfg_weight, low=0.0)
         _check_number("temperature", self.temperature, low=0.0, low_is_allowed=False)
-        _check_number("repetition_penalty", self.repetition_penalty, low=0.0, low_is_allowed=False)
-        _check_number("min_p", self.min_p, low=0.0, high=1.0)
-        _check_number("top_p", self.top_p, low=0.0, high=1.0)
+        if self.repetition_penalty is not None:
+            _check_number("repetition_penalty", self.repetition_penalty, low=0.0, low_is_allowed=False)
+        if self.min_p is not None:
+            _check_number("min_p", self.min_p, low=0.0, high=1.0)
+        if self.top_p is not None:
+            _check_number("top_p", self.top_p, low=0.0, high=1.0)
         _check_integer("max_new_tokens", self.max_new_tokens, 1, _MAX_NEW_TOKENS)
-        if self.seed is not None:
-            _check_integer("seed", self.seed, *_SEED_RANGE)
+        if self.top_k is not None:
+            _check_integer("top_k", self.top_k, 0, _MAX_TOP_K)
+        _check_seed(self.seed)
+
+    def sampling(self, defaults: Sampling) -> Sampling:
+        """Return how tokens are drawn for this request where a family defaults to `defaults`."""
+        return Sampling(
+            repetition_penalty=float(_given(self.repetition_penalty, defaults.repetition_penalty)),
+            min_p=float(_given(self.min_p, defaults.min_p)),
+            top_p=float(_given(self.top_p, defaults.top_p)),
+            top_k=_given(self.top_k, defaults.top_k),
+        )
+
+
+@dataclass(frozen=True)
+class ConversionRequest:
+    """One recording to be said in another voice. The parameters are those of upstream's `ChatterboxVC.generate`.
+
+    Args:
+        audio: path of the recording.
+        target_voice_path: reference clip, an already prepared `Voice`, or None for the built-in voice.
+        seed: as for `torch.manual_seed`; None takes a fresh one, which the result reports.
+
+    Raises:
+        InvalidParameterError: a value is of the wrong type or out of range; the message names it.
+    """
+
+    audio: str | os.PathLike[str]
+    target_voice_path: str | os.PathLike[str] | Voice | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.audio, str | os.PathLike):
+            raise InvalidParameterError(f"audio={self.audio!r}: expected the path of a recording")
+        _check_voice("target_voice_path", self.target_voice_path)
+        _check_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -106,6 +165,20 @@ class SpeechResult:
     def duration(self) -> float:
         """Length of the audio in seconds."""
         return self.audio.shape[-1] / self.sample_rate
+
+
+def _given(value: ValueT | None, default: ValueT) -> ValueT:
+    return default if value is None else value
+
+
+def _check_voice(name: str, value: object) -> None:
+    if not isinstance(value, str | os.PathLike | Voice | None):
+        raise InvalidParameterError(f"{name}={value!r}: expected a path, a Voice or None")
+
+
+def _check_seed(seed: object) -> None:
+    if seed is not None:
+        _check_integer("seed", seed, *_SEED_RANGE)
 
 
 def _check_number(name: str, value: object, *, low: float, high: float = math.inf, low_is_allowed: bool = True) -> None:

@@ -6,20 +6,23 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
-from chatterbox.tts import ChatterboxTTS
 
-from . import mel as mel_room
 from . import waveform as waveform_room
-from ._warm_up import fill_upstream_caches
-from .errors import MissingVoiceError, UnsupportedModelError
+from .errors import InvalidParameterError, MissingVoiceError
+from .families import SpeakingFamily, VoiceConversionFamily, family_of
 from .randomness import CallRandomness, fresh_seed
-from .request import SpeechRequest, SpeechResult, StageSeconds
-from .speech_tokens import SpeechTokenSampler, decode, prepare_prompt, tokenize
-from .voice import Voice, VoiceCache, encode_voice, read_clip
+from .request import ConversionRequest, SpeechRequest, SpeechResult, StageSeconds
+from .speech_tokens import decode
+from .voice import Voice, VoiceCache, read_clip
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+
+    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
+    from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+    from chatterbox.vc import ChatterboxVC
 
 _DEFAULT_CACHE_BYTES = 256 * 2**20
 
@@ -36,26 +39,27 @@ class StatelessChatterBoxWrapper:
     are its own; the model, the voices and the process-wide generators are left as they are.
 
     Args:
-        chatterbox_model: upstream's `chatterbox.tts.ChatterboxTTS`. Its current voice, if any, is copied and becomes
-            the default voice; what is later done to the model's `conds` is not seen.
+        chatterbox_model: upstream's `ChatterboxTTS`, `ChatterboxMultilingualTTS`, `ChatterboxTurboTTS` or
+            `ChatterboxVC`. Its current voice, if any, is copied and becomes the default voice; what is later done to
+            the model's `conds` or `ref_dict` is not seen.
         voice_cache_bytes: most bytes of prepared voices kept (about 60 kB for each second of a clip).
 
     Raises:
-        UnsupportedModelError: the model is no `ChatterboxTTS`.
+        UnsupportedModelError: the model is none of these.
     """
 
-    def __init__(self, chatterbox_model: ChatterboxTTS, *, voice_cache_bytes: int = _DEFAULT_CACHE_BYTES) -> None:
-        if not isinstance(chatterbox_model, ChatterboxTTS):
-            raise UnsupportedModelError(
-                f"{type(chatterbox_model).__module__}.{type(chatterbox_model).__qualname__} is not supported; "
-                f"expected chatterbox.tts.ChatterboxTTS"
-            )
+    def __init__(
+        self,
+        chatterbox_model: ChatterboxTTS | ChatterboxMultilingualTTS | ChatterboxTurboTTS | ChatterboxVC,
+        *,
+        voice_cache_bytes: int = _DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.family = family_of(chatterbox_model)
         self.model = chatterbox_model
         self.sr: int = chatterbox_model.sr
         self.voices = VoiceCache(voice_cache_bytes)
-        conds = chatterbox_model.conds
-        self._default_voice = None if conds is None else Voice.from_conditionals(conds)
-        fill_upstream_caches(chatterbox_model)
+        self._default_voice = self.family.default_voice()
+        self.family.warm_up()
 
     @property
     def device(self) -> torch.device:
@@ -79,16 +83,22 @@ class StatelessChatterBoxWrapper:
         self._default_voice = self.prepare_voice(wav_fpath)
         return self._default_voice
 
-    def prepare_voice(self, clip: str | os.PathLike[str] | Voice) -> Voice:
+    def prepare_voice(self, clip: str | os.PathLike[str] | Voice, *, norm_loudness: bool | None = None) -> Voice:
         """Return the voice of a reference clip, encoded at most once while it stays in the cache.
+
+        Args:
+            clip: an audio file; a `Voice` is returned as it is.
+            norm_loudness: Turbo only: whether to bring the clip to -27 LUFS first; None is upstream's own, True.
 
         Raises:
             InvalidClipError: no voice can be made of the clip.
+            InvalidParameterError: `norm_loudness` with a model that does not take it.
         """
         if isinstance(clip, Voice):
             return clip
         read = read_clip(clip)
-        return self.voices.get(read.digest, lambda: encode_voice(self.model, read))
+        key = f"{read.digest} as recorded" if norm_loudness is False else read.digest
+        return self.voices.get(key, lambda: self.family.encode_voice(read, norm_loudness=norm_loudness))
 
     def generate_stateless(
         self,
@@ -99,9 +109,11 @@ class StatelessChatterBoxWrapper:
         temperature: float = 0.8,
         seed: int | None = None,
         *,
-        repetition_penalty: float = 1.2,
-        min_p: float = 0.05,
-        top_p: float = 1.0,
+        language_id: str | None = None,
+        repetition_penalty: float | None = None,
+        min_p: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
         max_new_tokens: int = 1000,
     ) -> torch.Tensor:
         """Speak `text`; the arguments are those of `SpeechRequest`.
@@ -123,61 +135,107 @@ class StatelessChatterBoxWrapper:
             min_p=min_p,
             top_p=top_p,
             max_new_tokens=max_new_tokens,
+            top_k=top_k,
+            language_id=language_id,
         )
         return self.synthesize(request).audio
 
-    def synthesize(self, request: SpeechRequest, *, checkpoint: Callable[[], None] = _go_on) -> SpeechResult:
-        """Speak `request` and tell what was used and how long each stage took.
+    def convert(
+        self,
+        audio: str | os.PathLike[str],
+        target_voice_path: str | os.PathLike[str] | Voice | None = None,
+        seed: int | None = None,
+    ) -> torch.Tensor:
+        """Say what the recording `audio` says in another voice; the arguments are those of `ConversionRequest`.
+
+        Returns:
+            Watermarked waveform, float32 of shape (1, samples) on the CPU, at `sr` Hz.
+
+        Raises:
+            StatelessTTSError: bad input, found before any work is done.
+        """
+        return self.synthesize(ConversionRequest(audio, target_voice_path, seed)).audio
+
+    def synthesize(
+        self, request: SpeechRequest | ConversionRequest, *, checkpoint: Callable[[], None] = _go_on
+    ) -> SpeechResult:
+        """Carry out `request` and tell what was used and how long each stage took.
 
         Args:
-            request: what to say, and how.
+            request: what to say, and how; a `ConversionRequest` for a `ChatterboxVC`, else a `SpeechRequest`.
             checkpoint: called before every decoding step and between the stages; an exception raised from it ends
                 this call, and only this one.
 
         Raises:
             StatelessTTSError: bad input, found before any work is done.
         """
-        text_tokens = tokenize(self.model, request.text)
+        if isinstance(request, ConversionRequest):
+            return self._convert(request, checkpoint)
+        return self._speak(request, checkpoint)
+
+    def _speak(self, request: SpeechRequest, checkpoint: Callable[[], None]) -> SpeechResult:
+        family = self.family
+        if not isinstance(family, SpeakingFamily):
+            raise InvalidParameterError(
+                f"text={request.text[:40]!r}: a {type(self.model).__name__} speaks no text; expected a recording, "
+                f"as for convert()"
+            )
+        family.check(request)
+        text_tokens = family.tokenize(request)
         stopwatch = _Stopwatch()
-        voice = self._voice_of(request)
+        voice = self._voice_of("audio_prompt_path", request.audio_prompt_path)
         stopwatch.lap("voice")
-        randomness = CallRandomness(fresh_seed() if request.seed is None else int(request.seed))
-        spoken = self._speak(request, voice, text_tokens, randomness, checkpoint)
+        randomness = _randomness(request.seed)
+        utterance = family.begin(request, voice, text_tokens, randomness)
+        spoken = decode(utterance.t3, utterance.prompt, utterance.sampler, checkpoint)
+        return self._render(spoken, voice, randomness, stopwatch, checkpoint)
+
+    def _convert(self, request: ConversionRequest, checkpoint: Callable[[], None]) -> SpeechResult:
+        family = self.family
+        if not isinstance(family, VoiceConversionFamily):
+            raise InvalidParameterError(
+                f"audio={str(request.audio)!r}: a {type(self.model).__name__} converts no recording; expected text, "
+                f"as for generate_stateless()"
+            )
+        recording = read_clip(request.audio)
+        stopwatch = _Stopwatch()
+        voice = self._voice_of("target_voice_path", request.target_voice_path)
+        stopwatch.lap("voice")
+        checkpoint()
+        spoken = family.listen(recording)
+        return self._render(spoken, voice, _randomness(request.seed), stopwatch, checkpoint)
+
+    def _render(
+        self,
+        spoken: torch.Tensor,
+        voice: Voice,
+        randomness: CallRandomness,
+        stopwatch: _Stopwatch,
+        checkpoint: Callable[[], None],
+    ) -> SpeechResult:
         stopwatch.lap("speech_tokens")
         checkpoint()
-        readable = mel_room.readable_tokens(spoken)
-        mel = mel_room.render_mel(self.model.s3gen, readable, voice, randomness)
+        mel = self.family.render(spoken, voice, randomness)
         stopwatch.lap("mel")
         checkpoint()
-        waveform = waveform_room.vocode(self.model.s3gen, mel, randomness)
+        waveform = waveform_room.vocode(self.family.s3gen, mel, randomness)
         audio = waveform_room.watermark(self.model.watermarker, waveform, self.sr)
         stopwatch.lap("waveform")
         return SpeechResult(audio, self.sr, randomness.seed, spoken.cpu(), StageSeconds(**stopwatch.laps))
 
-    def _voice_of(self, request: SpeechRequest) -> Voice:
-        if request.audio_prompt_path:
-            return self.prepare_voice(request.audio_prompt_path)
+    def _voice_of(self, name: str, asked: str | os.PathLike[str] | Voice | None) -> Voice:
+        if asked:
+            return self.prepare_voice(asked)
         if self._default_voice is None:
             raise MissingVoiceError(
-                f"audio_prompt_path={request.audio_prompt_path!r} and the model has no built-in voice; "
+                f"{name}={asked!r} and the model has no built-in voice; "
                 f"expected a reference clip, a Voice, or prepare_default_conditionals() beforehand"
             )
         return self._default_voice
 
-    def _speak(
-        self,
-        request: SpeechRequest,
-        voice: Voice,
-        text_tokens: torch.Tensor,
-        randomness: CallRandomness,
-        checkpoint: Callable[[], None],
-    ) -> torch.Tensor:
-        t3 = self.model.t3
-        prompt = prepare_prompt(
-            t3, voice, text_tokens, exaggeration=request.exaggeration, cfg_weight=request.cfg_weight
-        )
-        sampler = SpeechTokenSampler(request, t3.hp, randomness, prompt.embeddings.device)
-        return decode(t3, prompt, sampler, checkpoint)
+
+def _randomness(seed: int | None) -> CallRandomness:
+    return CallRandomness(fresh_seed() if seed is None else int(seed))
 
 
 class _Stopwatch:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
     from ._prompt import Prompt
-    from ._sampler import SpeechTokenSampler
+    from ._sampler import Sampler
 
 
 @torch.inference_mode()
-def decode(t3: T3, prompt: Prompt, sampler: SpeechTokenSampler, checkpoint: Callable[[], None]) -> torch.Tensor:
+def decode(t3: T3, prompt: Prompt, sampler: Sampler, checkpoint: Callable[[], None]) -> torch.Tensor:
     """Let T3 speak until the sampler is finished.
 
     Args:
@@ -34,8 +34,9 @@ def decode(t3: T3, prompt: Prompt, sampler: SpeechTokenSampler, checkpoint: Call
     while True:
         checkpoint()
         hidden = t3.tfmr(inputs_embeds=inputs, past_key_values=cache, use_cache=True).last_hidden_state
-        # All positions go through the head, as upstream's do: a product of another shape may round differently.
-        token = sampler.draw(t3.speech_head(hidden)[:, -1, :])
+        # As many positions go through the head as upstream's do: a product of another shape may round differently.
+        heard = hidden[:, -1:] if t3.is_gpt else hidden
+        token = sampler.draw(t3.speech_head(heard)[:, -1, :])
         if sampler.finished:
             return sampler.speech_tokens()
         inputs = embed_speech_token(t3, token, len(sampler.tokens)).expand(inputs.size(0), -1, -1)
@@ -43,5 +44,7 @@ def decode(t3: T3, prompt: Prompt, sampler: SpeechTokenSampler, checkpoint: Call
 
 def embed_speech_token(t3: T3, token: torch.Tensor, position: int) -> torch.Tensor:
     """Embed `token` of shape (1, 1) at `position` of the utterance; returns shape (1, 1, width)."""
-    embedding: torch.Tensor = t3.speech_emb(token) + t3.speech_pos_emb.get_fixed_embedding(position)
+    embedding: torch.Tensor = t3.speech_emb(token)
+    if t3.speech_pos_emb is not None:  # Turbo's backbone adds positions of its own
+        embedding = embedding + t3.speech_pos_emb.get_fixed_embedding(position)
     return embedding

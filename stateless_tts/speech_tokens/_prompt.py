@@ -29,7 +29,13 @@ class Prompt:
 
 @torch.inference_mode()
 def prepare_prompt(
-    t3: T3, voice: Voice, text_tokens: torch.Tensor, *, exaggeration: float, cfg_weight: float
+    t3: T3,
+    voice: Voice,
+    text_tokens: torch.Tensor,
+    *,
+    exaggeration: float,
+    cfg_weight: float,
+    always_two_rows: bool = False,
 ) -> Prompt:
     """Embed voice, exaggeration and text, by upstream's `T3.prepare_input_embeds`.
 
@@ -39,8 +45,9 @@ def prepare_prompt(
         text_tokens: int64 of shape (1, tokens), start and stop tokens included.
         exaggeration: emotional intensity.
         cfg_weight: above 0 adds the unconditional row.
+        always_two_rows: keep the second row, a repetition of the first, at a `cfg_weight` of 0.
     """
-    rows = 2 if cfg_weight > 0 else 1
+    rows = 2 if cfg_weight > 0 or always_two_rows else 1
     text = text_tokens.expand(rows, -1)
     start = torch.full_like(text[:, :1], t3.hp.start_speech_token)
     embeddings, text_begin = t3.prepare_input_embeds(
@@ -53,3 +60,21 @@ def prepare_prompt(
     beginning = t3.speech_emb(start[:1]) + t3.speech_pos_emb.get_fixed_embedding(0)
     embeddings = torch.cat([embeddings, beginning.expand(rows, -1, -1)], dim=1)
     return Prompt(embeddings, (text_begin, text_begin + text.size(1)))
+
+
+@torch.inference_mode()
+def prepare_turbo_prompt(t3: T3, voice: Voice, text_tokens: torch.Tensor) -> Prompt:
+    """Embed voice and text for Turbo's backbone: one row, and the start of speech once.
+
+    Args:
+        t3: shared; not written to.
+        voice: who speaks.
+        text_tokens: int64 of shape (1, tokens).
+    """
+    embeddings, text_begin = t3.prepare_input_embeds(
+        t3_cond=voice.t3_conditioning(exaggeration=0.0),  # Turbo has no input for it
+        text_tokens=text_tokens,
+        speech_tokens=torch.full_like(text_tokens[:, :1], t3.hp.start_speech_token),
+        cfg_weight=0.0,
+    )
+    return Prompt(embeddings, (text_begin, text_begin + text_tokens.size(1)))

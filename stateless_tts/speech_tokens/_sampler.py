@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from transformers.generation.logits_process import (
@@ -12,6 +12,7 @@ from transformers.generation.logits_process import (
 )
 
 from stateless_tts.errors import SamplingError
+from stateless_tts.request import ENGLISH_SAMPLING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,30 +23,67 @@ if TYPE_CHECKING:
     from stateless_tts.request import SpeechRequest
 
 
+class Sampler(Protocol):
+    """What decoding needs of a sampler: the state of one utterance."""
+
+    tokens: list[torch.Tensor]
+    stopped: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to draw."""
+        ...
+
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """Draw the next token, of shape (1, 1), from `logits` of shape (rows, vocabulary)."""
+        ...
+
+    def speech_tokens(self) -> torch.Tensor:
+        """Return the tokens drawn so far, int64 of shape (tokens,)."""
+        ...
+
+
 class SpeechTokenSampler:
     """Samples the tokens of one utterance; every request has a sampler of its own.
 
-    The order of guidance, penalty, temperature, min-p, top-p and draw is that of upstream's `T3.inference`; the
-    processors are those of transformers that upstream uses.
+    The order of guidance, inspection, penalty, temperature, min-p, top-p and draw is that of upstream's
+    `T3.inference`; the processors are those of transformers that upstream uses.
+
+    Args:
+        request: whose parameters; those left open take English's defaults.
+        hp: T3's start and stop tokens.
+        randomness: this call's.
+        device: where the logits are.
+        inspect: given the guided logits, of shape (1, vocabulary), and the last token, returns the logits to go on
+            with; for the multilingual family's alignment analyser.
 
     Attributes:
         tokens: what has been drawn so far, the stop token included, each of shape (1, 1).
         stopped: whether the stop token has been drawn.
     """
 
-    def __init__(self, request: SpeechRequest, hp: T3Config, randomness: CallRandomness, device: torch.device) -> None:
+    def __init__(
+        self,
+        request: SpeechRequest,
+        hp: T3Config,
+        randomness: CallRandomness,
+        device: torch.device,
+        inspect: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
+    ) -> None:
+        sampling = request.sampling(ENGLISH_SAMPLING)
         self.tokens: list[torch.Tensor] = []
         self.stopped = False
         self._stop_token = hp.stop_speech_token
         self._max_new_tokens = int(request.max_new_tokens)
         self._cfg_weight = float(request.cfg_weight)
         self._temperature = float(request.temperature)
+        self._inspect = inspect
         self._generator = randomness.generator(device)
         self._said = torch.tensor([[hp.start_speech_token]], dtype=torch.long, device=device)
-        self._penalise = RepetitionPenaltyLogitsProcessor(penalty=float(request.repetition_penalty))
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty=sampling.repetition_penalty)
         self._warpers: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
-            MinPLogitsWarper(min_p=float(request.min_p)),
-            TopPLogitsWarper(top_p=float(request.top_p)),
+            MinPLogitsWarper(min_p=sampling.min_p),
+            TopPLogitsWarper(top_p=sampling.top_p),
         )
 
     @property
@@ -60,7 +98,10 @@ class SpeechTokenSampler:
         Raises:
             SamplingError: the logits give no probability distribution.
         """
-        scores = self._penalise(self._said, self._guide(logits))
+        scores = self._guide(logits)
+        if self._inspect is not None:
+            scores = self._inspect(scores, int(self._said[0, -1].item()))
+        scores = self._penalise(self._said, scores)
         if self._temperature != 1.0:
             scores = scores / self._temperature
         for warp in self._warpers:
@@ -84,7 +125,7 @@ class SpeechTokenSampler:
 
     def _guide(self, logits: torch.Tensor) -> torch.Tensor:
         conditional = logits[0:1]
-        if self._cfg_weight == 0:
+        if logits.size(0) == 1:
             return conditional
         weight = torch.as_tensor(self._cfg_weight, device=logits.device, dtype=logits.dtype)
         return conditional + weight * (conditional - logits[1:2])

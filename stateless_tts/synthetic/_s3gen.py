@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _MEL_CHANNELS = 80
 
 
-def build_s3gen(profile: Profile | None, generator: torch.Generator) -> S3Gen:
-    """Return upstream's `S3Gen` on the CPU; `profile=None` keeps upstream's real size."""
+def build_s3gen(profile: Profile | None, generator: torch.Generator, *, meanflow: bool = False) -> S3Gen:
+    """Return upstream's `S3Gen` on the CPU; `profile=None` keeps upstream's real size, `meanflow` is Turbo's."""
     with skip_random_init():
-        s3gen = S3Gen()
+        s3gen = S3Gen(meanflow=meanflow)
         if profile is not None:
             _shrink_tokenizer(s3gen, profile)
-            s3gen.flow = _flow(profile)
+            s3gen.flow = _flow(profile, meanflow=meanflow)
             s3gen.mel2wav = _vocoder(profile)
     fill(s3gen, generator)
     _tame_vocoder(s3gen.mel2wav)

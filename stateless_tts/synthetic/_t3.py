@@ -16,6 +16,7 @@ The logit of the stop token is the speech ramp less the text length: long texts 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,54 +27,75 @@ from transformers import LlamaConfig, LlamaModel
 from ._weights import fill, skip_random_init
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from transformers.models.llama.modeling_llama import LlamaAttention
 
     from ._profile import Profile
 
 ANCHOR, SPEECH_RAMP, TEXT_RAMP, TEXT_END, TEXT_LENGTH, EXAGGERATION = range(6)
-_RESERVED = 6
+RESERVED_CHANNELS = 6
 
 _ANCHOR_LEVEL = 16.0
 _RAMP_PER_POSITION = 0.01
 _LAST_SPEECH_TOKEN = 6560
-_TOKENS_PER_CHARACTER = 0.13
-_TOKENS_BEFORE_TEXT = -12.0
 _STOP_LOGIT_PER_TOKEN = 0.6
+
+
+@dataclass(frozen=True)
+class SpeakingRate:
+    """How long the synthetic T3 speaks: a number of tokens, and more for every character of text."""
+
+    tokens_per_character: float
+    tokens_before_text: float
+
+
+_ENGLISH_RATE = SpeakingRate(tokens_per_character=0.13, tokens_before_text=-12.0)
 
 
 def build_t3(profile: Profile | None, generator: torch.Generator) -> T3:
     """Return upstream's `T3` for English on the CPU; `profile=None` keeps upstream's real size."""
-    hp = T3Config.english_only()
-    with skip_random_init():
-        t3 = T3(hp)
-        if profile is not None:
-            t3.cfg = _smaller_backbone(t3.cfg, profile)
-            t3.tfmr = LlamaModel(t3.cfg)
-    fill(t3, generator)
-    with torch.no_grad():
-        _reserve_channels(t3)
-        _listen(t3.tfmr.layers[0].self_attn, TEXT_END, TEXT_RAMP, _one_channel(t3, TEXT_LENGTH))
-        _listen(t3.tfmr.layers[1].self_attn, EXAGGERATION, EXAGGERATION, _random_direction(t3, generator))
-        _shape_speech_head(t3)
+    sizes = {}
+    if profile is not None:
+        sizes = {"num_hidden_layers": profile.t3_layers, "intermediate_size": profile.t3_intermediate}
+    t3 = random_llama_t3(T3Config.english_only(), sizes, generator)
+    make_it_speak(t3, generator, _ENGLISH_RATE, RESERVED_CHANNELS)
     return t3.eval()
 
 
-def _smaller_backbone(config: LlamaConfig, profile: Profile) -> LlamaConfig:
-    sizes: dict[str, Any] = {
-        **config.to_dict(),
-        "num_hidden_layers": profile.t3_layers,
-        "intermediate_size": profile.t3_intermediate,
-    }
-    return LlamaConfig(**sizes, attn_implementation=config._attn_implementation)  # noqa: SLF001 - as upstream sets it
+def random_llama_t3(hp: T3Config, sizes: Mapping[str, int], generator: torch.Generator) -> T3:
+    """Return a T3 with random weights; `sizes` are those settings of its LlamaConfig that are not upstream's own."""
+    with skip_random_init():
+        t3 = T3(hp)
+        if sizes:
+            t3.cfg = _smaller_backbone(t3.cfg, sizes)
+            t3.tfmr = LlamaModel(t3.cfg)
+    fill(t3, generator)
+    return t3
 
 
-def _reserve_channels(t3: T3) -> None:
+@torch.no_grad()
+def make_it_speak(t3: T3, generator: torch.Generator, rate: SpeakingRate, reserved: int) -> None:
+    """Reserve the first `reserved` channels of the residual stream, and write what this module says about six."""
+    _reserve_channels(t3, reserved)
+    _listen(t3.tfmr.layers[0].self_attn, TEXT_END, TEXT_RAMP, _one_channel(t3, TEXT_LENGTH))
+    _listen(t3.tfmr.layers[1].self_attn, EXAGGERATION, EXAGGERATION, _random_direction(t3, generator, reserved))
+    _shape_speech_head(t3, rate, reserved)
+
+
+def _smaller_backbone(config: LlamaConfig, sizes: Mapping[str, int]) -> LlamaConfig:
+    settings: dict[str, Any] = {**config.to_dict(), **sizes}
+    implementation = config._attn_implementation  # noqa: SLF001 - as upstream sets it
+    return LlamaConfig(**settings, attn_implementation=implementation)
+
+
+def _reserve_channels(t3: T3, reserved: int) -> None:
     """Take the reserved channels from every writer of the residual stream, then write them once."""
     for layer in t3.tfmr.layers:
-        layer.self_attn.o_proj.weight[:_RESERVED] = 0.0
-        layer.mlp.down_proj.weight[:_RESERVED] = 0.0
+        layer.self_attn.o_proj.weight[:reserved] = 0.0
+        layer.mlp.down_proj.weight[:reserved] = 0.0
     for embedding in (t3.text_emb, t3.speech_emb, t3.text_pos_emb.emb, t3.speech_pos_emb.emb):
-        embedding.weight[:, :_RESERVED] = 0.0
+        embedding.weight[:, :reserved] = 0.0
     for position in (t3.text_pos_emb.emb, t3.speech_pos_emb.emb):
         position.weight[:, ANCHOR] = _ANCHOR_LEVEL
     t3.speech_pos_emb.emb.weight[:, SPEECH_RAMP] = _ramp(t3.speech_pos_emb.emb)
@@ -107,19 +129,19 @@ def _one_channel(t3: T3, channel: int) -> torch.Tensor:
     return direction
 
 
-def _random_direction(t3: T3, generator: torch.Generator) -> torch.Tensor:
+def _random_direction(t3: T3, generator: torch.Generator, reserved: int) -> torch.Tensor:
     direction = torch.randn(t3.dim, generator=generator) * 0.1
-    direction[:_RESERVED] = 0.0
+    direction[:reserved] = 0.0
     return direction
 
 
-def _shape_speech_head(t3: T3) -> None:
+def _shape_speech_head(t3: T3, rate: SpeakingRate, reserved: int) -> None:
     head = t3.speech_head.weight
     head.mul_(2.0)
-    head[:, :_RESERVED] = 0.0
+    head[:, :reserved] = 0.0
     head[_LAST_SPEECH_TOKEN + 1 :] = 0.0
     head[_LAST_SPEECH_TOKEN + 1 :, ANCHOR] = -4.0
     stop = head[t3.hp.stop_speech_token]
     stop[SPEECH_RAMP] = _STOP_LOGIT_PER_TOKEN / _RAMP_PER_POSITION
-    stop[TEXT_LENGTH] = -_TOKENS_PER_CHARACTER * _STOP_LOGIT_PER_TOKEN / _RAMP_PER_POSITION
-    stop[ANCHOR] = -_TOKENS_BEFORE_TEXT * _STOP_LOGIT_PER_TOKEN / _ANCHOR_LEVEL
+    stop[TEXT_LENGTH] = -rate.tokens_per_character * _STOP_LOGIT_PER_TOKEN / _RAMP_PER_POSITION
+    stop[ANCHOR] = -rate.tokens_before_text * _STOP_LOGIT_PER_TOKEN / _ANCHOR_LEVEL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._cache import VoiceCache
 from ._clip import Clip, read_clip
-from ._encode import encode_voice
+from ._encode import encode_target_voice, encode_voice
 from ._voice import Voice
 
-__all__ = ["Clip", "Voice", "VoiceCache", "encode_voice", "read_clip"]
+__all__ = ["Clip", "Voice", "VoiceCache", "encode_target_voice", "encode_voice", "read_clip"]

@@ -30,11 +30,13 @@ class Clip:
         name: where it was read from, for messages.
         content: the file's bytes.
         digest: SHA-256 of the content.
+        seconds: how long it lasts.
     """
 
     name: str
     content: bytes
     digest: str
+    seconds: float
 
     def open(self) -> io.BytesIO:
         """Return the file's content as a binary stream."""
@@ -59,11 +61,12 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         raise InvalidClipError(f"reference clip {str(path)!r} cannot be read: {error.strerror}") from error
     if not content:
         raise InvalidClipError(f"reference clip {str(path)!r} is empty (0 bytes); expected an audio file")
-    _check_audio(str(path), content)
-    return Clip(str(path), content, hashlib.sha256(content).hexdigest())
+    seconds = _check_audio(str(path), content)
+    return Clip(str(path), content, hashlib.sha256(content).hexdigest(), seconds)
 
 
-def _check_audio(name: str, content: bytes) -> None:
+def _check_audio(name: str, content: bytes) -> float:
+    """Return how long the audio lasts, in seconds."""
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -71,7 +74,7 @@ def _check_audio(name: str, content: bytes) -> None:
             f"reference clip {name!r} cannot be read as audio ({error.error_string}); "
             f"expected WAV, FLAC, OGG, MP3 or another format of libsndfile"
         ) from error
-    seconds = len(samples) / rate
+    seconds: float = len(samples) / rate
     if seconds < MIN_SECONDS:
         raise InvalidClipError(f"reference clip {name!r} lasts {seconds:.3f} s; expected at least {MIN_SECONDS} s")
     if not np.isfinite(samples).all():
@@ -82,3 +85,4 @@ def _check_audio(name: str, content: bytes) -> None:
         raise InvalidClipError(
             f"reference clip {name!r} is silent (peak {peak:.1e}); expected a peak of at least {SILENCE_PEAK:.0e}"
         )
+    return seconds

@@ -10,20 +10,41 @@ import torch
 from ._voice import Voice
 
 if TYPE_CHECKING:
+    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
     from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+    from chatterbox.vc import ChatterboxVC
 
     from ._clip import Clip
 
 
-def encode_voice(model: ChatterboxTTS, clip: Clip) -> Voice:
+def encode_voice(
+    model: ChatterboxTTS | ChatterboxMultilingualTTS | ChatterboxTurboTTS, clip: Clip, **options: bool
+) -> Voice:
     """Encode `clip` with the encoders of `model`; the model is not written to.
 
     Upstream's `prepare_conditionals` stores its result on the object it is called on, so it is called on a shallow
     copy: the networks are the shared ones, the result is ours alone.
+
+    Args:
+        model: shared.
+        clip: whose voice.
+        options: for `prepare_conditionals`.
     """
     scratch = copy.copy(model)
     # The modes a thread starts with, whatever the caller's are: they are part of what stock computes.
     with torch.inference_mode(mode=False), torch.set_grad_enabled(True):
-        scratch.prepare_conditionals(clip.open())
+        scratch.prepare_conditionals(clip.open(), **options)
     assert scratch.conds is not None
     return Voice.from_conditionals(scratch.conds)
+
+
+def encode_target_voice(model: ChatterboxVC, clip: Clip) -> Voice:
+    """Encode what voice conversion needs of `clip`: S3Gen's part, from the clip at its own sample rate.
+
+    Upstream's `set_target_voice` stores its result on the object, which is a shallow copy here too.
+    """
+    scratch = copy.copy(model)
+    with torch.inference_mode(mode=False), torch.set_grad_enabled(True):
+        scratch.set_target_voice(clip.open())
+    return Voice.from_reference(scratch.ref_dict)
