@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from .errors import InvalidParameterError
 from .voice import Voice
@@ -19,8 +19,6 @@ _SEED_RANGE = (-(2**63), 2**64 - 1)
 _MAX_NEW_TOKENS = 4096
 _MAX_TOP_K = 2**31 - 1
 
-ValueT = TypeVar("ValueT")
-
 
 @dataclass(frozen=True)
 class Sampling:
@@ -32,7 +30,15 @@ class Sampling:
     top_k: int | None = None
 
 
-ENGLISH_SAMPLING = Sampling(repetition_penalty=1.2, min_p=0.05, top_p=1.0)
+class EnglishDefault(float):
+    """A number that nobody asked for: what English defaults to. Other families put their own in its place."""
+
+    __slots__ = ()
+
+
+ENGLISH_SAMPLING = Sampling(
+    repetition_penalty=EnglishDefault(1.2), min_p=EnglishDefault(0.05), top_p=EnglishDefault(1.0)
+)
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,9 @@ class SpeechRequest:
             model crashes there).
         temperature: above 0.
         seed: as for `torch.manual_seed`; None takes a fresh one, which the result reports.
-        repetition_penalty: above 0; 1 is none; None is the family's own (1.2; multilingual 2.0).
-        min_p: in [0, 1]; None is the family's own (0.05).
-        top_p: in [0, 1]; None is the family's own (1.0; Turbo 0.95).
+        repetition_penalty: above 0; 1 is none; if left out, the family's own (1.2; multilingual 2.0).
+        min_p: in [0, 1]; if left out, the family's own (0.05).
+        top_p: in [0, 1]; if left out, the family's own (1.0; Turbo 0.95).
         max_new_tokens: most speech tokens, 1 to 4096, at 25 per second of audio. Upstream fixes it at 1000 (Turbo: one
             more than that).
         top_k: 0 or more, 0 is none; Turbo's alone, and 1000 there if None.
@@ -67,9 +73,9 @@ class SpeechRequest:
     cfg_weight: float = 0.5
     temperature: float = 0.8
     seed: int | None = None
-    repetition_penalty: float | None = None
-    min_p: float | None = None
-    top_p: float | None = None
+    repetition_penalty: float = ENGLISH_SAMPLING.repetition_penalty
+    min_p: float = ENGLISH_SAMPLING.min_p
+    top_p: float = ENGLISH_SAMPLING.top_p
     max_new_tokens: int = 1000
     top_k: int | None = None
     language_id: str | None = None
@@ -83,12 +89,9 @@ class SpeechRequest:
         _check_number("exaggeration", self.exaggeration, low=0.0)
         _check_number("cfg_weight", self.cfg_weight, low=0.0)
         _check_number("temperature", self.temperature, low=0.0, low_is_allowed=False)
-        if self.repetition_penalty is not None:
-            _check_number("repetition_penalty", self.repetition_penalty, low=0.0, low_is_allowed=False)
-        if self.min_p is not None:
-            _check_number("min_p", self.min_p, low=0.0, high=1.0)
-        if self.top_p is not None:
-            _check_number("top_p", self.top_p, low=0.0, high=1.0)
+        _check_number("repetition_penalty", self.repetition_penalty, low=0.0, low_is_allowed=False)
+        _check_number("min_p", self.min_p, low=0.0, high=1.0)
+        _check_number("top_p", self.top_p, low=0.0, high=1.0)
         _check_integer("max_new_tokens", self.max_new_tokens, 1, _MAX_NEW_TOKENS)
         if self.top_k is not None:
             _check_integer("top_k", self.top_k, 0, _MAX_TOP_K)
@@ -100,7 +103,7 @@ class SpeechRequest:
             repetition_penalty=float(_given(self.repetition_penalty, defaults.repetition_penalty)),
             min_p=float(_given(self.min_p, defaults.min_p)),
             top_p=float(_given(self.top_p, defaults.top_p)),
-            top_k=_given(self.top_k, defaults.top_k),
+            top_k=defaults.top_k if self.top_k is None else int(self.top_k),
         )
 
 
@@ -167,8 +170,8 @@ class SpeechResult:
         return self.audio.shape[-1] / self.sample_rate
 
 
-def _given(value: ValueT | None, default: ValueT) -> ValueT:
-    return default if value is None else value
+def _given(value: float, default: float) -> float:
+    return default if isinstance(value, EnglishDefault) else value
 
 
 def _check_voice(name: str, value: object) -> None:

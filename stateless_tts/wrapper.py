@@ -110,9 +110,9 @@ class StatelessChatterBoxWrapper:
         seed: int | None = None,
         *,
         language_id: str | None = None,
-        repetition_penalty: float | None = None,
-        min_p: float | None = None,
-        top_p: float | None = None,
+        repetition_penalty: float = SpeechRequest.repetition_penalty,
+        min_p: float = SpeechRequest.min_p,
+        top_p: float = SpeechRequest.top_p,
         top_k: int | None = None,
         max_new_tokens: int = 1000,
     ) -> torch.Tensor:

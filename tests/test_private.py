@@ -40,6 +40,19 @@ def test_weights_and_other_modules_are_the_shared_ones() -> None:
     assert all(a is b for a, b in zip(private.buffers(), shared.buffers(), strict=True))
 
 
+def test_hooks_on_private_modules_stay_private_and_shared_ones_are_kept() -> None:
+    shared = _tree()
+    heard: list[str] = []
+    shared[0][1].register_forward_hook(lambda *_: heard.append("shared"))
+    private = with_private(shared, ["0.1"])
+    private[0][1].register_forward_hook(lambda *_: heard.append("private"))
+
+    shared[0](torch.ones(1, 2))
+    assert heard == ["shared"]
+    private[0](torch.ones(1, 2))
+    assert heard == ["shared", "shared", "private"]
+
+
 def test_several_paths_below_one_module() -> None:
     shared = _tree()
     private = with_private(shared, ["0.0", "0.1"])

@@ -7,6 +7,7 @@ import stateless_tts
 
 def test_public_names_are_these() -> None:
     assert sorted(stateless_tts.__all__) == [
+        "ConversionRequest",
         "InvalidClipError",
         "InvalidParameterError",
         "MissingVoiceError",
