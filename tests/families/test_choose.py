@@ -22,4 +22,4 @@ def test_a_model_of_a_known_family_is_bound(model: ChatterboxTTS) -> None:
 @pytest.mark.parametrize("model", [None, "ChatterboxTTS", object()])
 def test_anything_else_is_refused_with_what_would_be_accepted(model: object) -> None:
     with pytest.raises(UnsupportedModelError, match=r"ChatterboxTTS, .*MultilingualTTS, .*TurboTTS, .*ChatterboxVC"):
-        StatelessChatterBoxWrapper(model)  # type: ignore[arg-type]
+        StatelessChatterBoxWrapper(model)

@@ -126,11 +126,10 @@ def test_what_other_families_take_is_refused(case: Subject, clips: tuple[Path, .
 
 
 def _hooks(t3: torch.nn.Module) -> int:
-    layers = t3.get_submodule("tfmr").layers
     return sum(
         getattr(hook, "__module__", "") == AlignmentStreamAnalyzer.__module__
         for index, _ in LLAMA_ALIGNED_HEADS
-        for hook in layers[index].self_attn._forward_hooks.values()
+        for hook in t3.get_submodule(f"tfmr.layers.{index}.self_attn")._forward_hooks.values()
     )
 
 
