@@ -24,7 +24,7 @@ _SHORT = (
     "Good morning to you.", "Where is the key?", "That was quite close!", "Read it once more.",
     "Nobody heard a thing.", "Turn left at the oak.", "Is the kettle on yet?", "We leave at seven.",
 )  # fmt: skip
-LARGE_LEAST, LARGE_MOST = 200, 320
+LARGE_LEAST, LARGE_MOST = 160, 280
 
 
 def short_segment(random_source: random.Random) -> str:
@@ -33,7 +33,7 @@ def short_segment(random_source: random.Random) -> str:
 
 
 def large_segment(random_source: random.Random) -> str:
-    """200 to 320 characters, several sentences."""
+    """160 to 280 characters, several sentences."""
     wanted = random_source.randint(LARGE_LEAST, LARGE_MOST - 80)
     text = ""
     while len(text) < wanted:
