@@ -16,10 +16,11 @@ from ._errors import (
     WorkerDiedError,
 )
 from ._processor import TrueStreamingProcessor
-from ._types import StreamingConfig, StreamingMetrics, StreamingResult, StreamingSegment
+from ._types import MAX_WORKERS, StreamingConfig, StreamingMetrics, StreamingResult, StreamingSegment
 from ._worker import StreamingWorker, WorkItem
 
 __all__ = [
+    "MAX_WORKERS",
     "ChatterBoxStreamingAdapter",
     "ProcessorClosedError",
     "SegmentAudio",
