@@ -60,11 +60,20 @@ def speak_utterances(
     config: StreamingConfig,
     *,
     device: str = "auto",
+    on_result: Callable[[StreamingResult], None] | None = None,
     on_metrics: Callable[[StreamingMetrics], None] | None = None,
 ) -> Generator[SpokenUtterance, None, None]:
     """Speak utterances, yielding each when its last piece is done; exactly one result for each.
 
     The threads end when the generator is closed or an exception, such as that of Ctrl-C, passes through it.
+
+    Args:
+        utterances: what to speak.
+        adapter: the engine.
+        config: see `StreamingConfig`.
+        device: where models are loaded to.
+        on_result: called with the result of every piece.
+        on_metrics: called with the counts, at the end.
     """
     jobs: dict[int, tuple[int, int]] = {}
     segments: list[StreamingSegment] = []
@@ -76,6 +85,8 @@ def speak_utterances(
     gathered: dict[int, dict[int, StreamingResult]] = {}
     with StreamingCoordinator.stream(segments, adapter, config, device=device) as run:
         for result in run:
+            if on_result is not None:
+                on_result(result)
             index, place = jobs[result.index]
             parts = gathered.setdefault(index, {})
             parts[place] = result

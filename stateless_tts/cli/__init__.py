@@ -10,10 +10,11 @@ import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 from stateless_tts.errors import StatelessTTSError
+from stateless_tts.models import ModelError
 
 from ._arguments import parser
 from ._batch import batch
-from ._errors import ExitCode, ModelError, TerminatedError
+from ._errors import ExitCode, TerminatedError
 from ._output import tell
 from ._speak import prepare_voice, speak
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from stateless_tts.assembly import TimedAudio, place
 from stateless_tts.files import remove_partial_files, wav_bytes, write_atomically
+from stateless_tts.models import LoadedModel, ModelChoice, choose_model
 from stateless_tts.streaming import MAX_WORKERS, StreamingConfig
 from stateless_tts.utterances import Utterance, speak_utterances
 
@@ -22,7 +23,7 @@ from ._arguments import speech_parameters
 from ._errors import ExitCode, TerminatedError, UsageError
 from ._items import Defaults, Item, file_digest, read_items
 from ._manifest import Journal, Record
-from ._model import LoadedModel, ModelChoice, check_voice, choose_model, load_model
+from ._model import adapter_of, check_voice, load_model
 from ._output import say, tell
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SHOWN = 120
 
 def batch(arguments: argparse.Namespace) -> ExitCode:
     """Run the command."""
-    choice = choose_model(arguments)
+    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
     config = config_of(arguments)
     items, warnings = read_items(arguments.input, defaults_of(arguments))
     folder = Path(arguments.output)
@@ -135,7 +136,7 @@ class _Batch:
         try:
             ready = [(item, utterance) for item in todo if (utterance := self._ready(item, model)) is not None]
             spoken = speak_utterances(
-                [utterance for _, utterance in ready], model.adapter, self.config, device=self.choice.device
+                [utterance for _, utterance in ready], adapter_of(model), self.config, device=self.choice.device
             )
             with contextlib.closing(spoken), tqdm(total=len(ready), unit="utterance", disable=None) as bar:
                 for result in spoken:

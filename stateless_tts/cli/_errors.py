@@ -22,9 +22,5 @@ class UsageError(StatelessTTSError):
     """What was asked for cannot be done; nothing was begun."""
 
 
-class ModelError(StatelessTTSError):
-    """The model could not be loaded."""
-
-
 class TerminatedError(BaseException):
     """SIGTERM has arrived; ends the run as Ctrl-C does."""

@@ -177,9 +177,11 @@ def make_item(
 ) -> Item:
     """Return the item for `text`; one whose problem says why, if it cannot be spoken."""
     warnings: tuple[str, ...] = ()
-    if character != "narrator" and character.casefold() not in map(str.casefold, defaults.voices):
-        warnings = (f"no voice is given for {character!r}; the default voice is used",)
-        character = "narrator"
+    if character != "narrator":
+        named = {name.casefold(): name for name in defaults.voices}
+        if character.casefold() not in named:
+            warnings = (f"no voice is given for {character!r}; the default voice is used",)
+        character = named.get(character.casefold(), "narrator")
     try:
         SpeechRequest(text=text, seed=seed, **defaults.parameters)
         script = read_script(text, characters=list(defaults.voices), character=character, language=defaults.language)

@@ -2,132 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chatterbox.tts import ChatterboxTTS
-
-from stateless_tts.manager import StreamingModelManager, resolve_device
-from stateless_tts.streaming import ChatterBoxStreamingAdapter
-from stateless_tts.synthetic import build_chatterbox
+from stateless_tts.models import LoadedModel, ModelChoice
 from stateless_tts.voice import read_clip
-from stateless_tts.voice_file import InvalidVoiceFileError, load_voice, voice_file_model
+from stateless_tts.voice_file import load_voice
 
-from ._errors import ModelError, UsageError
 from ._output import tell
 
 if TYPE_CHECKING:
-    import argparse
-
-    from stateless_tts.voice import Voice
-    from stateless_tts.wrapper import StatelessChatterBoxWrapper
-
-_CHECKPOINT_FILES = ("ve.safetensors", "t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json")
-_SYNTHETIC = "synthetic english tiny 0"
-_HEAD_BYTES = 2**16
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """Which model is meant, before it is loaded.
-
-    Attributes:
-        identity: the same for the same weights; part of what decides whether a file has to be spoken again.
-        checkpoint: folder, or None.
-        pretrained: whether upstream's weights are meant.
-        device: resolved.
-    """
-
-    identity: str
-    checkpoint: Path | None
-    pretrained: bool
-    device: str
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether the weights are made up."""
-        return self.identity == _SYNTHETIC
-
-
-def choose_model(arguments: argparse.Namespace) -> ModelChoice:
-    """Return the model that the arguments name.
-
-    Raises:
-        UsageError: the checkpoint is no folder, or lacks a file.
-        InvalidParameterError: this machine has no such device.
-    """
-    device = resolve_device(arguments.device)
-    if arguments.pretrained:
-        return ModelChoice("pretrained ResembleAI/chatterbox", None, pretrained=True, device=device)
-    if arguments.checkpoint is None:
-        return ModelChoice(_SYNTHETIC, None, pretrained=False, device=device)
-    folder = Path(arguments.checkpoint)
-    missing = [name for name in _CHECKPOINT_FILES if not (folder / name).is_file()]
-    if missing:
-        raise UsageError(f"--checkpoint {str(folder)!r}: {', '.join(missing)} not found in it")
-    return ModelChoice(f"checkpoint {_digest(folder)}", folder, pretrained=False, device=device)
-
-
-def check_voice(path: str) -> None:
-    """Raise if no voice can come of the file at `path`, before the model is loaded, which takes its time."""
-    if path.lower().endswith(".safetensors"):
-        load_voice(path)
-    else:
-        read_clip(path)
-
-
-class LoadedModel:
-    """The model, loaded, behind the manager that hands out its wrapper."""
-
-    def __init__(self, choice: ModelChoice) -> None:
-        self.choice = choice
-        self.manager = StreamingModelManager()
-        self._voices: dict[str, Voice] = {}
-        self.manager.preload_models(["English"], self._load, choice.device)
-        self.adapter = ChatterBoxStreamingAdapter(self.manager, self._load, choice.device)
-
-    @property
-    def wrapper(self) -> StatelessChatterBoxWrapper:
-        """The one wrapper over the model."""
-        wrapper: StatelessChatterBoxWrapper = self.manager.get_stateless_model_for_language("English")
-        return wrapper
-
-    def voice(self, path: str) -> Voice | str:
-        """Return the voice in a ``.safetensors`` file, read once; a clip's path is returned as it is.
-
-        Raises:
-            InvalidVoiceFileError: no voice can be read, or it was prepared with another model.
-        """
-        if not path.lower().endswith(".safetensors"):
-            return path
-        if path not in self._voices:
-            prepared_with = voice_file_model(path)
-            if prepared_with not in ("", self.choice.identity):
-                raise InvalidVoiceFileError(
-                    f"voice {path!r} was prepared with the model {prepared_with!r}; this is {self.choice.identity!r}"
-                )
-            self._voices[path] = load_voice(path, self.choice.device)
-        return self._voices[path]
-
-    def _load(self, device: str, language: str) -> Any:  # noqa: ANN401 - one of upstream's models
-        if language != "English":
-            raise ModelError(f"{self.choice.identity} speaks English alone")
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):  # upstream prints what it has loaded
-                return self._build(device)
-        except Exception as error:
-            raise ModelError(f"{self.choice.identity}: {str(error) or type(error).__name__}") from error
-
-    def _build(self, device: str) -> ChatterboxTTS:
-        if self.choice.pretrained:
-            return ChatterboxTTS.from_pretrained(device)
-        if self.choice.checkpoint is not None:
-            return ChatterboxTTS.from_local(self.choice.checkpoint, device)
-        return build_chatterbox(device=device)
+    from stateless_tts.streaming import StreamingEngineAdapter
+from stateless_tts.streaming import ChatterBoxStreamingAdapter
 
 
 def load_model(choice: ModelChoice) -> LoadedModel:
@@ -141,21 +26,17 @@ def load_model(choice: ModelChoice) -> LoadedModel:
             "neither --checkpoint nor --pretrained is given: the weights are synthetic, and so is the voice; "
             "what is spoken is noise"
         )
-    try:
-        return LoadedModel(choice)
-    except Exception as error:
-        cause = error.__cause__ if isinstance(error.__cause__, ModelError) else error
-        raise ModelError(f"the model could not be loaded: {cause}") from error
+    return LoadedModel(choice)
 
 
-def _digest(folder: Path) -> str:
-    """Tell checkpoints apart by the sizes and the first bytes of their files, without reading gigabytes."""
-    digest = hashlib.sha256()
-    for name in (*_CHECKPOINT_FILES, "conds.pt"):
-        file = folder / name
-        if file.is_file():
-            about = file.stat()
-            digest.update(f"{name} {about.st_size} {about.st_mtime_ns}".encode())
-            with file.open("rb") as opened:
-                digest.update(opened.read(_HEAD_BYTES))
-    return digest.hexdigest()[:16]
+def adapter_of(model: LoadedModel) -> StreamingEngineAdapter:
+    """Return the adapter that speaks with `model`."""
+    return ChatterBoxStreamingAdapter(model.manager, model, model.choice.device)
+
+
+def check_voice(path: str) -> None:
+    """Raise if no voice can come of the file at `path`, before the model is loaded, which takes its time."""
+    if path.lower().endswith(".safetensors"):
+        load_voice(path)
+    else:
+        read_clip(path)

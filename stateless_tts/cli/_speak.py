@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stateless_tts.files import wav_bytes, write_atomically
+from stateless_tts.models import choose_model
 from stateless_tts.utterances import speak_utterances
 from stateless_tts.voice import read_clip
 from stateless_tts.voice_file import save_voice
@@ -14,7 +15,7 @@ from stateless_tts.voice_file import save_voice
 from ._batch import config_of, defaults_of, utterance_of
 from ._errors import ExitCode, UsageError
 from ._items import make_item
-from ._model import choose_model, load_model
+from ._model import adapter_of, load_model
 from ._output import say, tell
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def speak(arguments: argparse.Namespace) -> ExitCode:
     """Run ``speak``."""
     text = _read_standard_input() if arguments.text == "-" else arguments.text
-    choice = choose_model(arguments)
+    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
     config = config_of(arguments)
     target = _target(arguments.output)
     item = make_item(target.name, 1, text, defaults_of(arguments), arguments.seed)
@@ -33,7 +34,7 @@ def speak(arguments: argparse.Namespace) -> ExitCode:
     for warning in item.warnings:
         tell(f"warning: {warning}")
     model = load_model(choice)
-    (spoken,) = speak_utterances([utterance_of(item, model)], model.adapter, config, device=choice.device)
+    (spoken,) = speak_utterances([utterance_of(item, model)], adapter_of(model), config, device=choice.device)
     if spoken.audio is None:
         tell(str(spoken.error))
         return ExitCode.SOME_FAILED
@@ -44,7 +45,7 @@ def speak(arguments: argparse.Namespace) -> ExitCode:
 
 def prepare_voice(arguments: argparse.Namespace) -> ExitCode:
     """Run ``voices prepare``."""
-    choice = choose_model(arguments)
+    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
     target = _target(arguments.output)
     read_clip(arguments.clip)  # before the model is loaded, which takes its time
     model = load_model(choice)

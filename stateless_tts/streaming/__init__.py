@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._adapter import SegmentAudio, StreamingEngineAdapter, segment_seed
+from ._adapter import SegmentAudio, StreamingEngineAdapter, go_on, segment_seed
 from ._chatterbox import ChatterBoxStreamingAdapter
 from ._control import SegmentControl
 from ._coordinator import StreamingCoordinator, StreamingRun
@@ -41,5 +41,6 @@ __all__ = [
     "UnusableAudioError",
     "WorkItem",
     "WorkerDiedError",
+    "go_on",
     "segment_seed",
 ]

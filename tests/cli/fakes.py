@@ -37,6 +37,7 @@ def use(monkeypatch: pytest.MonkeyPatch, engine: ScriptedAdapter) -> None:
     """Let the command line speak with `engine`."""
     for module in ("_batch", "_speak"):
         monkeypatch.setattr(f"stateless_tts.cli.{module}.load_model", lambda _choice: FakeModel(engine))
+        monkeypatch.setattr(f"stateless_tts.cli.{module}.adapter_of", lambda model: model.adapter)
 
 
 def run(*arguments: object) -> int:

@@ -311,6 +311,7 @@ def test_killed_and_interrupted_processes_are_resumed_to_the_same_bits(
         "stateless_tts.cli._batch.load_model",
         lambda _choice: FakeModel(ChatterBoxStreamingAdapter(tiny_wrapper())),
     )
+    monkeypatch.setattr("stateless_tts.cli._batch.adapter_of", lambda model: model.adapter)
     assert run("batch", source, "-o", out, "--resume") == 0
     assert run("batch", source, "-o", expected, "--workers", 0) == 0
     assert contents(out) == contents(expected)

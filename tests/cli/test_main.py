@@ -125,7 +125,7 @@ def test_a_checkpoint_that_cannot_be_read_is_exit_code_3(tmp_path: Path, capsys:
 
 
 def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from stateless_tts.cli._model import LoadedModel, ModelChoice
+    from stateless_tts.models import LoadedModel, ModelChoice
     from stateless_tts.voice_file import InvalidVoiceFileError
 
     save_voice(some_voice(), tmp_path / "v.safetensors", model="another")
@@ -143,9 +143,9 @@ def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
 def test_the_real_model_says_that_its_voice_is_noise_and_prepared_voices_speak_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from stateless_tts.cli import _model
+    from stateless_tts import models
 
-    monkeypatch.setattr(_model, "build_chatterbox", lambda device: tiny_wrapper().model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda device: tiny_wrapper().model)  # noqa: ARG005 - as it is called
     clip = write_clip(tmp_path / "clip.wav", 4, 1.0)
     voice = tmp_path / "v.safetensors"
     assert run("voices", "prepare", clip, "-o", voice) == 0
