@@ -36,10 +36,10 @@ _NAMES = MappingProxyType(
         "ja": "Japanese",
         "ko": "Korean",
         "ms": "Malay",
-        "nb": "Norwegian",
         "nl": "Dutch",
-        "nn": "Norwegian",
         "no": "Norwegian",
+        "nb": "Norwegian",
+        "nn": "Norwegian",
         "pl": "Polish",
         "pt": "Portuguese",
         "ru": "Russian",
@@ -200,6 +200,12 @@ def language_name(code: str) -> str:
         raise InvalidParameterError(f"language={code!r}: expected a code such as 'en', or a name such as 'English'")
     plain = code.strip()
     return _NAMES.get(plain.lower().replace("_", "-").partition("-")[0], plain)
+
+
+def language_code(name: str) -> str:
+    """Return the code of the language that `name` stands for; what is no known name is returned as it is."""
+    known = language_name(name)
+    return next((code for code, language in _NAMES.items() if language == known), name)
 
 
 def resolve_device(device: str) -> str:

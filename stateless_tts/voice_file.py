@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import os
 
 _FORMAT = "stateless-tts voice 1"
-_OPTIONAL = {"t3_prompt_tokens"}
 # Dimensions by field; None is any size.
 _SHAPES = {
     "speaker_embedding": (1, 256),
@@ -59,7 +58,8 @@ def load_voice(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     if metadata.get("format") != _FORMAT:
         raise InvalidVoiceFileError(f"voice {str(path)!r}: format={metadata.get('format')!r}, expected {_FORMAT!r}")
     names = {field.name for field in dataclasses.fields(Voice)}
-    missing = sorted(names - _OPTIONAL - set(tensors))
+    optional = {field.name for field in dataclasses.fields(Voice) if "None" in str(field.type)}
+    missing = sorted(names - optional - set(tensors))
     foreign = sorted(set(tensors) - names)
     if missing or foreign:
         raise InvalidVoiceFileError(f"voice {str(path)!r}: missing {missing}, unknown {foreign}")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stateless_tts import InvalidParameterError
-from stateless_tts.manager import ModelLoadError, StreamingModelManager, language_name, resolve_device
+from stateless_tts.manager import ModelLoadError, StreamingModelManager, language_code, language_name, resolve_device
 
 
 class Model:
@@ -142,6 +142,13 @@ def test_cleanup_releases_the_models() -> None:
 )
 def test_names_of_languages(code: str, name: str) -> None:
     assert language_name(code) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("English", "en"), ("pt_BR", "pt"), ("Norwegian", "no"), ("Klingon", "Klingon")]
+)
+def test_codes_of_languages(name: str, code: str) -> None:
+    assert language_code(name) == code
 
 
 def test_bad_arguments_are_named() -> None:

@@ -6,10 +6,18 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stateless_tts.manager import language_code
 from stateless_tts.models import LoadedModel, choose_model
 from stateless_tts.request import SpeechRequest
 from stateless_tts.script import ScriptError, Speech, read_script
-from stateless_tts.streaming import MAX_WORKERS, ChatterBoxStreamingAdapter, SegmentAudio, StreamingConfig, go_on
+from stateless_tts.streaming import (
+    MAX_WORKERS,
+    ChatterBoxStreamingAdapter,
+    SegmentAudio,
+    StreamingConfig,
+    go_on,
+    is_multilingual,
+)
 from stateless_tts.utterances import Utterance, speak_utterances
 
 from ._comfy import Audio, progress, to_audio, voice_of
@@ -125,6 +133,8 @@ class SpeechNode:
             raise ScriptError(f"segment {original_idx}: no model is loaded for language={language!r}")
         known = ChatterBoxStreamingAdapter.parameter_names
         parameters = {name: value for name, value in inputs.items() if name in known}
+        if is_multilingual(wrapper):
+            parameters.setdefault("language_id", language_code(language))
         voice = None if voice_path in ("", "none") else voice_path
         request = SpeechRequest(text=segment_text, audio_prompt_path=voice, **parameters)
         audio: torch.Tensor = wrapper.synthesize(request, checkpoint=inputs.get("checkpoint", go_on)).audio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._adapter import SegmentAudio, StreamingEngineAdapter, go_on, segment_seed
-from ._chatterbox import ChatterBoxStreamingAdapter
+from ._chatterbox import ChatterBoxStreamingAdapter, is_multilingual
 from ._control import SegmentControl
 from ._coordinator import StreamingCoordinator, StreamingRun
 from ._errors import (
@@ -42,5 +42,6 @@ __all__ = [
     "WorkItem",
     "WorkerDiedError",
     "go_on",
+    "is_multilingual",
     "segment_seed",
 ]

@@ -7,6 +7,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from chatterbox.mtl_tts import ChatterboxMultilingualTTS
+
+from stateless_tts.manager import language_code
 from stateless_tts.request import SpeechRequest, SpeechResult
 
 from ._adapter import SegmentAudio, StreamingEngineAdapter
@@ -76,12 +79,14 @@ class ChatterBoxStreamingAdapter(StreamingEngineAdapter):
     ) -> SegmentAudio:
         """Speak one segment; see the base class."""
         voice = None if segment.voice_path in ("", "none") else segment.voice_path
-        request = SpeechRequest(text=segment.text, audio_prompt_path=voice, **parameters)
         speaker = self._speaker(segment.language)
-        if isinstance(speaker, Speaker):
-            spoken = speaker.synthesize(request, checkpoint=checkpoint)
-        else:
+        if is_multilingual(speaker):
+            parameters = {"language_id": language_code(segment.language), **parameters}
+        request = SpeechRequest(text=segment.text, audio_prompt_path=voice, **parameters)
+        if isinstance(speaker, SubmittingSpeaker):
             spoken = _await(speaker.submit(request), checkpoint)
+        else:
+            spoken = speaker.synthesize(request, checkpoint=checkpoint)
         return SegmentAudio(spoken.audio, spoken.sample_rate, {"seed": spoken.seed})
 
     def _speaker(self, language: str) -> Speaker | SubmittingSpeaker:
@@ -93,6 +98,11 @@ class ChatterBoxStreamingAdapter(StreamingEngineAdapter):
         if not isinstance(speaker, Speaker | SubmittingSpeaker):
             raise StreamingError(f"language={language!r}: no model is loaded for it, nor one to fall back on")
         return speaker
+
+
+def is_multilingual(speaker: object) -> bool:
+    """Whether requests to `speaker` have to name their language."""
+    return isinstance(getattr(speaker, "model", None), ChatterboxMultilingualTTS)
 
 
 def _await(future: Future[SpeechResult], checkpoint: Callable[[], None]) -> SpeechResult:

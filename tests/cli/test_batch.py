@@ -15,7 +15,7 @@ import soundfile
 
 from stateless_tts import files
 from stateless_tts.streaming import ChatterBoxStreamingAdapter
-from tests.streaming.speakers import fail, streaming_threads, tiny_wrapper, until_stopped
+from tests.streaming.speakers import fail, streaming_threads, until_stopped
 
 from .fakes import Engine, FakeModel, manifest, run, statuses, use
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from stateless_tts import StatelessChatterBoxWrapper
     from stateless_tts.streaming import StreamingSegment
 
 
@@ -277,7 +278,7 @@ def test_a_time_out_is_a_failure(engine: Engine, source: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_killed_and_interrupted_processes_are_resumed_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wrapper: StatelessChatterBoxWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "in.txt"
     source.write_text("".join(f"Line {number}.\n" for number in range(8)), encoding="utf-8")
@@ -309,7 +310,7 @@ def test_killed_and_interrupted_processes_are_resumed_to_the_same_bits(
     kept = contents(out)
     monkeypatch.setattr(
         "stateless_tts.cli._batch.load_model",
-        lambda _choice: FakeModel(ChatterBoxStreamingAdapter(tiny_wrapper())),
+        lambda _choice: FakeModel(ChatterBoxStreamingAdapter(wrapper)),
     )
     monkeypatch.setattr("stateless_tts.cli._batch.adapter_of", lambda model: model.adapter)
     assert run("batch", source, "-o", out, "--resume") == 0

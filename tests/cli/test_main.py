@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -10,13 +11,15 @@ from stateless_tts import Voice
 from stateless_tts.cli import main
 from stateless_tts.synthetic import write_clip
 from stateless_tts.voice_file import load_voice, save_voice
-from tests.streaming.speakers import fail, tiny_wrapper
+from tests.streaming.speakers import fail
 from tests.test_voice_file import some_voice
 
 from .fakes import Engine, run, use
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stateless_tts import StatelessChatterBoxWrapper
 
 
 @pytest.fixture
@@ -108,6 +111,79 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     assert engine.spoken == []
 
 
+CLIPS: dict[str, tuple[int, float, int, str]] = {  # rate, seconds, channels, subtype
+    "8-bit": (16_000, 1.0, 1, "PCM_U8"),
+    "stereo": (24_000, 1.0, 2, "PCM_16"),
+    "192 kHz": (192_000, 1.0, 1, "PCM_24"),
+    "float": (44_100, 1.0, 1, "FLOAT"),
+}
+
+
+def write_noise(path: Path, rate: int, seconds: float, channels: int = 1, subtype: str = "PCM_16") -> Path:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (int(rate * seconds), channels))
+    soundfile.write(str(path), noise, rate, subtype=subtype)
+    return path
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("kind", CLIPS)
+def test_clips_of_every_kind_are_taken(tmp_path: Path, kind: str) -> None:
+    clip = write_noise(tmp_path / "clip.wav", *CLIPS[kind])
+    assert run("speak", "Hi.", "-o", tmp_path / "a.wav", "--voice", clip) == 0
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("10 ms", "lasts 0.010 s"),
+        ("silent", "is silent"),
+        ("not finite", "NaN or infinite"),
+        ("cut off", "cannot be read as audio"),
+        ("text", "cannot be read as audio"),
+        ("empty", "is empty (0 bytes)"),
+        ("folder", "is not a file"),
+    ],
+)
+def test_clips_that_no_voice_can_come_of_are_one_line(
+    tmp_path: Path, kind: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "clip.wav"
+    if kind == "10 ms":
+        write_noise(clip, 24_000, 0.01)
+    elif kind == "silent":
+        soundfile.write(str(clip), np.zeros(24_000), 24_000)
+    elif kind == "not finite":
+        soundfile.write(str(clip), np.full(24_000, np.nan), 24_000, subtype="FLOAT")
+    elif kind == "cut off":
+        clip.write_bytes(write_noise(clip, 24_000, 1.0).read_bytes()[:20])
+    elif kind == "folder":
+        clip.mkdir()
+    else:
+        clip.write_bytes(b"" if kind == "empty" else b"no audio")
+    assert run("speak", "Hi.", "-o", tmp_path / "a.wav", "--voice", clip) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "a.wav").exists()
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001f469\u200d\U0001f680",
+        "\u05e9\u05dc\u05d5\u05dd",
+        "a\x00b\x07\x1b[31m",
+        "\udcff.",
+        "x" * 20_000,
+        "Hi. " * 5_000,
+    ],
+)
+def test_texts_of_every_kind_are_spoken(tmp_path: Path, text: str) -> None:
+    assert run("speak", text, "-o", tmp_path / "a.wav") == 0
+
+
 def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
@@ -141,16 +217,19 @@ def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.slow
 def test_the_real_model_says_that_its_voice_is_noise_and_prepared_voices_speak_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wrapper: StatelessChatterBoxWrapper,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from stateless_tts import models
 
-    monkeypatch.setattr(models, "build_chatterbox", lambda device: tiny_wrapper().model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda device: wrapper.model)  # noqa: ARG005 - as it is called
     clip = write_clip(tmp_path / "clip.wav", 4, 1.0)
     voice = tmp_path / "v.safetensors"
     assert run("voices", "prepare", clip, "-o", voice) == 0
     assert "what is spoken is noise" in capsys.readouterr().err
-    assert load_voice(voice).nbytes == tiny_wrapper().prepare_voice(clip).nbytes
+    assert load_voice(voice).nbytes == wrapper.prepare_voice(clip).nbytes
     for who in (clip, voice):
         assert run("speak", "Hi.", "-o", tmp_path / f"{who.suffix}.wav", "--voice", who) == 0
     assert (tmp_path / ".wav.wav").read_bytes() == (tmp_path / ".safetensors.wav").read_bytes()

@@ -14,11 +14,13 @@ from stateless_tts.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from stateless_tts.script import ScriptError
 from stateless_tts.streaming import segment_seed
 from stateless_tts.synthetic import write_clip
-from tests.streaming.speakers import streaming_threads, tiny_wrapper
+from tests.streaming.speakers import streaming_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from stateless_tts import StatelessChatterBoxWrapper
 
 RATE = 1000
 WIDGETS = {"STRING": str, "INT": int, "FLOAT": float}
@@ -249,11 +251,13 @@ def test_nodes_need_no_comfyui() -> None:
 
 
 @pytest.mark.slow
-def test_real_model_gives_the_same_bits_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_model_gives_the_same_bits_as_alone(
+    wrapper: StatelessChatterBoxWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from stateless_tts import models
 
-    monkeypatch.setattr(models, "build_chatterbox", lambda device: tiny_wrapper().model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda device: wrapper.model)  # noqa: ARG005 - as it is called
     (model,) = execute("StatelessTTSLoadModel")
     audio, report = execute("StatelessTTSText", model=model, text="Hello.", seed=11)
-    assert torch.equal(audio["waveform"][0], tiny_wrapper().generate_stateless("Hello.", seed=11))
+    assert torch.equal(audio["waveform"][0], wrapper.generate_stateless("Hello.", seed=11))
     assert report == "the model is synthetic: its voice is noise"

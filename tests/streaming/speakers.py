@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,6 @@ from stateless_tts.streaming import SegmentAudio, StreamingEngineAdapter, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from stateless_tts import StatelessChatterBoxWrapper
 
     Script = Callable[[StreamingSegment, Callable[[], None]], None]
 
@@ -104,12 +101,3 @@ def segments(count: int, **fields: Any) -> list[StreamingSegment]:  # noqa: ANN4
 def streaming_threads() -> list[str]:
     """Return the names of the threads of streaming that run."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("streaming-")]
-
-
-@functools.cache
-def tiny_wrapper() -> StatelessChatterBoxWrapper:
-    """Return the one tiny English model of this test process, wrapped."""
-    from stateless_tts import StatelessChatterBoxWrapper
-    from stateless_tts.synthetic import build_chatterbox
-
-    return StatelessChatterBoxWrapper(build_chatterbox())

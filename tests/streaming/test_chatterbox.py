@@ -18,11 +18,13 @@ from stateless_tts.streaming import (
     segment_seed,
 )
 
-from .speakers import PATIENCE_SECONDS, tiny_wrapper
+from .speakers import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from stateless_tts import StatelessChatterBoxWrapper
 
 
 def spoken(request: SpeechRequest) -> SpeechResult:
@@ -116,11 +118,10 @@ def test_a_language_without_a_model_is_a_failure() -> None:
 
 
 @pytest.mark.slow
-def test_real_model_gives_the_same_bits_in_every_mode(tmp_path: Path) -> None:
+def test_real_model_gives_the_same_bits_in_every_mode(wrapper: StatelessChatterBoxWrapper, tmp_path: Path) -> None:
     from stateless_tts.synthetic import write_clip
 
     clip = write_clip(tmp_path / "clip.wav", seed=3, seconds=1.0)
-    wrapper = tiny_wrapper()
     given = [
         StreamingSegment(0, "One."),
         StreamingSegment(1, "Two.", voice_path=clip),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import itertools
 import queue
 import threading
@@ -151,6 +152,20 @@ def test_a_worker_that_dies_is_replaced_and_its_segment_retried_once() -> None:
     assert torch.equal(results[2].audio, alone.audio)
     assert processor.metrics.workers_replaced == 3
     assert processor.metrics.retried_segments == 2
+
+
+def test_a_worker_thread_killed_from_outside_is_survived() -> None:
+    def be_killed(segment: StreamingSegment, checkpoint: Callable[[], None]) -> None:
+        if not killed:
+            killed.append(segment.index)
+            ident = ctypes.c_ulong(threading.get_ident())
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))
+            until_stopped(segment, checkpoint)
+
+    killed: list[int] = []
+    results = speak(segments(6), {3: be_killed}, StreamingConfig(batch_size=2), in_order=True)
+    assert killed == [3]
+    assert [result.success for result in results] == [True] * 6
 
 
 def test_cancelling_one_leaves_the_others() -> None:
