@@ -1,0 +1,107 @@
+"""The command line, as a table of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import NoReturn
+
+from stateless_tts.assembly import TIMINGS
+from stateless_tts.files import SUBTYPES
+from stateless_tts.request import SpeechRequest
+from stateless_tts.streaming import StreamingConfig
+
+from ._errors import UsageError
+
+_CODES = """\
+exit codes:
+  0    everything was spoken
+  1    something failed; the manifest says what and why
+  2    the command line or the input cannot be used; nothing was spoken
+  3    the model could not be loaded
+  130  interrupted by Ctrl-C; 143 by SIGTERM. Files and manifest are whole; go on with --resume
+"""
+_PARAMETERS = {
+    "exaggeration": (float, "emotional intensity"),
+    "cfg_weight": (float, "classifier-free guidance"),
+    "temperature": (float, "of sampling"),
+    "repetition_penalty": (float, "1 is none"),
+    "min_p": (float, "of sampling"),
+    "top_p": (float, "of sampling"),
+    "max_new_tokens": (int, "longest utterance, in tokens of 40 ms"),
+}
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; what it refuses raises `UsageError`."""
+    root = _OneLineParser(
+        prog="stateless-tts",
+        description="Speak with ChatterBox, many utterances at once, each as if it were the only one.",
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_OneLineParser)
+    speak = commands.add_parser("speak", help="speak one text into one file")
+    speak.add_argument("text", metavar="TEXT", help="what to say; - reads it from standard input")
+    speak.add_argument("-o", "--output", required=True, metavar="FILE.wav")
+    batch = commands.add_parser("batch", help="speak a file of texts into a folder")
+    batch.add_argument("input", metavar="IN.(txt|srt|jsonl)", help="a text a line; subtitles; or a JSON object a line")
+    batch.add_argument("-o", "--output", required=True, metavar="DIR")
+    batch.add_argument(
+        "--resume", action="store_true", help="redo only what is missing, damaged or now asked otherwise"
+    )
+    batch.add_argument(
+        "--timing", choices=TIMINGS, default="overlap", help="of subtitles that are longer than their slot"
+    )
+    for command in (speak, batch):
+        _add_speech(command)
+        _add_model(command)
+    voices = commands.add_parser("voices", help="prepare voices")
+    prepare = voices.add_subparsers(dest="voices_command", required=True, metavar="COMMAND").add_parser(
+        "prepare", help="encode a reference clip once and for all"
+    )
+    prepare.add_argument("clip", metavar="CLIP")
+    prepare.add_argument("-o", "--output", required=True, metavar="VOICE.safetensors")
+    _add_model(prepare)
+    return root
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("model (without either: synthetic weights, whose voice is noise)")
+    choice = group.add_mutually_exclusive_group()
+    choice.add_argument("--checkpoint", metavar="DIR", help="folder in upstream's format")
+    choice.add_argument("--pretrained", action="store_true", help="upstream's weights, downloaded if need be")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+
+
+def _add_speech(command: argparse.ArgumentParser) -> None:
+    config = StreamingConfig()
+    group = command.add_argument_group("speech")
+    group.add_argument("--voice", metavar="CLIP|VOICE.safetensors", help="who speaks (default: the model's own voice)")
+    group.add_argument(
+        "--character",
+        action="append",
+        default=[],
+        metavar="NAME=VOICE",
+        help="voice of what follows a [NAME] tag; may be repeated",
+    )
+    group.add_argument("--language", default="en", help="code of the language (default: %(default)s)")
+    group.add_argument("--seed", type=int, default=0, help="the same seed gives the same audio (default: %(default)s)")
+    defaults = {field.name: field.default for field in dataclasses.fields(SpeechRequest)}
+    for name, (kind, meaning) in _PARAMETERS.items():
+        option = "--" + name.replace("_", "-")
+        group.add_argument(option, type=kind, default=defaults[name], help=f"{meaning} (default: %(default)s)")
+    group.add_argument("--workers", type=int, default=config.batch_size, help="1 to 16; 0 is one after the other")
+    group.add_argument("--timeout", type=float, default=config.worker_timeout, help="seconds for one piece of text")
+    group.add_argument("--format", choices=SUBTYPES, default="PCM_16", help="of the samples (default: %(default)s)")
+
+
+def speech_parameters(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return the values of the speech parameters, without the seed."""
+    return {name: getattr(arguments, name) for name in _PARAMETERS}

@@ -1,0 +1,42 @@
+"""The model that the command line asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stateless_tts.models import LoadedModel, ModelChoice
+from stateless_tts.voice import read_clip
+from stateless_tts.voice_file import load_voice
+
+from ._output import tell
+
+if TYPE_CHECKING:
+    from stateless_tts.streaming import StreamingEngineAdapter
+from stateless_tts.streaming import ChatterBoxStreamingAdapter
+
+
+def load_model(choice: ModelChoice) -> LoadedModel:
+    """Load the model, and say so where its voice is made up.
+
+    Raises:
+        ModelError: it could not be loaded.
+    """
+    if choice.is_synthetic:
+        tell(
+            "neither --checkpoint nor --pretrained is given: the weights are synthetic, and so is the voice; "
+            "what is spoken is noise"
+        )
+    return LoadedModel(choice)
+
+
+def adapter_of(model: LoadedModel) -> StreamingEngineAdapter:
+    """Return the adapter that speaks with `model`."""
+    return ChatterBoxStreamingAdapter(model.manager, model, model.choice.device)
+
+
+def check_voice(path: str) -> None:
+    """Raise if no voice can come of the file at `path`, before the model is loaded, which takes its time."""
+    if path.lower().endswith(".safetensors"):
+        load_voice(path)
+    else:
+        read_clip(path)

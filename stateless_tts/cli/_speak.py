@@ -1,0 +1,71 @@
+"""`stateless-tts speak` and `stateless-tts voices prepare`: one thing at a time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stateless_tts.files import wav_bytes, write_atomically
+from stateless_tts.models import choose_model
+from stateless_tts.utterances import speak_utterances
+from stateless_tts.voice import read_clip
+from stateless_tts.voice_file import save_voice
+
+from ._batch import config_of, defaults_of, utterance_of
+from ._errors import ExitCode, UsageError
+from ._items import make_item
+from ._model import adapter_of, load_model
+from ._output import say, tell
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def speak(arguments: argparse.Namespace) -> ExitCode:
+    """Run ``speak``."""
+    text = _read_standard_input() if arguments.text == "-" else arguments.text
+    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    config = config_of(arguments)
+    target = _target(arguments.output)
+    item = make_item(target.name, 1, text, defaults_of(arguments), arguments.seed)
+    if item.problem:
+        raise UsageError(item.problem.removeprefix("line 1: "))
+    for warning in item.warnings:
+        tell(f"warning: {warning}")
+    model = load_model(choice)
+    (spoken,) = speak_utterances([utterance_of(item, model)], adapter_of(model), config, device=choice.device)
+    if spoken.audio is None:
+        tell(str(spoken.error))
+        return ExitCode.SOME_FAILED
+    write_atomically(target, wav_bytes(spoken.audio, spoken.sample_rate, arguments.format))
+    say(f"{target}: {spoken.audio.shape[1] / spoken.sample_rate:.2f} s, seed {item.seed}")
+    return ExitCode.OK
+
+
+def prepare_voice(arguments: argparse.Namespace) -> ExitCode:
+    """Run ``voices prepare``."""
+    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    target = _target(arguments.output)
+    read_clip(arguments.clip)  # before the model is loaded, which takes its time
+    model = load_model(choice)
+    voice = model.wrapper.prepare_voice(arguments.clip)
+    save_voice(voice, target, model=choice.identity)
+    say(f"{target}: {voice.nbytes} bytes, for the model {choice.identity!r}")
+    return ExitCode.OK
+
+
+def _read_standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not {error.encoding} at byte {error.start}") from error
+
+
+def _target(path: str) -> Path:
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"--output {path!r} is a folder; expected the name of a file")
+    if not target.parent.is_dir():
+        raise UsageError(f"--output {path!r}: the folder {str(target.parent)!r} does not exist")
+    return target

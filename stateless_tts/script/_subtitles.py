@@ -1,0 +1,143 @@
+"""Reading SubRip subtitles with the `srt` library, and saying what is wrong with them, by line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import srt
+
+_STAMPS = re.compile(rf"\s*{srt.RGX_TIMESTAMP} *-[ -] *> *{srt.RGX_TIMESTAMP}(?: .*)?\s*")
+_NUMBER = re.compile(rf"\s*{srt.RGX_INDEX}\s*")
+# Formatting that players show and nobody says: <i>, </font>, {\an8}.
+_FORMATTING = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Subtitle:
+    """One subtitle.
+
+    Attributes:
+        number: as written in the file; its place, counted from 1, if there is none.
+        line: of its time stamps in the file, counted from 1.
+        start: in seconds.
+        end: in seconds.
+        text: without formatting; lines are joined.
+        problem: why it cannot be spoken; empty if it can.
+    """
+
+    number: int
+    line: int
+    start: float
+    end: float
+    text: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SubtitleFile:
+    """What a file holds.
+
+    Attributes:
+        subtitles: by start, in the file's order where that is the same.
+        problems: what of the file cannot be read, each with its line.
+        warnings: what is unusual, each with its line: overlaps, order.
+    """
+
+    subtitles: tuple[Subtitle, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read_subtitles(text: str) -> SubtitleFile:
+    """Read subtitles from `text`; what cannot be read is told, with its line, and the rest is read."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    problems = _blank_out_bad_stamps(lines)
+    parsed, blanked = _parse("\n".join(lines), problems)
+    lines_of_stamps = _lines_of_stamps(blanked, len(parsed))
+    subtitles = [_convert(subtitle, place, lines_of_stamps[place]) for place, subtitle in enumerate(parsed)]
+    if not subtitles and not problems:
+        problems[1] = "there is no subtitle in it"
+    ordered = sorted(subtitles, key=lambda subtitle: subtitle.start)
+    told = tuple(problem for _, problem in sorted(problems.items()))
+    return SubtitleFile(tuple(ordered), told, tuple(_warnings(subtitles, ordered)))
+
+
+def _blank_out_bad_stamps(lines: list[str]) -> dict[int, str]:
+    """Blank out, in `lines`, the blocks whose time stamps cannot be read; the library would take them for text.
+
+    Returns:
+        What is wrong, by line.
+    """
+    problems = {}
+    begin = 0  # of the block
+    for number, line in enumerate(lines):
+        if not line.strip():
+            begin = number + 1
+        elif "-->" in line and not _STAMPS.fullmatch(line) and _is_head(lines[begin:number]):
+            problems[number + 1] = f"line {number + 1}: the time stamps {_shortened(line)!r} cannot be read"
+            end = number
+            while end < len(lines) and lines[end].strip():
+                end += 1
+            lines[begin:end] = [""] * (end - begin)
+            begin = end
+    return problems
+
+
+def _is_head(lines: list[str]) -> bool:
+    """Whether `lines`, from the beginning of a block, are what may stand before its time stamps: a number at most."""
+    return not lines or (len(lines) == 1 and _NUMBER.fullmatch(lines[0]) is not None)
+
+
+def _parse(text: str, problems: dict[int, str]) -> tuple[list[srt.Subtitle], str]:
+    """Parse strictly; what is in the way is noted and blanked out, keeping the line ends, until nothing is."""
+    while True:
+        try:
+            return list(srt.parse(text)), text
+        except srt.SRTParseError as error:
+            begin, end = error.expected_start, error.actual_start
+            unread = text[begin:end]
+            if not unread.strip():  # nothing but white space is left: there is no subtitle
+                return [], text
+            line = text.count("\n", 0, begin + len(unread) - len(unread.lstrip())) + 1
+            problems[line] = f"line {line}: no subtitle can be read from {_shortened(unread)!r}"
+            text = text[:begin] + re.sub(r"[^\n]", " ", unread) + text[end:]
+
+
+def _lines_of_stamps(text: str, count: int) -> list[int]:
+    found = [number for number, line in enumerate(text.split("\n"), 1) if _STAMPS.fullmatch(line)]
+    return found if len(found) == count else (found + [0] * count)[:count]
+
+
+def _shortened(text: str) -> str:
+    shown = " ".join(text.split())
+    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
+
+
+def _convert(subtitle: srt.Subtitle, place: int, line: int) -> Subtitle:
+    number = place + 1 if subtitle.index is None else subtitle.index
+    start, end = subtitle.start.total_seconds(), subtitle.end.total_seconds()
+    text = " ".join(_FORMATTING.sub("", subtitle.content).split())
+    problem = ""
+    if end <= start:
+        problem = f"line {line}: subtitle {number} ends at {end:.3f} s, not after its start at {start:.3f} s"
+    elif not text:
+        problem = f"line {line}: subtitle {number} has no text"
+    return Subtitle(number, line, start, end, text, problem)
+
+
+def _warnings(subtitles: list[Subtitle], ordered: list[Subtitle]) -> list[str]:
+    warnings = []
+    if ordered != subtitles:
+        warnings.append("the subtitles are not in the order of their time stamps; they are taken in that order")
+    latest: Subtitle | None = None
+    for subtitle in ordered:
+        if latest is not None and subtitle.start < latest.end:
+            warnings.append(
+                f"line {subtitle.line}: subtitle {subtitle.number} starts at {subtitle.start:.3f} s, "
+                f"before subtitle {latest.number} (line {latest.line}) ends at {latest.end:.3f} s"
+            )
+        if latest is None or subtitle.end > latest.end:
+            latest = subtitle
+    return warnings
