@@ -139,7 +139,7 @@ class StatelessChatterBoxWrapper:
         """
         text_tokens = tokenize(self.model, request.text)
         stopwatch = _Stopwatch()
-        voice = self._voice_of(request)
+        voice = self.voice_of(request)
         stopwatch.lap("voice")
         randomness = CallRandomness(fresh_seed() if request.seed is None else int(request.seed))
         spoken = self._speak(request, voice, text_tokens, randomness, checkpoint)
@@ -154,7 +154,13 @@ class StatelessChatterBoxWrapper:
         stopwatch.lap("waveform")
         return SpeechResult(audio, self.sr, randomness.seed, spoken.cpu(), StageSeconds(**stopwatch.laps))
 
-    def _voice_of(self, request: SpeechRequest) -> Voice:
+    def voice_of(self, request: SpeechRequest) -> Voice:
+        """Return the voice that `request` is spoken with: its own, or the default one.
+
+        Raises:
+            InvalidClipError: no voice can be made of the request's clip.
+            MissingVoiceError: the request names no clip and there is no default voice.
+        """
         if request.audio_prompt_path:
             return self.prepare_voice(request.audio_prompt_path)
         if self._default_voice is None:
