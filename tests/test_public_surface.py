@@ -7,9 +7,15 @@ import stateless_tts
 
 def test_public_names_are_these() -> None:
     assert sorted(stateless_tts.__all__) == [
+        "ContinuousBatchingEngine",
+        "DeadlineExceededError",
+        "EngineClosedError",
+        "EngineFailedError",
         "InvalidClipError",
         "InvalidParameterError",
         "MissingVoiceError",
+        "QueueFullError",
+        "RequestTooLargeError",
         "SamplingError",
         "SpeechRequest",
         "SpeechResult",
