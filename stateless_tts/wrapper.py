@@ -183,7 +183,7 @@ class StatelessChatterBoxWrapper:
         family.check(request)
         text_tokens = family.tokenize(request)
         stopwatch = _Stopwatch()
-        voice = self._voice_of("audio_prompt_path", request.audio_prompt_path)
+        voice = self.voice_of(request)
         stopwatch.lap("voice")
         randomness = _randomness(request.seed)
         utterance = family.begin(request, voice, text_tokens, randomness)
@@ -199,7 +199,7 @@ class StatelessChatterBoxWrapper:
             )
         recording = read_clip(request.audio)
         stopwatch = _Stopwatch()
-        voice = self._voice_of("target_voice_path", request.target_voice_path)
+        voice = self.voice_of(request)
         stopwatch.lap("voice")
         checkpoint()
         spoken = family.listen(recording)
@@ -223,7 +223,15 @@ class StatelessChatterBoxWrapper:
         stopwatch.lap("waveform")
         return SpeechResult(audio, self.sr, randomness.seed, spoken.cpu(), StageSeconds(**stopwatch.laps))
 
-    def _voice_of(self, name: str, asked: str | os.PathLike[str] | Voice | None) -> Voice:
+    def voice_of(self, request: SpeechRequest | ConversionRequest) -> Voice:
+        """Return the voice that `request` is carried out with: its own, or the default one.
+
+        Raises:
+            InvalidClipError: no voice can be made of the request's clip.
+            MissingVoiceError: the request names no clip and there is no default voice.
+        """
+        name = "target_voice_path" if isinstance(request, ConversionRequest) else "audio_prompt_path"
+        asked: str | os.PathLike[str] | Voice | None = getattr(request, name)
         if asked:
             return self.prepare_voice(asked)
         if self._default_voice is None:
