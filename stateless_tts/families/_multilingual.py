@@ -90,8 +90,8 @@ class MultilingualFamily(SpeakingFamily):
         analyser = AlignmentStreamAnalyzer(
             t3.tfmr, None, text_tokens_slice=prompt.text_span, eos_idx=t3.hp.stop_speech_token
         )
-        # The analyser's hooks bring the attention maps. The switch that it turned on as well would make transformers
-        # put hooks for collecting outputs on every module, and most modules are shared.
+        # The analyser's hooks bring the attention maps. The switch that it turned on as well would only make
+        # transformers put more hooks on every layer and collect all maps a second time.
         t3.tfmr.config.output_attentions = False
         sampler = SpeechTokenSampler(
             replace(request, **vars(request.sampling(_SAMPLING))),

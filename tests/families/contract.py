@@ -108,6 +108,7 @@ def fingerprint(model: Any) -> dict[str, object]:  # noqa: ANN401 - any family
 
 def touched_by(case: Subject, requests: Sequence[Request]) -> list[str]:
     """Carry out `requests` and return the names of what is not as it was before."""
+    case.wrapper.voices.clear()  # preparing a voice is part of a call
     before = fingerprint(case.wrapper.model)
     for request in requests:
         case.wrapper.synthesize(request)

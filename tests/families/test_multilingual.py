@@ -10,6 +10,8 @@ import torch
 from chatterbox.models.t3.inference.alignment_stream_analyzer import LLAMA_ALIGNED_HEADS, AlignmentStreamAnalyzer
 
 from stateless_tts import InvalidParameterError, SpeechRequest, StatelessChatterBoxWrapper
+from stateless_tts.families import SpeakingFamily
+from stateless_tts.randomness import CallRandomness
 from tests.families.contract import (
     Subject,
     stock_audio,
@@ -91,6 +93,18 @@ def test_the_analyser_decides(case: Subject, caplog: pytest.LogCaptureFixture) -
         stopped = case.wrapper.synthesize(case.requests[5])
     assert "forcing EOS token" in caplog.text
     assert stopped.speech_tokens[-1] == 6562
+
+
+def test_without_guidance_there_are_two_rows_as_upstream_has(case: Subject) -> None:
+    """One row alone may round differently, which a token seldom shows."""
+    family = case.wrapper.family
+    assert isinstance(family, SpeakingFamily)
+    voice = family.default_voice()
+    assert voice is not None
+    request = SpeechRequest("Hallo.", language_id="nl", cfg_weight=0.0)
+    utterance = family.begin(request, voice, family.tokenize(request), CallRandomness(0))
+    assert utterance.prompt.embeddings.size(0) == 2
+    assert torch.equal(utterance.prompt.embeddings[0], utterance.prompt.embeddings[1])
 
 
 def test_the_defaults_are_upstreams(case: Subject) -> None:
