@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from .engine import ContinuousBatchingEngine
 from .errors import (
+    DeadlineExceededError,
+    EngineClosedError,
+    EngineFailedError,
     InvalidClipError,
     InvalidParameterError,
     MissingVoiceError,
+    QueueFullError,
+    RequestTooLargeError,
     SamplingError,
     StatelessTTSError,
     UnisolatedDrawError,
@@ -16,10 +22,16 @@ from .voice import Voice
 from .wrapper import StatelessChatterBoxWrapper
 
 __all__ = [
+    "ContinuousBatchingEngine",
     "ConversionRequest",
+    "DeadlineExceededError",
+    "EngineClosedError",
+    "EngineFailedError",
     "InvalidClipError",
     "InvalidParameterError",
     "MissingVoiceError",
+    "QueueFullError",
+    "RequestTooLargeError",
     "SamplingError",
     "SpeechRequest",
     "SpeechResult",

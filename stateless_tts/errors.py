@@ -29,3 +29,23 @@ class SamplingError(StatelessTTSError, RuntimeError):
 
 class UnisolatedDrawError(StatelessTTSError, RuntimeError):
     """A random draw would have come from a process-wide generator instead of the call's own."""
+
+
+class QueueFullError(StatelessTTSError, RuntimeError):
+    """The engine has accepted as many unfinished requests as it may hold."""
+
+
+class RequestTooLargeError(StatelessTTSError, ValueError):
+    """The request's key/value cache alone could outgrow the engine's `max_cache_bytes`."""
+
+
+class DeadlineExceededError(StatelessTTSError, TimeoutError):
+    """The request was not finished by its deadline."""
+
+
+class EngineClosedError(StatelessTTSError, RuntimeError):
+    """The engine was closed and accepts nothing more."""
+
+
+class EngineFailedError(StatelessTTSError, RuntimeError):
+    """One of the engine's threads ended unexpectedly; the cause is chained."""

@@ -183,7 +183,7 @@ class StatelessChatterBoxWrapper:
         family.check(request)
         text_tokens = family.tokenize(request)
         stopwatch = _Stopwatch()
-        voice = self._voice_of("audio_prompt_path", request.audio_prompt_path)
+        voice = self.voice_of(request)
         stopwatch.lap("voice")
         randomness = _randomness(request.seed)
         utterance = family.begin(request, voice, text_tokens, randomness)
@@ -222,6 +222,15 @@ class StatelessChatterBoxWrapper:
         audio = waveform_room.watermark(self.model.watermarker, waveform, self.sr)
         stopwatch.lap("waveform")
         return SpeechResult(audio, self.sr, randomness.seed, spoken.cpu(), StageSeconds(**stopwatch.laps))
+
+    def voice_of(self, request: SpeechRequest) -> Voice:
+        """Return the voice that `request` is spoken with: its own, or the default one.
+
+        Raises:
+            InvalidClipError: no voice can be made of the request's clip.
+            MissingVoiceError: the request names no clip and there is no default voice.
+        """
+        return self._voice_of("audio_prompt_path", request.audio_prompt_path)
 
     def _voice_of(self, name: str, asked: str | os.PathLike[str] | Voice | None) -> Voice:
         if asked:

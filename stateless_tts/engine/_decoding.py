@@ -1,0 +1,146 @@
+"""The decoding thread's work: requests join the batch, take a step together, and leave it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import DynamicCache
+
+from stateless_tts.speech_tokens import SpeechTokenSampler
+
+from ._batched_step import Reading, batched_step
+from ._kv_cache import KeyValueCache
+
+if TYPE_CHECKING:
+    from chatterbox.models.t3 import T3
+
+    from stateless_tts.speech_tokens import Prompt
+
+    from ._job import Job
+    from ._ledger import Ledger
+    from ._private_t3 import PrivateT3
+    from ._self_check import RowPlan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Speaker:
+    """A job in the batch, with the state that is its own."""
+
+    job: Job
+    sampler: SpeechTokenSampler
+    cache: KeyValueCache
+    rows: int
+
+    def reading(self) -> Reading:
+        tokens = self.sampler.tokens
+        return Reading(self.cache, self.rows, tokens[-1], len(tokens))
+
+
+class Decoder:
+    """Speaks the jobs of a ledger until it stops. One thread calls `run`, and nothing here is seen by another."""
+
+    def __init__(self, ledger: Ledger, t3: PrivateT3, plan: RowPlan) -> None:
+        self._ledger = ledger
+        self._t3 = t3
+        self._plan = plan
+        self._batch: list[_Speaker] = []
+        self.steps = 0
+
+    def run(self) -> None:
+        """Work until the ledger stops; then every cache is let go."""
+        try:
+            while not self._ledger.stopped:
+                self._turn()
+        finally:
+            self._batch.clear()
+
+    def _turn(self) -> None:
+        """Let go of who has ended, let one in, and take a step.
+
+        One at a time joins, so that those who speak wait for one prompt at most.
+        """
+        self._ledger.expire()
+        self._leave([speaker for speaker in self._batch if speaker.job.ended])
+        job = self._ledger.next_to_decode(wait=not self._batch)
+        if job is not None:
+            self._join(job)
+        if self._batch:
+            self._step()
+
+    def _join(self, job: Job) -> None:
+        try:
+            speaker, logits = self._prefill(job)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this request ends this request alone
+            self._fail(job, error)
+            return
+        self._batch.append(speaker)
+        self._draw(speaker, logits)
+
+    def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
+        assert job.prompt is not None
+        t3 = self._t3.prefill
+        embeddings = job.prompt.embeddings
+        sampler = SpeechTokenSampler(job.request, t3.hp, job.randomness, embeddings.device)
+        cache, logits = read_prompt(t3, job.prompt)
+        job.prompt = None
+        return _Speaker(job, sampler, cache, embeddings.size(0)), logits
+
+    def _step(self) -> None:
+        for speaker, logits in self._read(list(self._batch)):
+            self._draw(speaker, logits)
+        self.steps += 1
+
+    def _read(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
+        """Take one step with all speakers; if that fails, with each on its own, to find whose fault it is."""
+        try:
+            return list(zip(speakers, self._logits(speakers), strict=True))
+        except Exception as error:  # noqa: BLE001 - as above
+            if len(speakers) == 1:
+                self._fail(speakers[0].job, error)
+                return []
+            logger.warning("a step of %d requests failed and is done again one by one: %r", len(speakers), error)
+        return [reading for speaker in speakers for reading in self._read([speaker])]
+
+    def _logits(self, speakers: list[_Speaker]) -> list[torch.Tensor]:
+        rows = sum(speaker.rows for speaker in speakers)
+        readings = [speaker.reading() for speaker in speakers]
+        return batched_step(self._t3.step, readings, self._plan.padded(rows))
+
+    def _draw(self, speaker: _Speaker, logits: torch.Tensor) -> None:
+        try:
+            speaker.sampler.draw(logits)
+            if not speaker.sampler.finished:
+                return
+            speaker.job.spoken = speaker.sampler.speech_tokens()
+            speaker.job.lap("speech_tokens")
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(speaker.job, error)
+            return
+        self._leave([speaker])
+        self._ledger.spoken(speaker.job)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._leave([speaker for speaker in self._batch if speaker.job is job])
+        self._ledger.left_batch(job)
+        self._ledger.end(job, error)
+
+    def _leave(self, speakers: list[_Speaker]) -> None:
+        for speaker in speakers:
+            self._batch.remove(speaker)
+            del speaker.cache
+            self._ledger.left_batch(speaker.job)
+
+
+@torch.inference_mode()
+def read_prompt(t3: T3, prompt: Prompt) -> tuple[KeyValueCache, torch.Tensor]:
+    """Read a prompt on its own, as stock does; returns its cache and the logits of shape (rows, vocabulary)."""
+    past = DynamicCache(config=t3.cfg)
+    hidden = t3.tfmr(inputs_embeds=prompt.embeddings, past_key_values=past, use_cache=True).last_hidden_state
+    # All positions go through the head, as upstream's do: a product of another shape may round differently.
+    logits = t3.speech_head(hidden)[:, -1, :].clone()
+    return KeyValueCache([(layer.keys, layer.values) for layer in past.layers]), logits

@@ -1,0 +1,290 @@
+"""The engine: a queue in front of one batch, and the threads that keep it moving."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+import torch
+
+from stateless_tts.errors import EngineFailedError, InvalidParameterError, RequestTooLargeError
+from stateless_tts.randomness import CallRandomness, fresh_seed
+from stateless_tts.request import SpeechRequest, SpeechResult
+from stateless_tts.speech_tokens import tokenize
+from stateless_tts.wrapper import StatelessChatterBoxWrapper
+
+from ._decoding import Decoder
+from ._job import Job
+from ._kv_cache import cache_bytes
+from ._ledger import Ledger, Occupancy
+from ._stages import Preparer, Renderer
+from ._start_up import prepare_decoding
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from types import TracebackType
+    from typing import Self
+
+    from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts.voice import Voice
+
+    from ._self_check import RowPlan
+
+_DTYPES = (torch.float32, torch.bfloat16)
+
+
+class ContinuousBatchingEngine:
+    """Speak many requests with one shared ChatterBox, decoding them in one batch.
+
+    Requests of any voice, seed, length and parameters join and leave the batch at every step. A result depends on its
+    request alone: served alone, with others, early or late, in any order, it has the same bits. In bfloat16 the speech
+    tokens are those of stock ChatterBox with ``t3.to(torch.bfloat16)``, run alone; in float32 the engine's products add
+    in another order than stock's (`StatelessChatterBoxWrapper` is the path that keeps stock's float32 bits).
+
+    Weights are read, never written; every request owns its key/value cache, position, generators and sampler.
+
+    Args:
+        model: upstream's `chatterbox.tts.ChatterboxTTS`; not written to.
+        max_batch_size: most requests that decode together.
+        dtype: of T3: `torch.float32`, `torch.bfloat16`, or None for the model's own. If it is not the model's own, a
+            cast copy of T3 is made (1.06 GB in bfloat16) and kept until the engine is closed.
+        max_queue: requests accepted beyond `max_batch_size`; this many plus the batch may be unfinished.
+        max_cache_bytes: most that the caches of the batch may grow to together; None for no bound. A request is
+            counted with what `max_new_tokens` allows it: 491,520 bytes a token in float32 at full size.
+        pack_weights: whether T3's weights may be copied into the order in which the CPU's kernels read them. None
+            allows it where a cast copy is made anyway, which it then replaces. With True and no cast, it takes as much
+            memory again as T3's dense layers (2.1 GB in float32), and makes steps of few requests faster.
+        render_workers: utterances rendered to audio at a time; None for as many as there are cores.
+        render_threads: cores for each of them; None shares the cores out.
+        voice_cache_bytes: most bytes of prepared voices kept.
+
+    Attributes:
+        plan: what the start-up check found: the row counts that steps are padded to and the kernels used. With
+            `plan.singly` this machine has no such row count, and requests decode one after the other.
+
+    Raises:
+        InvalidParameterError: an argument is out of range; the message names it.
+        UnsupportedModelError: the model is no `ChatterboxTTS`.
+    """
+
+    def __init__(
+        self,
+        model: ChatterboxTTS,
+        max_batch_size: int = 16,
+        dtype: torch.dtype | None = None,
+        *,
+        max_queue: int = 64,
+        max_cache_bytes: int | None = None,
+        pack_weights: bool | None = None,
+        render_workers: int | None = None,
+        render_threads: int | None = None,
+        voice_cache_bytes: int = 256 * 2**20,
+    ) -> None:
+        _check_at_least("max_batch_size", max_batch_size, 1)
+        _check_at_least("max_queue", max_queue, 0)
+        self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
+        own_dtype: torch.dtype = model.t3.speech_head.weight.dtype
+        dtype = own_dtype if dtype is None else dtype
+        if dtype not in _DTYPES:
+            raise InvalidParameterError(f"dtype={dtype}: expected one of {', '.join(map(str, _DTYPES))}")
+        pack = dtype is not own_dtype if pack_weights is None else pack_weights
+        speaking = prepare_decoding(model.t3, max_batch_size, dtype, pack=pack)
+        self.plan: RowPlan = speaking.plan
+        self.dtype = dtype
+        self.private_weight_bytes = speaking.t3.private_bytes
+        self._max_cache_bytes = max_cache_bytes
+        batch_size = min(max_batch_size, self.plan.most_requests)
+        self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
+        workers, threads = _share_cores(render_workers, render_threads)
+        decoder = Decoder(self._ledger, speaking.t3, self.plan)
+        preparer = Preparer(self._ledger, self._wrapper, speaking.t3.prefill)
+        renderers = [Renderer(self._ledger, self._wrapper, threads) for _ in range(workers)]
+        self._threads = _start(self._ledger, [decoder.run, preparer.run], renderers)
+        # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
+        self._finalizer = weakref.finalize(self, self._ledger.stop)
+
+    @property
+    def sr(self) -> int:
+        """Sample rate of the audio, in Hz."""
+        return self._wrapper.sr
+
+    @property
+    def has_default_conditions(self) -> bool:
+        """Whether a request without a clip has a voice to be spoken with."""
+        return self._wrapper.has_default_conditions
+
+    def prepare_default_conditionals(
+        self, wav_fpath: str | os.PathLike[str] | Voice, exaggeration: float = 0.5
+    ) -> Voice:
+        """Make `wav_fpath` the voice of requests that name none, as the wrapper does."""
+        return self._wrapper.prepare_default_conditionals(wav_fpath, exaggeration)
+
+    def prepare_voice(self, clip: str | os.PathLike[str] | Voice) -> Voice:
+        """Return the voice of a reference clip, encoded at most once while it stays in the cache."""
+        return self._wrapper.prepare_voice(clip)
+
+    def occupancy(self) -> Occupancy:
+        """Return how many requests are where at this moment."""
+        return self._ledger.occupancy()
+
+    def submit(
+        self,
+        request: SpeechRequest,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> Future[SpeechResult]:
+        """Accept `request`; returns at once if there is a place.
+
+        Args:
+            request: what to say, and how.
+            block: wait for a place if there is none.
+            timeout: seconds to wait for a place; None waits for as long as it takes.
+            deadline: seconds from now after which the request ends with `DeadlineExceededError`.
+
+        Returns:
+            A future that ends in every case. It can be cancelled until it has ended: a request that is being decoded
+            leaves the batch within one step. It stays ``not running()`` while the engine works on it.
+
+        Raises:
+            InvalidParameterError: the text has more tokens than T3 takes.
+            RequestTooLargeError: the request could never get the cache it may need.
+            QueueFullError: there is no place, and none came in time.
+            EngineClosedError: the engine is closed.
+        """
+        text_tokens = tokenize(self._wrapper.model, request.text)
+        seed = fresh_seed() if request.seed is None else int(request.seed)
+        needed = self._cache_bytes(request, text_tokens.size(1))
+        if self._max_cache_bytes is not None and needed > self._max_cache_bytes:
+            raise RequestTooLargeError(
+                f"max_new_tokens={request.max_new_tokens} with {text_tokens.size(1)} text tokens may need {needed} "
+                f"bytes of cache: expected at most max_cache_bytes={self._max_cache_bytes}"
+            )
+        expires_at = None if deadline is None else time.monotonic() + deadline
+        job = Job(request, text_tokens, CallRandomness(seed), needed, deadline, expires_at)
+        self._ledger.accept(job, block=block, timeout=timeout)
+        return job.future
+
+    def synthesize(self, request: SpeechRequest) -> SpeechResult:
+        """Speak `request` and wait for the result; to be called from any number of threads."""
+        return self.submit(request).result()
+
+    def generate_stateless(
+        self,
+        text: str,
+        audio_prompt_path: str | os.PathLike[str] | Voice | None = None,
+        exaggeration: float = 0.5,
+        cfg_weight: float = 0.5,
+        temperature: float = 0.8,
+        seed: int | None = None,
+        *,
+        repetition_penalty: float = 1.2,
+        min_p: float = 0.05,
+        top_p: float = 1.0,
+        max_new_tokens: int = 1000,
+    ) -> torch.Tensor:
+        """Speak `text` and wait, with the signature of `StatelessChatterBoxWrapper.generate_stateless`.
+
+        Returns:
+            Watermarked waveform, float32 of shape (1, samples) on the CPU, at `sr` Hz.
+        """
+        request = SpeechRequest(
+            text=text,
+            audio_prompt_path=audio_prompt_path,
+            exaggeration=exaggeration,
+            cfg_weight=cfg_weight,
+            temperature=temperature,
+            seed=seed,
+            repetition_penalty=repetition_penalty,
+            min_p=min_p,
+            top_p=top_p,
+            max_new_tokens=max_new_tokens,
+        )
+        return self.synthesize(request).audio
+
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> bool:
+        """Accept nothing more, end every future, and let the threads and their memory go.
+
+        Args:
+            drain: finish what was accepted; otherwise, and for what is unfinished after `timeout`, cancel it.
+            timeout: most seconds to wait for what was accepted, and again for the threads to end. A thread ends
+                after the decoding step, the voice or the rendering stage that it is in.
+
+        Returns:
+            Whether all threads have ended.
+        """
+        self._ledger.close()
+        if drain:
+            self._ledger.wait_until_idle(timeout)
+        self._ledger.stop()
+        for thread in self._threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(drain=kind is None)
+
+    def _cache_bytes(self, request: SpeechRequest, text_tokens: int) -> int:
+        """Return the most that the request's cache may take: prompt and all tokens it may speak."""
+        t3 = self._wrapper.model.t3
+        # Speaker and emotion, the resampled or plain speech prompt, two start tokens.
+        conditioning = 4 + (32 if t3.hp.use_perceiver_resampler else t3.hp.speech_cond_prompt_len)
+        tokens = conditioning + text_tokens + int(request.max_new_tokens)
+        rows = 2 if request.cfg_weight > 0 else 1
+        width = t3.cfg.num_key_value_heads * t3.tfmr.layers[0].self_attn.head_dim
+        return cache_bytes(rows, tokens, len(t3.tfmr.layers), width, self.dtype)
+
+
+def _start(ledger: Ledger, runs: list[Callable[[], None]], renderers: list[Renderer]) -> list[threading.Thread]:
+    threads_of_caller = torch.get_num_threads()
+    threads = [
+        threading.Thread(target=_supervised, args=(ledger, run), name=f"stateless-tts-{index}", daemon=True)
+        for index, run in enumerate([*runs, *(renderer.run for renderer in renderers)])
+    ]
+    for thread in threads:
+        thread.start()
+    for renderer in renderers:
+        renderer.settled.wait()
+    # A thread that sets its own number of cores also sets the number that future threads begin with.
+    torch.set_num_threads(threads_of_caller)
+    return threads
+
+
+def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
+    """Run one of the engine's threads; if it dies, every request ends with the reason."""
+    try:
+        run()
+    except BaseException as error:  # noqa: BLE001 - a request that nobody works on any more must not wait for ever
+        died = error
+
+        def reason() -> EngineFailedError:
+            failure = EngineFailedError(f"an engine thread ended with {died!r}; expected it to outlive its requests")
+            failure.__cause__ = died
+            return failure
+
+        ledger.stop(reason)
+
+
+def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:
+    cores = torch.get_num_threads()
+    workers = max(1, cores // (threads or 1)) if workers is None else workers
+    threads = max(1, cores // workers) if threads is None else threads
+    _check_at_least("render_workers", workers, 1)
+    _check_at_least("render_threads", threads, 1)
+    return workers, threads
+
+
+def _check_at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InvalidParameterError(f"{name}={value!r}: expected an integer of at least {least}")

@@ -1,0 +1,77 @@
+"""One accepted request on its way through the engine."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stateless_tts.errors import DeadlineExceededError
+
+if TYPE_CHECKING:
+    import torch
+
+    from stateless_tts.randomness import CallRandomness
+    from stateless_tts.request import SpeechRequest, SpeechResult
+    from stateless_tts.speech_tokens import Prompt
+    from stateless_tts.voice import Voice
+
+
+@dataclass(eq=False)
+class Job:
+    """A request, the future its caller holds, and what each stage adds for the next one.
+
+    The future stays pending until the very end, so that `Future.cancel` works at any time: a request that is being
+    decoded or rendered can be cancelled like one that waits.
+
+    Attributes:
+        request: what was asked for.
+        text_tokens: int64 of shape (1, tokens).
+        randomness: the request's own generators.
+        cache_bytes: the most its key/value cache may take.
+        expires_at: on the monotonic clock, or None.
+        voice, prompt: added by preparation.
+        spoken: speech tokens, added by decoding.
+        ended: set once, by the ledger, when the future's outcome is decided.
+        lap_seconds: wall time by stage.
+    """
+
+    request: SpeechRequest
+    text_tokens: torch.Tensor
+    randomness: CallRandomness
+    cache_bytes: int
+    allowed_seconds: float | None = None
+    expires_at: float | None = None
+    future: Future[SpeechResult] = field(default_factory=Future)
+    voice: Voice | None = None
+    prompt: Prompt | None = None
+    spoken: torch.Tensor | None = None
+    ended: bool = False
+    lap_seconds: dict[str, float] = field(default_factory=dict)
+    _lap_began: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap on `stage`."""
+        now = time.perf_counter()
+        self.lap_seconds[stage] = now - self._lap_began
+        self._lap_began = now
+
+    def overdue(self) -> DeadlineExceededError:
+        """Return the exception for a request that ran out of time."""
+        return DeadlineExceededError(f"deadline={self.allowed_seconds} s has passed since the request was submitted")
+
+    def conclude(self, outcome: SpeechResult | BaseException | None) -> None:
+        """Give the future its outcome: a result, an exception, or None for a cancellation.
+
+        A caller that cancels at the same moment wins or loses as a whole.
+        """
+        if outcome is None:
+            self.future.cancel()
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, BaseException):
+            self.future.set_exception(outcome)
+        else:
+            assert outcome is not None
+            self.future.set_result(outcome)

@@ -1,0 +1,217 @@
+"""Who is where: the engine's only mutable state that threads share, under one lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stateless_tts.errors import EngineClosedError, QueueFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stateless_tts.request import SpeechResult
+
+    from ._job import Job
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """How many requests are where at one moment.
+
+    Attributes:
+        waiting: accepted, voice and prompt not prepared yet.
+        ready: prepared, waiting for a place in the batch.
+        decoding: in the batch.
+        to_render: spoken, waiting for a render thread.
+        unfinished: all of them, and those being prepared or rendered.
+        reserved_cache_bytes: the most that the caches of the batch may grow to.
+    """
+
+    waiting: int
+    ready: int
+    decoding: int
+    to_render: int
+    unfinished: int
+    reserved_cache_bytes: int
+
+
+class Ledger:
+    """Jobs in first-come order between the stages, with the engine's bounds.
+
+    Args:
+        most_unfinished: requests that may be accepted and not finished.
+        max_batch_size: requests that decode together.
+        max_cache_bytes: what the caches of the batch may grow to together; None for no bound.
+    """
+
+    def __init__(self, most_unfinished: int, max_batch_size: int, max_cache_bytes: int | None) -> None:
+        self._changed = threading.Condition(threading.RLock())
+        self._most_unfinished = most_unfinished
+        self._max_batch_size = max_batch_size
+        self._max_cache_bytes = max_cache_bytes
+        self._unfinished: set[Job] = set()
+        self._waiting: deque[Job] = deque()
+        self._ready: deque[Job] = deque()
+        self._decoding: set[Job] = set()
+        self._to_render: deque[Job] = deque()
+        self._accepting = True
+        self._stopped = False
+        self._reserved = 0
+
+    def occupancy(self) -> Occupancy:
+        """Return the present counts."""
+        with self._changed:
+            return Occupancy(
+                waiting=len(self._waiting),
+                ready=len(self._ready),
+                decoding=len(self._decoding),
+                to_render=len(self._to_render),
+                unfinished=len(self._unfinished),
+                reserved_cache_bytes=self._reserved,
+            )
+
+    def accept(self, job: Job, *, block: bool, timeout: float | None) -> None:
+        """Take a new job, or wait for a place.
+
+        Raises:
+            QueueFullError: there is no place, and none came within `timeout` seconds.
+            EngineClosedError: the engine is closed, or was while waiting.
+        """
+        with self._changed:
+            if block:
+                self._changed.wait_for(lambda: not self._accepting or self._has_place(), timeout)
+            if not self._accepting:
+                raise EngineClosedError("the engine is closed; expected a submission before close()")
+            if not self._has_place():
+                waited = f" within timeout={timeout} s" if block else ""
+                raise QueueFullError(
+                    f"{len(self._unfinished)} requests are unfinished, at most {self._most_unfinished} are accepted; "
+                    f"none finished{waited}"
+                )
+            self._unfinished.add(job)
+            self._waiting.append(job)
+            self._changed.notify_all()
+        job.future.add_done_callback(lambda future: self.end(job, None) if future.cancelled() else None)
+
+    def next_to_prepare(self) -> Job | None:
+        """Wait for a job whose prompt is to be prepared; None when the engine stops."""
+        return self._take_from(self._waiting)
+
+    def next_to_render(self) -> Job | None:
+        """Wait for a job whose tokens are spoken; None when the engine stops."""
+        return self._take_from(self._to_render)
+
+    def prepared(self, job: Job) -> None:
+        """Pass a job on to decoding."""
+        self._pass_on(job, self._ready)
+
+    def spoken(self, job: Job) -> None:
+        """Pass a job on to rendering; its cache must be gone."""
+        self._release(job)
+        self._pass_on(job, self._to_render)
+
+    def next_to_decode(self, *, wait: bool) -> Job | None:
+        """Return the next job if the batch has room for it, and reserve its cache bytes.
+
+        Args:
+            wait: wait until there is one, or a deadline passes, or the engine stops.
+        """
+        with self._changed:
+            if wait and not self._fits() and not self._stopped:
+                self._changed.wait(self._seconds_to_next_deadline())
+            if self._stopped or not self._fits():
+                return None
+            job = self._ready.popleft()
+            self._decoding.add(job)
+            self._reserved += job.cache_bytes
+            return job
+
+    def end(self, job: Job, outcome: SpeechResult | BaseException | None) -> None:
+        """Decide a job's outcome; the first decision stands. None cancels.
+
+        A job in the batch keeps its reservation until `left_batch`, when its cache is really gone.
+        """
+        with self._changed:
+            if job.ended:
+                return
+            job.ended = True
+            self._unfinished.discard(job)
+            for line in (self._waiting, self._ready, self._to_render):
+                if job in line:
+                    line.remove(job)
+            self._changed.notify_all()
+        job.conclude(outcome)
+
+    def left_batch(self, job: Job) -> None:
+        """Note that an ended job has left the batch and its cache is gone."""
+        self._release(job)
+
+    def expire(self) -> None:
+        """End every job whose deadline has passed."""
+        now = time.monotonic()
+        with self._changed:
+            late = [job for job in self._unfinished if job.expires_at is not None and job.expires_at <= now]
+        for job in late:
+            self.end(job, job.overdue())
+
+    def close(self) -> None:
+        """Accept nothing more; what was accepted goes on."""
+        with self._changed:
+            self._accepting = False
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout: float | None) -> bool:
+        """Wait until every accepted job has ended; returns whether that came true within `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._unfinished, timeout)
+
+    def stop(self, reason: Callable[[], BaseException | None] = lambda: None) -> None:
+        """Stop all threads at their next turn and end every job, with a `reason` of its own or cancelled."""
+        with self._changed:
+            self._accepting = False
+            self._stopped = True
+            unfinished = list(self._unfinished)
+            self._changed.notify_all()
+        for job in unfinished:
+            self.end(job, reason())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` has been called."""
+        return self._stopped
+
+    def _has_place(self) -> bool:
+        return len(self._unfinished) < self._most_unfinished
+
+    def _fits(self) -> bool:
+        if not self._ready or len(self._decoding) >= self._max_batch_size:
+            return False
+        if self._max_cache_bytes is None:
+            return True
+        return self._reserved + self._ready[0].cache_bytes <= self._max_cache_bytes
+
+    def _seconds_to_next_deadline(self) -> float | None:
+        deadlines = [job.expires_at for job in self._unfinished if job.expires_at is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _take_from(self, line: deque[Job]) -> Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or line)
+            return None if self._stopped else line.popleft()
+
+    def _pass_on(self, job: Job, line: deque[Job]) -> None:
+        with self._changed:
+            if not job.ended:
+                line.append(job)
+                self._changed.notify_all()
+
+    def _release(self, job: Job) -> None:
+        with self._changed:
+            if job in self._decoding:
+                self._decoding.remove(job)
+                self._reserved -= job.cache_bytes
+                self._changed.notify_all()

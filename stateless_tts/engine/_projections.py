@@ -1,0 +1,86 @@
+"""Ways to multiply a batch of rows with a weight matrix.
+
+T3's step is bound by how fast its weights are read, and how fast that is depends on how the product is asked for.
+The products differ in the order in which they add, and so in their last bits; which one is used is decided once,
+when the engine starts (`_self_check`), and never again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import torch
+from torch import nn
+
+
+class Kernel(Enum):
+    """How a product of rows and weights is asked for."""
+
+    LINEAR = "linear"
+    """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
+
+    LEFT = "left"
+    """``(weight @ rows.T).T``, over the shared weight: fp32 BLAS streams the large operand better if it is first."""
+
+    PACKED = "packed"
+    """oneDNN's product over a private copy of the weight, in the order in which the kernel reads it. CPU only."""
+
+
+class LeftLinear(nn.Module):
+    """`torch.nn.Linear` over the very same parameters, with the weight as the left operand."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = linear.weight
+        self.bias = linear.bias
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (..., in_features) to (..., out_features)."""
+        flat = rows.reshape(-1, rows.size(-1))
+        product = torch.mm(self.weight, flat.t()).t().contiguous()
+        if self.bias is not None:
+            product += self.bias
+        return product.view(*rows.shape[:-1], -1)
+
+
+class PackedLinear(nn.Module):
+    """`torch.nn.Linear` over a packed copy of the weight, which takes as much memory as the weight does."""
+
+    # Only a hint for the choice of the layout.
+    _EXPECTED_ROWS = 8
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        with torch.inference_mode(mode=False), torch.no_grad():
+            packed = torch.ops.mkldnn._reorder_linear_weight(  # noqa: SLF001 - torch names its packing ops so
+                linear.weight.detach(), self._EXPECTED_ROWS
+            )
+        # Named `weight` because upstream asks `speech_head.weight` for its device.
+        self.weight = nn.Parameter(packed, requires_grad=False)
+        self.bias = linear.bias
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (..., in_features) to (..., out_features)."""
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 - as above
+            rows.contiguous(), self.weight, self.bias, "none", [], ""
+        )
+        return product
+
+
+def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether this build and device have a packed product for `dtype`."""
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    if device.type != "cpu" or not available:
+        return False
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public name for it
+    return dtype is torch.float32
+
+
+def with_kernel(linear: nn.Linear, kernel: Kernel) -> nn.Module:
+    """Return a module that maps rows as `linear` does, by way of `kernel`. `linear` is not written to."""
+    if kernel is Kernel.LEFT:
+        return LeftLinear(linear)
+    if kernel is Kernel.PACKED:
+        return PackedLinear(linear)
+    return linear

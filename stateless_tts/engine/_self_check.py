@@ -1,0 +1,198 @@
+"""What the engine finds out about this machine before it serves: which rows do not see each other.
+
+A matrix product may give a row other bits when the number of rows changes, or the row's place among them, or (never
+seen, but checked) its neighbours. Row counts that give a row the same bits form a group. A request's result depends
+on the request alone if every step it takes is computed with a row count of one and the same group; the engine pads
+to such counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from ._private_t3 import projections, shape_of
+from ._projections import Kernel, can_pack, with_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from chatterbox.models.t3 import T3
+    from torch import nn
+
+    Shape = tuple[int, int]
+    Product = Callable[[torch.Tensor], torch.Tensor]
+
+logger = logging.getLogger(__name__)
+
+# Enough elements for a difference that shows in one of 10,000 after rounding to bfloat16.
+_PROBE_ROWS = 64
+_STOCK_ROWS = 2
+# Prompts are read with hundreds of rows at once.
+_PROMPT_ROWS = (64, 200, 384, 640)
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """How steps are computed on this machine.
+
+    Attributes:
+        kernels: for each shape (in_features, out_features) of T3's projections, how it is multiplied.
+        row_counts: row counts, ascending, for which a row's bits depend on that row alone.
+        singly: whether no such count holds more than one request, so that requests decode one after the other.
+        like_stock: whether a step's products have the bits of stock's own step, with its two rows.
+        findings: per shape and kernel, the groups of row counts that agree; "dependent" names those that agree with
+            no other because a row's bits change with its place or its neighbours.
+    """
+
+    kernels: Mapping[Shape, Kernel]
+    row_counts: tuple[int, ...]
+    singly: bool
+    like_stock: bool
+    findings: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+
+    def padded(self, rows: int) -> int:
+        """Return the row count to compute `rows` rows with."""
+        for count in self.row_counts:
+            if count >= rows:
+                return count
+        raise ValueError(f"rows={rows}: expected at most {self.row_counts[-1]}")
+
+    @property
+    def most_requests(self) -> int:
+        """Most requests of two rows each that one step can hold."""
+        return 1 if self.singly else self.row_counts[-1] // 2
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    kernel: Kernel
+    row_counts: frozenset[int]
+    like_stock: bool
+
+
+def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool) -> RowPlan:
+    """Measure the products of `t3` with the row counts of 1 to `max_requests` requests and decide how to compute.
+
+    Args:
+        t3: in the dtype to be served; not written to.
+        max_requests: most requests to decode together.
+        pack: whether packed copies of weights may be made.
+        exactly_like_stock: accept only products with the bits of stock's own step.
+    """
+    wanted = tuple(range(2, 2 * max_requests + 1, 2))
+    layers = {shape_of(linear): linear for _, linear in projections(t3)}
+    findings: dict[str, Sequence[Sequence[int]]] = {}
+    chosen = {}
+    for shape, linear in layers.items():
+        candidates = []
+        for kernel in _kernels(linear, pack=pack, without_left=exactly_like_stock or max_requests == 1):
+            candidates.append(_measure(linear, kernel, wanted, findings, stock_only=exactly_like_stock))
+            if candidates[-1].row_counts.issuperset(wanted):
+                break
+        chosen[shape] = max(candidates, key=lambda candidate: max(candidate.row_counts, default=0))
+    shared = frozenset(wanted).intersection(*(candidate.row_counts for candidate in chosen.values()))
+    return _decide(chosen, shared, findings, wanted)
+
+
+def _decide(
+    chosen: Mapping[Shape, _Candidate],
+    shared: frozenset[int],
+    findings: Mapping[str, Sequence[Sequence[int]]],
+    wanted: Sequence[int],
+) -> RowPlan:
+    if max(shared, default=0) < min(_STOCK_ROWS + 2, wanted[-1]):
+        logger.warning(
+            "no row count above %d gives every row bits of its own on this machine: requests decode one at a time",
+            _STOCK_ROWS,
+        )
+        linear = dict.fromkeys(chosen, Kernel.LINEAR)
+        return RowPlan(linear, (_STOCK_ROWS,), singly=True, like_stock=True, findings=findings)
+    return RowPlan(
+        {shape: candidate.kernel for shape, candidate in chosen.items()},
+        tuple(sorted(shared)),
+        singly=False,
+        like_stock=all(candidate.like_stock for candidate in chosen.values()),
+        findings=findings,
+    )
+
+
+def _kernels(linear: nn.Linear, *, pack: bool, without_left: bool) -> Iterable[Kernel]:
+    """Yield the kernels to try, best first. The order is fixed: a choice by stopwatch could differ between runs."""
+    weight = linear.weight
+    if pack and can_pack(weight.device, weight.dtype):
+        yield Kernel.PACKED
+    if weight.device.type == "cpu" and not without_left:
+        yield Kernel.LEFT
+    yield Kernel.LINEAR
+
+
+@torch.inference_mode()
+def _measure(
+    linear: nn.Linear,
+    kernel: Kernel,
+    wanted: Sequence[int],
+    findings: dict[str, Sequence[Sequence[int]]],
+    *,
+    stock_only: bool,
+) -> _Candidate:
+    product = with_kernel(linear, kernel)
+    probes = _probes(linear, _PROBE_ROWS)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for count in wanted:
+        groups[_digest(product, probes, count) or f"dependent {count}"].append(count)
+    stock = _digest(linear, probes, _STOCK_ROWS)
+    findings[f"{linear.in_features}x{linear.out_features} {kernel.value}"] = list(groups.values())
+    usable = {key: counts for key, counts in groups.items() if not key.startswith("dependent")}
+    if stock_only:
+        same = stock is not None and (kernel is Kernel.LINEAR or _same_for_prompts(linear, product))
+        usable = {key: counts for key, counts in usable.items() if same and key == stock}
+    if not usable:
+        return _Candidate(kernel, frozenset(), like_stock=False)
+    best = max(usable, key=lambda key: (max(usable[key]), len(usable[key])))
+    return _Candidate(kernel, frozenset(usable[best]), like_stock=best == stock)
+
+
+def _probes(linear: nn.Linear, rows: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(linear.in_features)
+    probes = torch.randn(rows, linear.in_features, generator=generator)
+    return probes.to(linear.weight.device, linear.weight.dtype)
+
+
+def _digest(product: Product, probes: torch.Tensor, count: int) -> str | None:
+    """Digest the bits of all probes, computed `count` at a time; None if they change with their arrangement."""
+    generator = torch.Generator().manual_seed(count)
+    digests = set()
+    for order in (torch.arange(len(probes)), torch.randperm(len(probes), generator=generator)):
+        arranged = probes[order]
+        short = -len(arranged) % count
+        arranged = torch.cat([arranged, arranged[:short]])
+        results = torch.cat([product(chunk) for chunk in torch.split(arranged, count)])[: len(probes)]
+        restored = torch.empty_like(results)
+        restored[order] = results
+        digests.add(hashlib.sha256(restored.view(torch.uint8).cpu().numpy().tobytes()).hexdigest())
+    return digests.pop() if len(digests) == 1 else None
+
+
+def _same_for_prompts(linear: nn.Linear, product: Product) -> bool:
+    """Whether `product` has the bits of `linear` for as many rows as a prompt brings at once."""
+    return all(
+        torch.equal(linear(probes), product(probes)) for probes in (_probes(linear, rows) for rows in _PROMPT_ROWS)
+    )
+
+
+def verify_step(step: Callable[[Sequence[int]], Sequence[torch.Tensor]], requests: int) -> bool:
+    """Whether a whole step gives a request the same bits alone as last among `requests`, and as first.
+
+    Args:
+        step: takes the numbers of the requests to compute, in order, and returns what each got.
+        requests: how many there are, numbered from 0.
+    """
+    everyone = list(range(requests))
+    (alone,) = step([0])
+    return torch.equal(alone, step(everyone)[0]) and torch.equal(alone, step(everyone[::-1])[-1])

@@ -1,0 +1,96 @@
+"""What happens to a job before and after decoding: its prompt is prepared, its tokens are rendered."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from stateless_tts import mel as mel_room
+from stateless_tts import waveform as waveform_room
+from stateless_tts.request import SpeechResult, StageSeconds
+from stateless_tts.speech_tokens import prepare_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatterbox.models.t3 import T3
+
+    from stateless_tts.wrapper import StatelessChatterBoxWrapper
+
+    from ._job import Job
+    from ._ledger import Ledger
+
+
+class Preparer:
+    """Encodes voices and embeds prompts, one job after the other, while others decode."""
+
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, t3: T3) -> None:
+        self._ledger = ledger
+        self._wrapper = wrapper
+        self._t3 = t3
+        self._dtype: torch.dtype = t3.speech_emb.weight.dtype
+
+    def run(self) -> None:
+        """Work until the ledger stops."""
+        work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
+
+    def _prepare(self, job: Job) -> None:
+        voice = self._wrapper.voice_of(job.request)
+        job.lap("voice")
+        # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
+        cast = replace(voice, speaker_embedding=voice.speaker_embedding.to(self._dtype))
+        job.prompt = prepare_prompt(
+            self._t3,
+            cast,
+            job.text_tokens,
+            exaggeration=job.request.exaggeration,
+            cfg_weight=job.request.cfg_weight,
+        )
+        job.voice = voice
+        self._ledger.prepared(job)
+
+
+class Renderer:
+    """Turns speech tokens into watermarked audio while others decode."""
+
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, threads: int) -> None:
+        self._ledger = ledger
+        self._wrapper = wrapper
+        self._threads = threads
+        self.settled = threading.Event()
+
+    def run(self) -> None:
+        """Work until the ledger stops. The arithmetic of this thread uses `threads` cores, whoever else is busy."""
+        torch.set_num_threads(self._threads)
+        self.settled.set()
+        work_on(self._ledger, self._ledger.next_to_render, self._render)
+
+    def _render(self, job: Job) -> None:
+        assert job.spoken is not None
+        assert job.voice is not None
+        model = self._wrapper.model
+        mel = mel_room.render_mel(model.s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
+        job.lap("mel")
+        if job.ended:
+            return
+        waveform = waveform_room.vocode(model.s3gen, mel, job.randomness)
+        audio = waveform_room.watermark(model.watermarker, waveform, self._wrapper.sr)
+        job.lap("waveform")
+        seconds = StageSeconds(**job.lap_seconds)
+        result = SpeechResult(audio, self._wrapper.sr, job.randomness.seed, job.spoken.cpu(), seconds)
+        self._ledger.end(job, result)
+
+
+def work_on(ledger: Ledger, next_job: Callable[[], Job | None], work: Callable[[Job], None]) -> None:
+    """Do `work` on one job after the other until there is none; what it raises ends that job alone."""
+    while (job := next_job()) is not None:
+        if job.ended:
+            continue
+        try:
+            work(job)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this request ends this request alone
+            ledger.end(job, error)
+        del job

@@ -1,0 +1,69 @@
+"""From a model to what the engine's threads work with."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from ._batched_step import Reading, batched_step
+from ._kv_cache import KeyValueCache
+from ._private_t3 import PrivateT3, build_private_t3, cast_copy
+from ._self_check import RowPlan, plan_rows, verify_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatterbox.models.t3 import T3
+
+logger = logging.getLogger(__name__)
+
+_ROWS = 2
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """What decoding needs: T3 in the wanted dtype, and how its steps are computed on this machine."""
+
+    t3: PrivateT3
+    plan: RowPlan
+
+
+def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: bool) -> Speaking:
+    """Cast, measure, choose and verify. `t3` is not written to.
+
+    In a reduced dtype the products must have the bits of stock's own, cast alike; in float32, where no fast product
+    has them, any product will do whose rows do not depend on each other.
+    """
+    cast = cast_copy(t3, dtype)
+    plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32)
+    private = build_private_t3(t3, cast, plan.kernels)
+    requests = plan.most_requests
+    if requests > 1 and not verify_step(lambda numbers: _trial_step(private.step, plan, numbers), requests):
+        logger.warning(
+            "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
+        )
+        plan = replace(plan, row_counts=plan.row_counts[:1], singly=True)
+    return Speaking(private, plan)
+
+
+@torch.inference_mode()
+def _trial_step(t3: T3, plan: RowPlan, numbers: Sequence[int]) -> list[torch.Tensor]:
+    """Take a step with made-up requests of different lengths; each is made of its number alone."""
+    logits = batched_step(t3, [_made_up(t3, number) for number in numbers], plan.padded(_ROWS * len(numbers)))
+    return [rows.clone() for rows in logits]
+
+
+def _made_up(t3: T3, number: int) -> Reading:
+    attention = t3.tfmr.layers[0].self_attn
+    embedding = t3.speech_emb.weight
+    heads = attention.config.num_key_value_heads
+    generator = torch.Generator().manual_seed(number)
+    tokens = 40 + 5 * number
+    past = torch.randn(2, _ROWS, heads, tokens, attention.head_dim, generator=generator)
+    past = past.to(embedding.device, embedding.dtype)
+    cache = KeyValueCache([(past[0], past[1])] * len(t3.tfmr.layers))
+    token = torch.full((1, 1), number, device=embedding.device)
+    return Reading(cache, _ROWS, token, position=1 + number)
