@@ -1,0 +1,308 @@
+"""The contract: a request's result depends on the request alone, and every future ends."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stateless_tts import (
+    ContinuousBatchingEngine,
+    DeadlineExceededError,
+    EngineClosedError,
+    EngineFailedError,
+    InvalidParameterError,
+    QueueFullError,
+    RequestTooLargeError,
+    SamplingError,
+    SpeechRequest,
+    SpeechResult,
+    Voice,
+)
+from stateless_tts.engine import _decoding
+from stateless_tts.engine._kv_cache import KeyValueCache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatterbox.models.t3 import T3
+    from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts.engine._batched_step import Reading
+
+    from .conftest import Served
+
+# Speaks until it is stopped: its end is out of reach of the test's patience, not of the engine's.
+ENDLESS = SpeechRequest("This one goes on and on.", seed=1, temperature=5.0, max_new_tokens=4096)
+SHORT = SpeechRequest("Short.", seed=2, max_new_tokens=3)
+
+
+def assert_same(got: SpeechResult, expected: SpeechResult) -> None:
+    assert torch.equal(got.speech_tokens, expected.speech_tokens)
+    assert torch.equal(got.audio, expected.audio)
+    assert got.seed == expected.seed
+
+
+def wait_until_decoding(engine: ContinuousBatchingEngine, requests: int = 1) -> None:
+    give_up = time.monotonic() + 60
+    while engine.occupancy().decoding < requests:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def assert_nothing_left(engine: ContinuousBatchingEngine) -> None:
+    give_up = time.monotonic() + 60
+    while engine.occupancy().unfinished or engine.occupancy().reserved_cache_bytes:
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def test_the_same_bits_alone_and_among_fifteen_others(served: Served) -> None:
+    futures = [served.engine.submit(request) for request in served.requests]
+    for future, expected in zip(futures, served.alone, strict=True):
+        assert_same(future.result(), expected)
+
+
+def test_the_same_bits_early_or_late_in_any_order(served: Served) -> None:
+    order = [*range(15, -1, -2), *range(0, 16, 2)]
+    futures = {}
+    for index in order:
+        futures[index] = served.engine.submit(served.requests[index])
+        time.sleep(0.01)
+    for index, future in futures.items():
+        assert_same(future.result(), served.alone[index])
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(arrivals=st.lists(st.tuples(st.integers(0, 15), st.sampled_from([0.0, 0.002, 0.05])), min_size=2, max_size=9))
+def test_the_same_bits_whatever_arrives_when(served: Served, arrivals: list[tuple[int, float]]) -> None:
+    futures = []
+    for index, pause in arrivals:
+        time.sleep(pause)
+        futures.append(served.engine.submit(served.requests[index]))
+    for (index, _), future in zip(arrivals, futures, strict=True):
+        assert_same(future.result(), served.alone[index])
+
+
+def test_threads_use_it_as_they_use_the_wrapper(served: Served) -> None:
+    def speak(index: int) -> torch.Tensor:
+        request = served.requests[index]
+        return served.engine.generate_stateless(
+            request.text,
+            request.audio_prompt_path,
+            request.exaggeration,
+            request.cfg_weight,
+            request.temperature,
+            request.seed,
+            repetition_penalty=request.repetition_penalty,
+            min_p=request.min_p,
+            top_p=request.top_p,
+            max_new_tokens=request.max_new_tokens,
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        spoken = list(pool.map(speak, range(8)))
+    for audio, expected in zip(spoken, served.alone, strict=False):
+        assert torch.equal(audio, expected.audio)
+
+
+def test_bfloat16_tokens_are_those_of_stock_cast_and_run_alone(
+    model: ChatterboxTTS, sixteen: Sequence[SpeechRequest]
+) -> None:
+    from stateless_tts.engine._private_t3 import cast_copy
+    from stateless_tts.speech_tokens import tokenize
+
+    requests = [
+        replace(request, audio_prompt_path=None, exaggeration=0.5, cfg_weight=0.5, min_p=0.05, top_p=1.0)
+        for request in sixteen[:8]
+    ]
+    with ContinuousBatchingEngine(model, dtype=torch.bfloat16) as engine:
+        assert engine.plan.like_stock
+        results = [future.result() for future in [engine.submit(request) for request in requests]]
+    stock = cast_copy(model.t3, torch.float32)
+    assert stock is model.t3
+    import copy
+
+    stock = copy.deepcopy(model.t3).to(torch.bfloat16)
+    for request, result in zip(requests, results, strict=True):
+        assert isinstance(request.seed, int)
+        torch.manual_seed(request.seed)
+        tokens = stock.inference(
+            t3_cond=copy.deepcopy(model.conds.t3).to(dtype=torch.bfloat16),
+            text_tokens=tokenize(model, request.text).repeat(2, 1),
+            max_new_tokens=request.max_new_tokens,
+            temperature=request.temperature,
+            cfg_weight=request.cfg_weight,
+            repetition_penalty=request.repetition_penalty,
+            min_p=request.min_p,
+            top_p=request.top_p,
+        )
+        assert torch.equal(tokens[0], result.speech_tokens)
+
+
+def test_the_shared_weights_are_not_written_to(model: ChatterboxTTS, served: Served) -> None:
+    before = [parameter._version for parameter in model.t3.parameters()]
+    children = [id(module) for module in model.t3.modules()]
+    served.engine.synthesize(served.requests[0])
+    with ContinuousBatchingEngine(model, pack_weights=True) as engine:
+        engine.synthesize(SHORT)
+    assert [parameter._version for parameter in model.t3.parameters()] == before
+    assert [id(module) for module in model.t3.modules()] == children
+
+
+def test_cancelling_a_request_that_decodes_frees_it_and_leaves_others_as_they_are(served: Served) -> None:
+    endless = served.engine.submit(ENDLESS)
+    wait_until_decoding(served.engine)
+    others = [served.engine.submit(request) for request in served.requests[:4]]
+    assert endless.cancel()
+    with pytest.raises(CancelledError):
+        endless.result(timeout=0)
+    for future, expected in zip(others, served.alone, strict=False):
+        assert_same(future.result(), expected)
+    assert_nothing_left(served.engine)
+
+
+def test_a_deadline_ends_one_request_alone(served: Served) -> None:
+    late = served.engine.submit(ENDLESS, deadline=0.2)
+    other = served.engine.submit(served.requests[3])
+    with pytest.raises(DeadlineExceededError, match=r"deadline=0\.2"):
+        late.result(timeout=60)
+    assert_same(other.result(), served.alone[3])
+    assert_nothing_left(served.engine)
+
+
+@pytest.mark.parametrize("fault", ["logits", "prompt", "render"])
+def test_a_fault_ends_one_request_alone(model: ChatterboxTTS, served: Served, fault: str) -> None:
+    voice = Voice.from_conditionals(model.conds)
+    broken = {
+        "logits": replace(SHORT, cfg_weight=1e308),
+        "prompt": replace(SHORT, audio_prompt_path=replace(voice, speaker_embedding=torch.zeros(1, 3))),
+        "render": replace(SHORT, audio_prompt_path=replace(voice, x_vector=torch.zeros(1, 3))),
+    }[fault]
+    expected: type[Exception] = SamplingError if fault == "logits" else RuntimeError
+    failing = served.engine.submit(broken)
+    others = [served.engine.submit(request) for request in served.requests[4:8]]
+    with pytest.raises(expected):
+        failing.result(timeout=60)
+    for future, alone in zip(others, served.alone[4:8], strict=True):
+        assert_same(future.result(), alone)
+    assert_nothing_left(served.engine)
+
+
+def test_a_step_that_fails_is_done_again_one_by_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = []
+
+    def failing_step(t3: T3, readings: Sequence[Reading], padded_rows: int) -> list[torch.Tensor]:
+        logits = step(t3, readings, padded_rows)
+        if len(readings) > 1:
+            for reading in readings:
+                reading.cache.length -= 1  # as if it had failed in the last layer
+            failures.append(len(readings))
+            raise MemoryError("no memory for so many rows")
+        return logits
+
+    step = _decoding.batched_step
+    monkeypatch.setattr(_decoding, "batched_step", failing_step)
+    futures = [served.engine.submit(request) for request in served.requests]
+    for future, expected in zip(futures, served.alone, strict=True):
+        assert_same(future.result(), expected)
+    assert failures
+
+
+def test_a_full_engine_refuses_or_waits(model: ChatterboxTTS) -> None:
+    with ContinuousBatchingEngine(model, max_batch_size=1, max_queue=1) as engine:
+        first, second = engine.submit(ENDLESS), engine.submit(SHORT)
+        with pytest.raises(QueueFullError, match="2 requests are unfinished, at most 2"):
+            engine.submit(SHORT, block=False)
+        with pytest.raises(QueueFullError, match=r"within timeout=0\.05 s"):
+            engine.submit(SHORT, timeout=0.05)
+        threading.Timer(0.2, first.cancel).start()
+        third = engine.submit(SHORT)
+        assert_same(second.result(), third.result())
+
+
+def test_caches_stay_within_their_bytes(model: ChatterboxTTS, sixteen: Sequence[SpeechRequest]) -> None:
+    with ContinuousBatchingEngine(model) as engine:
+        one = engine._cache_bytes(sixteen[6], 64)
+    with ContinuousBatchingEngine(model, max_cache_bytes=2 * one) as engine:
+        with pytest.raises(RequestTooLargeError, match="max_new_tokens=4096"):
+            engine.submit(ENDLESS)
+        futures = [engine.submit(request) for request in sixteen]
+        most = 0
+        while not all(future.done() for future in futures):
+            most = max(most, engine.occupancy().reserved_cache_bytes)
+            time.sleep(0.001)
+        assert 0 < most <= 2 * one
+
+
+def test_closing_finishes_what_was_accepted(model: ChatterboxTTS) -> None:
+    engine = ContinuousBatchingEngine(model)
+    futures = [engine.submit(SHORT) for _ in range(3)]
+    assert engine.close()
+    assert all(future.done() and future.exception() is None for future in futures)
+    with pytest.raises(EngineClosedError):
+        engine.submit(SHORT)
+    assert engine.close()
+
+
+def test_closing_without_draining_cancels_everything_and_gives_memory_back(model: ChatterboxTTS) -> None:
+    gc.collect()
+    before = sum(isinstance(thing, KeyValueCache) for thing in gc.get_objects())
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
+    futures = [engine.submit(replace(ENDLESS, seed=seed)) for seed in range(5)]
+    wait_until_decoding(engine, 2)
+    assert engine.close(drain=False)
+    assert all(future.cancelled() for future in futures)
+    gc.collect()
+    assert sum(isinstance(thing, KeyValueCache) for thing in gc.get_objects()) == before
+    assert not [thread for thread in engine._threads if thread.is_alive()]
+
+
+def test_a_submitter_that_waits_is_told_that_the_engine_closed(model: ChatterboxTTS) -> None:
+    engine = ContinuousBatchingEngine(model, max_batch_size=1, max_queue=0)
+    engine.submit(ENDLESS)
+    threading.Timer(0.2, lambda: engine.close(drain=False)).start()
+    with pytest.raises(EngineClosedError):
+        engine.submit(SHORT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_every_future_ends_if_the_decoding_thread_dies(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ContinuousBatchingEngine(model)
+    futures = [engine.submit(ENDLESS) for _ in range(3)]
+    wait_until_decoding(engine)
+
+    def die(decoder: _decoding.Decoder) -> None:
+        raise SystemExit(f"killed with {len(decoder._batch)} in the batch")
+
+    monkeypatch.setattr(_decoding.Decoder, "_turn", die)
+    for future in futures:
+        with pytest.raises(EngineFailedError, match="killed with"):
+            future.result(timeout=60)
+    assert engine.close()
+
+
+def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
+    with pytest.raises(InvalidParameterError, match="max_batch_size=0"):
+        ContinuousBatchingEngine(model, max_batch_size=0)
+    with pytest.raises(InvalidParameterError, match=r"dtype=torch\.float16"):
+        ContinuousBatchingEngine(model, dtype=torch.float16)
+
+
+def test_the_callers_threads_keep_their_cores(served: Served) -> None:
+    counts: list[int] = []
+    thread = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert served.engine.plan.row_counts
+    assert counts == [torch.get_num_threads()]
