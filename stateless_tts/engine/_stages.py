@@ -16,6 +16,7 @@ from stateless_tts.speech_tokens import prepare_prompt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.t3 import T3
 
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
@@ -56,9 +57,10 @@ class Preparer:
 class Renderer:
     """Turns speech tokens into watermarked audio while others decode."""
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, threads: int) -> None:
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int) -> None:
         self._ledger = ledger
         self._wrapper = wrapper
+        self._s3gen = s3gen
         self._threads = threads
         self.settled = threading.Event()
 
@@ -71,13 +73,12 @@ class Renderer:
     def _render(self, job: Job) -> None:
         assert job.spoken is not None
         assert job.voice is not None
-        model = self._wrapper.model
-        mel = mel_room.render_mel(model.s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
+        mel = mel_room.render_mel(self._s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
         job.lap("mel")
         if job.ended:
             return
-        waveform = waveform_room.vocode(model.s3gen, mel, job.randomness)
-        audio = waveform_room.watermark(model.watermarker, waveform, self._wrapper.sr)
+        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
+        audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
         job.lap("waveform")
         seconds = StageSeconds(**job.lap_seconds)
         result = SpeechResult(audio, self._wrapper.sr, job.randomness.seed, job.spoken.cpu(), seconds)

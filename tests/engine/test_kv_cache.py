@@ -1,0 +1,57 @@
+"""A cache that grows in blocks holds what a concatenated one holds."""
+
+from __future__ import annotations
+
+import torch
+
+from stateless_tts.engine._kv_cache import KeyValueCache, cache_bytes
+
+LAYERS, ROWS, HEADS, HEAD_DIM = 3, 2, 4, 8
+
+
+def prompt(tokens: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(tokens)
+    shape = (ROWS, HEADS, tokens, HEAD_DIM)
+    return [(torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)) for _ in range(LAYERS)]
+
+
+def test_a_grown_cache_holds_what_was_put() -> None:
+    layers = prompt(30)
+    cache = KeyValueCache(layers)
+    expected = [torch.stack(layer) for layer in layers]
+    for step in range(70):
+        cache.reserve()
+        for layer in range(LAYERS):
+            token = torch.full((2, ROWS, HEADS, 1, HEAD_DIM), float(step + layer))
+            expected[layer] = torch.cat([expected[layer], token], dim=3)
+            keys, values = cache.put(layer, token)
+            assert torch.equal(torch.stack((keys, values)), expected[layer])
+        cache.advance()
+    assert cache.length == 100
+
+
+def test_a_token_counts_only_after_the_step() -> None:
+    cache = KeyValueCache(prompt(5))
+    cache.reserve()
+    token = torch.ones(2, ROWS, HEADS, 1, HEAD_DIM)
+    cache.put(0, token * 7)
+    keys, _ = cache.put(0, token)
+    assert cache.length == 5
+    assert keys.size(2) == 6
+    assert torch.equal(keys[:, :, 5:], token[0])
+
+
+def test_memory_stays_within_what_was_announced_and_near_the_formula() -> None:
+    cache = KeyValueCache(prompt(100))
+    for _ in range(200):
+        cache.reserve()
+        cache.advance()
+    announced = cache_bytes(ROWS, 300, LAYERS, HEADS * HEAD_DIM, torch.float32)
+    formula = 2 * ROWS * LAYERS * HEADS * HEAD_DIM * 4 * cache.length
+    assert formula <= cache.nbytes <= announced
+    assert cache.nbytes <= 1.25 * formula
+
+
+def test_full_size_takes_the_published_bytes_for_a_token() -> None:
+    a_block = cache_bytes(2, 63, 30, 1024, torch.float32) - cache_bytes(2, 31, 30, 1024, torch.float32)
+    assert a_block == 32 * 491_520

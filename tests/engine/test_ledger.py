@@ -1,0 +1,85 @@
+"""First come, first served, within the bounds, and every job ends once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from stateless_tts import DeadlineExceededError, EngineClosedError, QueueFullError, SpeechRequest
+from stateless_tts.engine._job import Job
+from stateless_tts.engine._ledger import Ledger
+from stateless_tts.randomness import CallRandomness
+
+
+def job(cache_bytes: int = 1, expires_at: float | None = None) -> Job:
+    return Job(SpeechRequest("x"), torch.zeros(1, 1), CallRandomness(0), cache_bytes, None, expires_at)
+
+
+def accepted(ledger: Ledger, *jobs: Job) -> None:
+    for one in jobs:
+        ledger.accept(one, block=False, timeout=None)
+        assert ledger.next_to_prepare() is one
+        ledger.prepared(one)
+
+
+def test_the_batch_is_bounded_by_count_and_bytes() -> None:
+    ledger = Ledger(most_unfinished=9, max_batch_size=2, max_cache_bytes=10)
+    small, large, third = job(4), job(7), job(1)
+    accepted(ledger, small, large, third)
+    assert ledger.next_to_decode(wait=False) is small
+    assert ledger.next_to_decode(wait=False) is None  # nobody overtakes the one that waits for memory
+    ledger.spoken(small)
+    assert ledger.next_to_decode(wait=False) is large
+    assert ledger.next_to_decode(wait=False) is third
+    assert ledger.occupancy().reserved_cache_bytes == 8
+    assert ledger.next_to_render() is small
+
+
+def test_a_place_is_free_again_only_when_a_job_has_ended() -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    first = job()
+    accepted(ledger, first)
+    with pytest.raises(QueueFullError):
+        ledger.accept(job(), block=False, timeout=None)
+    ledger.end(first, RuntimeError("first"))
+    ledger.end(first, RuntimeError("second"))
+    assert str(first.future.exception(timeout=0)) == "first"
+    ledger.accept(job(), block=False, timeout=None)
+
+
+def test_a_cancelled_job_leaves_every_line_at_once() -> None:
+    ledger = Ledger(most_unfinished=3, max_batch_size=1, max_cache_bytes=None)
+    waiting, ready, decoding = job(), job(), job(5)
+    accepted(ledger, decoding, ready)
+    assert ledger.next_to_decode(wait=False) is decoding
+    ledger.accept(waiting, block=False, timeout=None)
+    assert all(one.future.cancel() for one in (waiting, ready, decoding))
+    assert ledger.occupancy().unfinished == 0
+    assert ledger.occupancy().reserved_cache_bytes == 5  # until its cache is really gone
+    ledger.left_batch(decoding)
+    assert ledger.occupancy().reserved_cache_bytes == 0
+
+
+def test_deadlines_end_jobs_wherever_they_are() -> None:
+    ledger = Ledger(most_unfinished=2, max_batch_size=1, max_cache_bytes=None)
+    late, early = job(expires_at=time.monotonic() - 1), job(expires_at=time.monotonic() + 60)
+    accepted(ledger, late, early)
+    ledger.expire()
+    assert isinstance(late.future.exception(timeout=0), DeadlineExceededError)
+    assert not early.future.done()
+    assert ledger.next_to_decode(wait=False) is early
+
+
+def test_a_stopped_ledger_ends_everything() -> None:
+    ledger = Ledger(most_unfinished=2, max_batch_size=1, max_cache_bytes=None)
+    one = job()
+    accepted(ledger, one)
+    ledger.stop()
+    assert one.future.cancelled()
+    assert ledger.next_to_prepare() is None
+    assert ledger.next_to_decode(wait=True) is None
+    assert ledger.next_to_render() is None
+    with pytest.raises(EngineClosedError):
+        ledger.accept(job(), block=True, timeout=None)

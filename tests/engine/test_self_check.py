@@ -1,0 +1,94 @@
+"""The check finds rows that see each other, and the engine then decodes singly."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import nn
+
+from stateless_tts import ContinuousBatchingEngine, SpeechRequest
+from stateless_tts.engine import _self_check
+from stateless_tts.engine._projections import Kernel
+from stateless_tts.engine._self_check import RowPlan, plan_rows, verify_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatterbox.tts import ChatterboxTTS
+
+
+class Seeing(nn.Module):
+    """A dense layer whose rows see something of each other."""
+
+    def __init__(self, linear: nn.Linear, leak: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.linear = linear
+        self.leak = leak
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        seen: torch.Tensor = self.linear(rows) + self.leak(rows)
+        return seen
+
+
+LEAKS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "neighbour": lambda rows: rows.roll(1, 0)[:, :1],
+    "place": lambda rows: torch.arange(len(rows))[:, None] * 1e-3,
+    "count": lambda rows: torch.full((len(rows), 1), len(rows) * 1e-3),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_no_batch_where_rows_see_each_other(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, leak: str
+) -> None:
+    def leaking(linear: nn.Linear, kernel: Kernel) -> nn.Module:
+        del kernel
+        return Seeing(linear, LEAKS[leak])
+
+    monkeypatch.setattr(_self_check, "with_kernel", leaking)
+    with caplog.at_level(logging.WARNING):
+        plan = plan_rows(model.t3, 8, pack=False, exactly_like_stock=False)
+    if leak == "count":  # every count is a group of its own; the largest is as good as any
+        assert plan.row_counts == (16,)
+        assert plan.padded(2) == 16
+        return
+    assert plan.singly
+    assert plan.most_requests == 1
+    assert set(plan.kernels.values()) == {Kernel.LINEAR}
+    assert "one at a time" in caplog.text
+
+
+def test_a_machine_without_independent_rows_still_serves(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = SpeechRequest("One at a time.", seed=4, max_new_tokens=4)
+    monkeypatch.setattr(_self_check, "_digest", lambda *_: None)
+    with ContinuousBatchingEngine(model) as engine:
+        assert engine.plan.singly
+        futures = [engine.submit(request) for _ in range(3)]
+        results = [future.result() for future in futures]
+    assert all(torch.equal(result.audio, results[0].audio) for result in results)
+
+
+def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -> None:
+    import copy
+
+    cast = copy.deepcopy(model.t3).to(torch.bfloat16)
+    plan = plan_rows(cast, 8, pack=True, exactly_like_stock=True)
+    assert plan.like_stock
+
+
+def test_rows_are_padded_to_the_next_count() -> None:
+    plan = RowPlan({}, (4, 8, 16), singly=False, like_stock=False)
+    assert [plan.padded(rows) for rows in (1, 4, 5, 16)] == [4, 4, 8, 16]
+    assert plan.most_requests == 8
+    with pytest.raises(ValueError, match="rows=17: expected at most 16"):
+        plan.padded(17)
+
+
+def test_a_whole_step_is_verified() -> None:
+    bits = torch.arange(3.0)
+    assert verify_step(lambda numbers: [bits[number] for number in numbers], 3)
+    assert not verify_step(lambda numbers: [bits[number] + len(numbers) for number in numbers], 3)
+    assert not verify_step(lambda numbers: [bits[number] + place for place, number in enumerate(numbers)], 3)
