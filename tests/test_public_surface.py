@@ -7,10 +7,16 @@ import stateless_tts
 
 def test_public_names_are_these() -> None:
     assert sorted(stateless_tts.__all__) == [
+        "ContinuousBatchingEngine",
         "ConversionRequest",
+        "DeadlineExceededError",
+        "EngineClosedError",
+        "EngineFailedError",
         "InvalidClipError",
         "InvalidParameterError",
         "MissingVoiceError",
+        "QueueFullError",
+        "RequestTooLargeError",
         "SamplingError",
         "SpeechRequest",
         "SpeechResult",

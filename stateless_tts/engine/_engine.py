@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from ._self_check import RowPlan
 
+# A thread that is still in a long kernel after this is left to the interpreter.
+_SECONDS_TO_END = 5.0
 _DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -113,7 +115,7 @@ class ContinuousBatchingEngine:
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads) for _ in range(workers)]
         self._threads = _start(self._ledger, [decoder.run, preparer.run], renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
-        self._finalizer = weakref.finalize(self, self._ledger.stop)
+        self._finalizer = weakref.finalize(self, _stop_and_join, self._ledger, self._threads)
 
     @property
     def sr(self) -> int:
@@ -266,6 +268,13 @@ def _start(ledger: Ledger, runs: list[Callable[[], None]], renderers: list[Rende
     # A thread that sets its own number of cores also sets the number that future threads begin with.
     torch.set_num_threads(threads_of_caller)
     return threads
+
+
+def _stop_and_join(ledger: Ledger, threads: list[threading.Thread]) -> None:
+    ledger.stop()
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(_SECONDS_TO_END)
 
 
 def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
