@@ -8,11 +8,17 @@ import weakref
 from typing import TYPE_CHECKING
 
 import torch
+from chatterbox.tts import ChatterboxTTS
 
-from stateless_tts.errors import EngineFailedError, InvalidParameterError, RequestTooLargeError
+from stateless_tts.errors import (
+    EngineFailedError,
+    InvalidParameterError,
+    RequestTooLargeError,
+    UnsupportedModelError,
+)
+from stateless_tts.families import SpeakingFamily
 from stateless_tts.randomness import CallRandomness, fresh_seed
 from stateless_tts.request import SpeechRequest, SpeechResult
-from stateless_tts.speech_tokens import tokenize
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
 from ._decoding import Decoder
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from chatterbox.models.s3gen import S3Gen
-    from chatterbox.tts import ChatterboxTTS
 
     from stateless_tts.voice import Voice
 
@@ -96,6 +101,7 @@ class ContinuousBatchingEngine:
         _check_at_least("max_batch_size", max_batch_size, 1)
         _check_at_least("max_queue", max_queue, 0)
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
+        self._family = _english(self._wrapper)
         own_dtype: torch.dtype = model.t3.speech_head.weight.dtype
         dtype = own_dtype if dtype is None else dtype
         if dtype not in _DTYPES:
@@ -167,7 +173,8 @@ class ContinuousBatchingEngine:
             QueueFullError: there is no place, and none came in time.
             EngineClosedError: the engine is closed.
         """
-        text_tokens = tokenize(self._wrapper.model, request.text)
+        self._family.check(request)
+        text_tokens = self._family.tokenize(request)
         seed = fresh_seed() if request.seed is None else int(request.seed)
         needed = self._cache_bytes(request, text_tokens.size(1))
         if self._max_cache_bytes is not None and needed > self._max_cache_bytes:
@@ -193,9 +200,11 @@ class ContinuousBatchingEngine:
         temperature: float = 0.8,
         seed: int | None = None,
         *,
-        repetition_penalty: float = 1.2,
-        min_p: float = 0.05,
-        top_p: float = 1.0,
+        language_id: str | None = None,
+        repetition_penalty: float = SpeechRequest.repetition_penalty,
+        min_p: float = SpeechRequest.min_p,
+        top_p: float = SpeechRequest.top_p,
+        top_k: int | None = None,
         max_new_tokens: int = 1000,
     ) -> torch.Tensor:
         """Speak `text` and wait, with the signature of `StatelessChatterBoxWrapper.generate_stateless`.
@@ -214,6 +223,8 @@ class ContinuousBatchingEngine:
             min_p=min_p,
             top_p=top_p,
             max_new_tokens=max_new_tokens,
+            top_k=top_k,
+            language_id=language_id,
         )
         return self.synthesize(request).audio
 
@@ -290,6 +301,20 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
             return failure
 
         ledger.stop(reason)
+
+
+def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
+    """Return the family, if it is one whose steps can be batched.
+
+    Multilingual T3 keeps attention maps of single calls, and Turbo's backbone is another one.
+    """
+    if not isinstance(wrapper.model, ChatterboxTTS):
+        raise UnsupportedModelError(
+            f"{type(wrapper.model).__name__} is not batched; expected chatterbox.tts.ChatterboxTTS "
+            f"(StatelessChatterBoxWrapper serves the others)"
+        )
+    assert isinstance(wrapper.family, SpeakingFamily)
+    return wrapper.family
 
 
 def _flow_in(dtype: torch.dtype | None, model: ChatterboxTTS) -> tuple[S3Gen, torch.dtype]:

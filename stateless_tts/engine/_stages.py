@@ -42,7 +42,9 @@ class Preparer:
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
-        cast = replace(voice, speaker_embedding=voice.speaker_embedding.to(self._dtype))
+        speaker = voice.speaker_embedding
+        assert speaker is not None, "a voice for speaking has a speaker embedding"
+        cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
         job.prompt = prepare_prompt(
             self._t3,
             cast,
