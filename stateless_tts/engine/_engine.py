@@ -200,9 +200,11 @@ class ContinuousBatchingEngine:
         temperature: float = 0.8,
         seed: int | None = None,
         *,
-        repetition_penalty: float = 1.2,
-        min_p: float = 0.05,
-        top_p: float = 1.0,
+        language_id: str | None = None,
+        repetition_penalty: float = SpeechRequest.repetition_penalty,
+        min_p: float = SpeechRequest.min_p,
+        top_p: float = SpeechRequest.top_p,
+        top_k: int | None = None,
         max_new_tokens: int = 1000,
     ) -> torch.Tensor:
         """Speak `text` and wait, with the signature of `StatelessChatterBoxWrapper.generate_stateless`.
@@ -221,6 +223,8 @@ class ContinuousBatchingEngine:
             min_p=min_p,
             top_p=top_p,
             max_new_tokens=max_new_tokens,
+            top_k=top_k,
+            language_id=language_id,
         )
         return self.synthesize(request).audio
 
@@ -299,6 +303,20 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
         ledger.stop(reason)
 
 
+def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
+    """Return the family, if it is one whose steps can be batched.
+
+    Multilingual T3 keeps attention maps of single calls, and Turbo's backbone is another one.
+    """
+    if not isinstance(wrapper.model, ChatterboxTTS):
+        raise UnsupportedModelError(
+            f"{type(wrapper.model).__name__} is not batched; expected chatterbox.tts.ChatterboxTTS "
+            f"(StatelessChatterBoxWrapper serves the others)"
+        )
+    assert isinstance(wrapper.family, SpeakingFamily)
+    return wrapper.family
+
+
 def _flow_in(dtype: torch.dtype | None, model: ChatterboxTTS) -> tuple[S3Gen, torch.dtype]:
     """Return S3Gen, or a view of it with a fast flow, and the dtype it computes in."""
     fast = has_fast_bfloat16(torch.device(model.device))
@@ -308,16 +326,6 @@ def _flow_in(dtype: torch.dtype | None, model: ChatterboxTTS) -> tuple[S3Gen, to
     if dtype is torch.float32 or not fast:
         return model.s3gen, torch.float32
     return with_fast_flow(model.s3gen), torch.bfloat16
-
-
-def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
-    if not isinstance(wrapper.model, ChatterboxTTS):
-        raise UnsupportedModelError(
-            f"a {type(wrapper.model).__name__} cannot be batched yet; expected chatterbox.tts.ChatterboxTTS "
-            f"(StatelessChatterBoxWrapper serves every family)"
-        )
-    assert isinstance(wrapper.family, SpeakingFamily)
-    return wrapper.family
 
 
 def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:

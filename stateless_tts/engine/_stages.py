@@ -41,9 +41,10 @@ class Preparer:
     def _prepare(self, job: Job) -> None:
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
-        assert voice.speaker_embedding is not None  # only voice conversion does without, and it is not batched
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
-        cast = replace(voice, speaker_embedding=voice.speaker_embedding.to(self._dtype))
+        speaker = voice.speaker_embedding
+        assert speaker is not None, "a voice for speaking has a speaker embedding"
+        cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
         job.prompt = prepare_prompt(
             self._t3,
             cast,
