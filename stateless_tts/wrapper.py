@@ -223,16 +223,15 @@ class StatelessChatterBoxWrapper:
         stopwatch.lap("waveform")
         return SpeechResult(audio, self.sr, randomness.seed, spoken.cpu(), StageSeconds(**stopwatch.laps))
 
-    def voice_of(self, request: SpeechRequest) -> Voice:
-        """Return the voice that `request` is spoken with: its own, or the default one.
+    def voice_of(self, request: SpeechRequest | ConversionRequest) -> Voice:
+        """Return the voice that `request` is carried out with: its own, or the default one.
 
         Raises:
             InvalidClipError: no voice can be made of the request's clip.
             MissingVoiceError: the request names no clip and there is no default voice.
         """
-        return self._voice_of("audio_prompt_path", request.audio_prompt_path)
-
-    def _voice_of(self, name: str, asked: str | os.PathLike[str] | Voice | None) -> Voice:
+        name = "target_voice_path" if isinstance(request, ConversionRequest) else "audio_prompt_path"
+        asked: str | os.PathLike[str] | Voice | None = getattr(request, name)
         if asked:
             return self.prepare_voice(asked)
         if self._default_voice is None:
