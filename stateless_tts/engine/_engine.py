@@ -68,9 +68,9 @@ class ContinuousBatchingEngine:
         pack_weights: whether T3's weights may be copied into the order in which the CPU's kernels read them. None
             allows it where a cast copy is made anyway, which it then replaces. With True and no cast, it takes as much
             memory again as T3's dense layers (2.1 GB in float32), and makes steps of few requests faster.
-        render_dtype: of S3Gen's products, attention and convolutions: `torch.float32` for stock's own, `torch.bfloat16`
-            for several times their speed at a fidelity that the benchmark reports (0.14 GB of private weights), or
-            None for bfloat16 on a CPU that has instructions for it and float32 elsewhere.
+        render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32` for stock's own,
+            `torch.bfloat16` for a faster flow that is close to stock's, not equal to it (0.14 GB of private copies at
+            full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
         render_workers: utterances rendered to audio at a time; None for as many as there are cores.
         render_threads: cores for each of them; None shares the cores out.
         voice_cache_bytes: most bytes of prepared voices kept.
@@ -114,7 +114,7 @@ class ContinuousBatchingEngine:
         self._max_cache_bytes = max_cache_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
-        s3gen, self.render_dtype = _flow_in(render_dtype, model)
+        s3gen, self.render_dtype = _flow_in(render_dtype, dtype, model)
         workers, threads = _share_cores(render_workers, render_threads)
         decoder = Decoder(self._ledger, speaking.t3, self.plan)
         preparer = Preparer(self._ledger, self._wrapper, speaking.t3.prefill)
@@ -317,12 +317,13 @@ def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
     return wrapper.family
 
 
-def _flow_in(dtype: torch.dtype | None, model: ChatterboxTTS) -> tuple[S3Gen, torch.dtype]:
-    """Return S3Gen, or a view of it with a fast flow, and the dtype it computes in."""
+def _flow_in(dtype: torch.dtype | None, speaking: torch.dtype, model: ChatterboxTTS) -> tuple[S3Gen, torch.dtype]:
+    """Return S3Gen, or a view of it with a fast flow, and the dtype it computes in; None follows T3's."""
     fast = has_fast_bfloat16(torch.device(model.device))
     if dtype not in (None, *_DTYPES) or (dtype is torch.bfloat16 and not fast):
         accepted = ", ".join(map(str, _DTYPES if fast else _DTYPES[:1]))
         raise InvalidParameterError(f"render_dtype={dtype}: expected None or one of {accepted} on this machine")
+    dtype = speaking if dtype is None else dtype
     if dtype is torch.float32 or not fast:
         return model.s3gen, torch.float32
     return with_fast_flow(model.s3gen), torch.bfloat16
