@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from harness.hazards.reproductions import REPRODUCTIONS
+from harness.run.torch_threads import one_torch_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.hazards.bench import Bench, Trial
     from harness.hazards.catalogue import Hazard
@@ -35,17 +33,6 @@ class Measured:
     evidence: str
     trace: tuple[str, ...]
     slowest_s: float
-
-
-@contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread for each operation: two calls at once would only wait for each other's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def measure(hazard: Hazard, bench: Bench, repeats: int) -> dict[str, Any]:
