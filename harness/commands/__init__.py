@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "draw charts and page again from a run's saved data",
     "hazards": "reproduce every known hazard, on stock and on stateless_tts",
     "power": "plant faults in the wrapper and see which detector catches which",
+    "replay": "play one small workload again, as a failed property test prints it",
 }
 
 

@@ -65,6 +65,7 @@ class Scenario:
 
     def __init__(self, folder: Path, model: ChatterboxTTS | None = None) -> None:
         self._one, self._two = (write_clip(folder / f"{name}.wav", seed, CLIP_S) for seed, name in ((1, "a"), (2, "b")))
+        self.clips = {"one": self._one, "two": self._two}
         self._model = copy.copy(model or build_chatterbox())
         # A short built-in voice: what is rendered is the voice's clip and the new speech together.
         self._model.prepare_conditionals(write_clip(folder / "built-in.wav", 3, CLIP_S))
