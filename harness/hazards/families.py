@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from harness.hazards.bench import Bench
 
-_SMALL = "harness-small-multilingual"
+_SMALL = "harness-small"
 _BACKBONE, _S3_TOKENIZER = "t3.tfmr", "s3gen.tokenizer"
 _STEPS = 3
 _HOOKS_PER_CALL = 3
@@ -139,18 +139,18 @@ def _small_multilingual_t3() -> T3:
     """Return upstream's multilingual `T3` with its 14 needed layers at width 64, seeded, without its Perceiver."""
     hp = T3Config.multilingual()
     hp.use_perceiver_resampler = False  # upstream fixes its width at 1024
-    hp.llama_config_name = _SMALL
-    with _small_backbone(), torch.random.fork_rng(devices=[]):
+    with small_backbone(hp, layers=14), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return T3(hp).eval()
 
 
 @contextlib.contextmanager
-def _small_backbone() -> Iterator[None]:
-    """Let upstream's table of backbones have one more entry for the length of the block."""
+def small_backbone(hp: T3Config, layers: int) -> Iterator[None]:
+    """Let upstream's table of backbones have one more entry, for `hp` alone, for the length of the block."""
     large = llama_configs.LLAMA_CONFIGS["Llama_520M"]
-    sizes = {"hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 14, "head_dim": 4}
+    sizes = {"hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": layers, "head_dim": 4}
     llama_configs.LLAMA_CONFIGS[_SMALL] = {**large, **sizes}
+    hp.llama_config_name = _SMALL
     try:
         yield
     finally:
