@@ -56,3 +56,15 @@ def tests(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Put 1 to 16 threads on every built-in subject, judge them, and draw the report."""
     python(session, "-m", "harness", "stress", "--out", "reports/stress", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def hazards(session: nox.Session) -> None:
+    """Reproduce every hazard of the catalogue on stock upstream and on this project, and write the table."""
+    python(session, "-m", "harness", "hazards", "--out", "reports/hazards", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def power(session: nox.Session) -> None:
+    """Plant faults in the wrapper, see which detector catches which, and count false alarms."""
+    python(session, "-m", "harness", "power", "--out", "reports/power", *session.posargs)

@@ -18,6 +18,10 @@ COMMANDS = {
     "stress": "put threads on subjects, judge what they return, and draw the report",
     "audit": "say which shared state a subject's calls write, where, and what harm it does",
     "report": "draw charts and page again from a run's saved data",
+    "hazards": "reproduce every known hazard, on stock and on stateless_tts",
+    "explore": "find, explain and replay the interleaving of two calls that shows a hazard",
+    "power": "plant faults in the wrapper and see which detector catches which",
+    "replay": "play one small workload again, as a failed property test prints it",
 }
 
 

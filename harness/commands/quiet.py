@@ -1,0 +1,15 @@
+"""Commands with a progress bar of their own switch off upstream's, and its notices per call."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+
+def quieten_upstream() -> None:
+    """Switch off upstream's progress bars, log lines and warnings in this process; to be called before it is used."""
+    os.environ["TQDM_DISABLE"] = "1"
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger().setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(chatterbox|diffusers|transformers|torch|perth|librosa)\b")

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.run.torch_threads import one_torch_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatterbox.tts import ChatterboxTTS
+
+    from harness.hazards.bench import Bench
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory, stock: ChatterboxTTS) -> Iterator[Bench]:
+    """One tiny model for every reproduction."""
+    from harness.hazards.bench import Bench
+
+    with one_torch_thread():
+        yield Bench(tmp_path_factory.mktemp("bench"), stock)
