@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts import ConversionRequest
+
+    Request = SpeechRequest | ConversionRequest
 
 CLIP_S = 1.0
 
@@ -42,12 +46,28 @@ class Bench:
     def __init__(self, folder: Path, model: ChatterboxTTS | None = None) -> None:
         self.clips = (write_clip(folder / "one.wav", 1, CLIP_S), write_clip(folder / "two.wav", 2, CLIP_S))
         self._model = model or build_chatterbox()
+        self._folder = folder
+        self._families: dict[str, Any] = {}
 
     def stock(self) -> ChatterboxTTS:
         """Return stock ChatterBox over the shared networks, with a built-in voice and attributes of its own."""
         model = copy.copy(self._model)
         model.conds = copy.deepcopy(self._model.conds)
         return model
+
+    def family(self, name: str) -> Any:  # noqa: ANN401 - upstream's models have no common class
+        """Return a model of another family over networks that are built once, with attributes of its own."""
+        if name not in self._families:
+            self._families[name] = build_chatterbox(name)
+        model = copy.copy(self._families[name])
+        for kept in ("conds", "ref_dict"):
+            if hasattr(model, kept):
+                setattr(model, kept, copy.deepcopy(getattr(model, kept)))
+        return model
+
+    def long_clip(self) -> Path:
+        """Return a clip as long as Turbo wants one."""
+        return write_clip(self._folder / "long.wav", 4, 5.2)
 
     def stateless(self) -> StatelessChatterBoxWrapper:
         """Return a new wrapper around a model of `stock`."""
@@ -68,7 +88,7 @@ def speak_stock(model: ChatterboxTTS, request: SpeechRequest) -> torch.Tensor:
     return audio
 
 
-def speak(wrapper: StatelessChatterBoxWrapper, request: SpeechRequest) -> Callable[[], torch.Tensor]:
+def speak(wrapper: StatelessChatterBoxWrapper, request: Request) -> Callable[[], torch.Tensor]:
     """Return the call of `wrapper` for `request`, to be made by a schedule."""
     return functools.partial(_audio, wrapper, request)
 
@@ -82,5 +102,5 @@ def differing(got: object, wanted: torch.Tensor) -> str:
     return f"{wrong} of {wanted.numel()} values differ" if wrong or not torch.equal(got, wanted) else ""
 
 
-def _audio(wrapper: StatelessChatterBoxWrapper, request: SpeechRequest) -> torch.Tensor:
+def _audio(wrapper: StatelessChatterBoxWrapper, request: Request) -> torch.Tensor:
     return wrapper.synthesize(request).audio

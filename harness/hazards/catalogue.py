@@ -146,8 +146,8 @@ CATALOGUE: tuple[Hazard, ...] = (
         "Turbo's flow starts from process-wide noise",
         CHATTERBOX,
         "chatterbox/models/s3gen/s3gen.py S3Token2Wav.flow_inference (torch.randn, meanflow)",
-        "another mel spectrogram than the seed gives alone",
-        Status.READ,
+        "another mel spectrogram than the seed gives alone; no exception",
+        Status.SHOWN,
         _OWN_GENERATOR,
     ),
     Hazard(
@@ -231,8 +231,8 @@ CATALOGUE: tuple[Hazard, ...] = (
         "Turbo keeps the voice on the model",
         CHATTERBOX,
         "chatterbox/tts_turbo.py:246 prepare_conditionals, generate (self.conds)",
-        "as shared-conditionals, by the same lines",
-        Status.READ,
+        "another call's voice is spoken with; no exception",
+        Status.SHOWN,
         "conditioning is a value of the call",
     ),
     Hazard(

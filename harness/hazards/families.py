@@ -48,16 +48,16 @@ def leaked_hooks(bench: Bench) -> Trial:
     """One call after the other: hooks on shared layers, and two entries of the shared configuration."""
     del bench
     t3 = _small_multilingual_t3()
-    config = _written_config(t3)
+    config = written_config(t3)
     counts = []
     for _ in range(4):
         # The first call also lets transformers put its own hooks on, once for all; what counts is what is added later.
         _speak_tokens(t3, 6, 1)
-        counts.append(_hooks(t3))
+        counts.append(hooks_of(t3))
     added = {later - earlier for earlier, later in itertools.pairwise(counts)}
     evidence = f"forward hooks after 1 to 4 calls: {', '.join(map(str, counts))}"
-    evidence += f"; (output_attentions, attention) was {config}, is {_written_config(t3)}"
-    return Trial(added == {_HOOKS_PER_CALL} and _written_config(t3) != config, evidence)
+    evidence += f"; (output_attentions, attention) was {config}, is {written_config(t3)}"
+    return Trial(added == {_HOOKS_PER_CALL} and written_config(t3) != config, evidence)
 
 
 def shared_target_voice(bench: Bench) -> Trial:
@@ -73,7 +73,7 @@ def shared_target_voice(bench: Bench) -> Trial:
     wanted, in_other_voice = convert(mine), convert(other)
     # The tokenizer runs once for the target voice, and once for the source after that.
     schedule = Schedule(held_at(f"{_S3_TOKENIZER} #2"))
-    with _counted_visits(model.s3gen.tokenizer, schedule):
+    with counted_visits(model.s3gen.tokenizer, schedule):
         played = schedule.run({"first": lambda: convert(mine), "second": lambda: model.set_target_voice(other)})
     difference = differing(played.value("first"), wanted)
     stolen = not differing(played.value("first"), in_other_voice)
@@ -169,17 +169,20 @@ def _speak_tokens(t3: T3, text_length: int, steps: int) -> torch.Tensor:
     return tokens
 
 
-def _written_config(t3: T3) -> tuple[object, object]:
+def written_config(t3: T3) -> tuple[object, object]:
+    """Return the two entries of the backbone's configuration that upstream's analyser writes."""
     config = t3.tfmr.config
     return config.output_attentions, config._attn_implementation  # noqa: SLF001 - upstream writes to it
 
 
-def _hooks(t3: T3) -> int:
+def hooks_of(t3: T3) -> int:
+    """Return how many forward hooks there are on `t3` and all that is in it."""
     return sum(len(module._forward_hooks) for module in t3.modules())  # noqa: SLF001 - nn.Module keeps its hooks here
 
 
 @contextlib.contextmanager
-def _counted_visits(module: torch.nn.Module, schedule: Schedule) -> Iterator[None]:
+def counted_visits(module: torch.nn.Module, schedule: Schedule) -> Iterator[None]:
+    """Put a place in front of each of a thread's calls of `module`, numbered from 1."""
     visits: dict[int, int] = {}
 
     def note(*_: object) -> None:

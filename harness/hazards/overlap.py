@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.hazards.bench import FIRST, SECOND, Trial, differing, speak
 from harness.hazards.places import torch_places
@@ -12,13 +12,11 @@ from harness.hazards.schedule import Schedule, held_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chatterbox.tts import ChatterboxTTS
-
-    from harness.hazards.bench import Bench
+    from harness.hazards.bench import Bench, Request
     from harness.hazards.schedule import Played
-    from stateless_tts import SpeechRequest
+    from stateless_tts import StatelessChatterBoxWrapper
 
-    PutPlace = Callable[[ChatterboxTTS, Schedule], contextlib.AbstractContextManager[None]]
+    PutPlace = Callable[[Any, Schedule], contextlib.AbstractContextManager[None]]
 
 
 def overlapped(
@@ -26,8 +24,9 @@ def overlapped(
     place: str,
     put: PutPlace | None = None,
     *,
-    first: SpeechRequest = FIRST,
-    second: SpeechRequest = SECOND,
+    make: Callable[[], StatelessChatterBoxWrapper] | None = None,
+    first: Request = FIRST,
+    second: Request = SECOND,
     watched: Sequence[str] = (),
     lines: Sequence[str] = (),
 ) -> Trial:
@@ -37,15 +36,17 @@ def overlapped(
         bench: where the model comes from.
         place: where the first call is held.
         put: puts the place on the wrapper's model and takes it off again.
+        make: returns a new wrapper; `None` for the English one.
         first: what the held call asks for.
         second: what the other asks for.
         watched: torch functions whose calls by the first call are places.
         lines: another schedule than holding the first call at `place`.
     """
-    alone = bench.stateless()
+    make = make or bench.stateless
+    alone = make()
     wanted = {"first": alone.synthesize(first).audio, "second": alone.synthesize(second).audio}
     schedule = Schedule(lines or held_at(place))
-    wrapper = bench.stateless()
+    wrapper = make()
 
     def speak_first() -> object:
         with torch_places(schedule, watched):

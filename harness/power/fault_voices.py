@@ -46,7 +46,7 @@ class _VoiceWithSharedCond(Voice):
         if "cond" not in self.__dict__:
             self.__dict__["cond"] = super().t3_conditioning(exaggeration)
         cond: T3Cond = self.__dict__["cond"]
-        cond.emotion_adv = exaggeration * self.speaker_embedding.new_ones(1, 1, 1)
+        cond.emotion_adv = super().t3_conditioning(exaggeration).emotion_adv
         cond.cond_prompt_speech_emb = None
         return cond
 
