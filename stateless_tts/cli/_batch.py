@@ -37,7 +37,9 @@ _SHOWN = 120
 
 def batch(arguments: argparse.Namespace) -> ExitCode:
     """Run the command."""
-    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    choice = choose_model(
+        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
+    )
     config = config_of(arguments)
     items, warnings = read_items(arguments.input, defaults_of(arguments))
     folder = Path(arguments.output)

@@ -206,7 +206,7 @@ def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
 
     save_voice(some_voice(), tmp_path / "v.safetensors", model="another")
     loaded = object.__new__(LoadedModel)
-    loaded.choice = ModelChoice("this", None, pretrained=False, device="cpu")
+    loaded.choice = ModelChoice("english", "this", None, pretrained=False, device="cpu")
     loaded._voices = {}
     with pytest.raises(InvalidVoiceFileError, match="was prepared with the model 'another'; this is 'this'"):
         loaded.voice(str(tmp_path / "v.safetensors"))
@@ -224,7 +224,7 @@ def test_the_real_model_says_that_its_voice_is_noise_and_prepared_voices_speak_a
 ) -> None:
     from stateless_tts import models
 
-    monkeypatch.setattr(models, "build_chatterbox", lambda device: wrapper.model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: wrapper.model)  # noqa: ARG005 - as it is called
     clip = write_clip(tmp_path / "clip.wav", 4, 1.0)
     voice = tmp_path / "v.safetensors"
     assert run("voices", "prepare", clip, "-o", voice) == 0
