@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 
 from stateless_tts import Voice
 from stateless_tts.cli import main
+from stateless_tts.cli._output import Muffled, say, tell
 from stateless_tts.synthetic import write_clip
 from stateless_tts.voice_file import load_voice, save_voice
 from tests.streaming.speakers import fail
@@ -182,6 +184,18 @@ def test_clips_that_no_voice_can_come_of_are_one_line(
 )
 def test_texts_of_every_kind_are_spoken(tmp_path: Path, text: str) -> None:
     assert run("speak", text, "-o", tmp_path / "a.wav") == 0
+
+
+def test_upstreams_chatter_is_dropped_and_ours_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, errors = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", Muffled(out))
+    monkeypatch.setattr("sys.stderr", Muffled(errors))
+    sys.stdout.write("chatter")
+    sys.stderr.write("chatter")
+    say("result")
+    tell("two\nlines")
+    assert out.getvalue() == "result\n"
+    assert errors.getvalue() == "stateless-tts: two lines\n"
 
 
 def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
