@@ -7,12 +7,15 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from chatterbox.mtl_tts import SUPPORTED_LANGUAGES, ChatterboxMultilingualTTS
 from chatterbox.tts import ChatterboxTTS
+from chatterbox.tts_turbo import ChatterboxTurboTTS
 
 from .errors import InvalidParameterError, StatelessTTSError
-from .manager import StreamingModelManager, resolve_device
+from .manager import StreamingModelManager, language_code, resolve_device
 from .synthetic import build_chatterbox
 from .voice_file import InvalidVoiceFileError, load_voice, voice_file_model
 
@@ -20,8 +23,24 @@ if TYPE_CHECKING:
     from .voice import Voice
     from .wrapper import StatelessChatterBoxWrapper
 
-_CHECKPOINT_FILES = ("ve.safetensors", "t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json")
-_SYNTHETIC = "synthetic english tiny 0"
+FAMILIES = ("english", "multilingual", "turbo")
+
+# Upstream reads the .pt files as weights alone, and .safetensors can hold nothing else: no code of theirs is run.
+_CHECKPOINT_FILES = MappingProxyType(
+    {
+        "english": ("ve.safetensors", "t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json"),
+        "multilingual": (
+            "ve.pt",
+            "t3_mtl23ls_v2.safetensors",
+            "s3gen.pt",
+            "grapheme_mtl_merged_expanded_v1.json",
+        ),
+        "turbo": ("ve.safetensors", "t3_turbo_v1.safetensors", "s3gen_meanflow.safetensors", "vocab.json"),
+    }
+)
+_CLASSES = MappingProxyType(
+    {"english": ChatterboxTTS, "multilingual": ChatterboxMultilingualTTS, "turbo": ChatterboxTurboTTS}
+)
 _HEAD_BYTES = 2**16
 
 
@@ -34,12 +53,14 @@ class ModelChoice:
     """Which model is meant, before it is loaded.
 
     Attributes:
+        family: one of `FAMILIES`.
         identity: the same for the same weights; part of what decides whether a file has to be spoken again.
         checkpoint: folder, or None.
         pretrained: whether upstream's weights are meant.
         device: resolved.
     """
 
+    family: str
     identity: str
     checkpoint: Path | None
     pretrained: bool
@@ -48,25 +69,31 @@ class ModelChoice:
     @property
     def is_synthetic(self) -> bool:
         """Whether the weights are made up."""
-        return self.identity == _SYNTHETIC
+        return self.checkpoint is None and not self.pretrained
 
 
-def choose_model(*, checkpoint: str | None = None, pretrained: bool = False, device: str = "auto") -> ModelChoice:
+def choose_model(
+    family: str = "english", *, checkpoint: str | None = None, pretrained: bool = False, device: str = "auto"
+) -> ModelChoice:
     """Return the model in the folder `checkpoint`, upstream's, or without either the synthetic one.
 
     Raises:
-        InvalidParameterError: the checkpoint is no folder or lacks a file, or this machine has no such device.
+        InvalidParameterError: there is no such family, the checkpoint is no folder or lacks a file, or this machine
+            has no such device.
     """
+    if family not in FAMILIES:
+        raise InvalidParameterError(f"family={family!r}: expected one of {', '.join(FAMILIES)}")
     resolved = resolve_device(device)
     if pretrained:
-        return ModelChoice("pretrained ResembleAI/chatterbox", None, pretrained=True, device=resolved)
+        return ModelChoice(family, f"pretrained {family}", None, pretrained=True, device=resolved)
     if checkpoint is None:
-        return ModelChoice(_SYNTHETIC, None, pretrained=False, device=resolved)
+        return ModelChoice(family, f"synthetic {family} tiny 0", None, pretrained=False, device=resolved)
     folder = Path(checkpoint)
-    missing = [name for name in _CHECKPOINT_FILES if not (folder / name).is_file()]
+    missing = [name for name in _CHECKPOINT_FILES[family] if not (folder / name).is_file()]
     if missing:
         raise InvalidParameterError(f"checkpoint={checkpoint!r}: {', '.join(missing)} not found in it")
-    return ModelChoice(f"checkpoint {_digest(folder)}", folder, pretrained=False, device=resolved)
+    identity = f"checkpoint {family} {_digest(folder, family)}"
+    return ModelChoice(family, identity, folder, pretrained=False, device=resolved)
 
 
 class LoadedModel:
@@ -80,6 +107,7 @@ class LoadedModel:
         self.choice = choice
         self.manager = StreamingModelManager()
         self._voices: dict[str, Voice] = {}
+        self._loaded: Any = None
         try:
             self.manager.preload_models(["English"], self.load_tts_model, choice.device)
         except StatelessTTSError as error:
@@ -110,31 +138,39 @@ class LoadedModel:
         return self._voices[path]
 
     def load_tts_model(self, device: str, language: str) -> Any:  # noqa: ANN401 - one of upstream's models
-        """Load the model of `language`, as `StreamingModelManager` wants it; there is one for English alone.
+        """Return the model for `language`, as `StreamingModelManager` asks for it.
+
+        The multilingual model is the model of every language it speaks; the others speak English alone. English comes
+        first, in the constructor, and is what loads the model.
 
         Raises:
-            ModelError: there is none, or it could not be loaded.
+            ModelError: the model does not speak the language, or could not be loaded.
         """
-        if language != "English":
+        if language != "English" and self.choice.family != "multilingual":
             raise ModelError(f"{self.choice.identity} speaks English alone")
+        if language_code(language).lower() not in SUPPORTED_LANGUAGES:
+            raise ModelError(f"{self.choice.identity} does not speak {language}")
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # upstream prints what it has loaded
-                return self._build(device)
+            if self._loaded is None:
+                with contextlib.redirect_stdout(io.StringIO()):  # upstream prints what it has loaded
+                    self._loaded = self._build(device)
         except Exception as error:
             raise ModelError(f"{self.choice.identity}: {str(error) or type(error).__name__}") from error
+        return self._loaded
 
-    def _build(self, device: str) -> ChatterboxTTS:
+    def _build(self, device: str) -> Any:  # noqa: ANN401 - one of upstream's models
+        family = self.choice.family
         if self.choice.pretrained:
-            return ChatterboxTTS.from_pretrained(device)
+            return _CLASSES[family].from_pretrained(device)
         if self.choice.checkpoint is not None:
-            return ChatterboxTTS.from_local(self.choice.checkpoint, device)
-        return build_chatterbox(device=device)
+            return _CLASSES[family].from_local(self.choice.checkpoint, device)
+        return build_chatterbox(family, device=device)
 
 
-def _digest(folder: Path) -> str:
+def _digest(folder: Path, family: str) -> str:
     """Tell checkpoints apart by the sizes and the first bytes of their files, without reading gigabytes."""
     digest = hashlib.sha256()
-    for name in (*_CHECKPOINT_FILES, "conds.pt"):
+    for name in (*_CHECKPOINT_FILES[family], "conds.pt"):
         file = folder / name
         if file.is_file():
             about = file.stat()

@@ -15,7 +15,7 @@ from stateless_tts.models import ModelError
 from ._arguments import parser
 from ._batch import batch
 from ._errors import ExitCode, TerminatedError
-from ._output import tell
+from ._output import Muffled, tell
 from ._speak import prepare_voice, speak
 
 if TYPE_CHECKING:
@@ -57,7 +57,13 @@ def entry_point() -> NoReturn:
     logging.getLogger("stateless_tts").setLevel(logging.WARNING)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(main())
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Muffled(sys.stdout), Muffled(sys.stderr)
+    try:
+        code = main()
+    finally:
+        sys.stdout, sys.stderr = streams
+    sys.exit(code)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from stateless_tts.assembly import TIMINGS
 from stateless_tts.files import SUBTYPES
+from stateless_tts.models import FAMILIES
 from stateless_tts.request import SpeechRequest
 from stateless_tts.streaming import StreamingConfig
 
@@ -77,6 +78,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     choice = group.add_mutually_exclusive_group()
     choice.add_argument("--checkpoint", metavar="DIR", help="folder in upstream's format")
     choice.add_argument("--pretrained", action="store_true", help="upstream's weights, downloaded if need be")
+    group.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help="of models (default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 import torch
-from tqdm import tqdm
 
 from stateless_tts.assembly import TimedAudio, place
 from stateless_tts.files import remove_partial_files, wav_bytes, write_atomically
@@ -24,6 +23,7 @@ from ._errors import ExitCode, TerminatedError, UsageError
 from ._items import Defaults, Item, file_digest, read_items
 from ._manifest import Journal, Record
 from ._model import adapter_of, check_voice, load_model
+from ._output import bar as progress_bar
 from ._output import say, tell
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ _SHOWN = 120
 
 def batch(arguments: argparse.Namespace) -> ExitCode:
     """Run the command."""
-    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    choice = choose_model(
+        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
+    )
     config = config_of(arguments)
     items, warnings = read_items(arguments.input, defaults_of(arguments))
     folder = Path(arguments.output)
@@ -138,7 +140,7 @@ class _Batch:
             spoken = speak_utterances(
                 [utterance for _, utterance in ready], adapter_of(model), self.config, device=self.choice.device
             )
-            with contextlib.closing(spoken), tqdm(total=len(ready), unit="utterance", disable=None) as bar:
+            with contextlib.closing(spoken), progress_bar(len(ready)) as bar:
                 for result in spoken:
                     self._settle(ready[result.index][0], result, journal)
                     bar.update()

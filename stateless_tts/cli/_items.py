@@ -205,7 +205,7 @@ def _safe_name(name: str) -> str:
     """Return `name` with the suffix ``.wav``, if it stays below the folder it is put into."""
     path = PurePosixPath(name.replace("\\", "/"))
     parts = path.parts
-    bad = not parts or path.is_absolute() or any(part == ".." or ":" in part or part.startswith(".") for part in parts)
+    bad = not parts or path.is_absolute() or any(":" in part or part.startswith(".") for part in parts)
     if bad or not name.isprintable() or any(len(part.encode()) > 200 for part in parts):  # noqa: PLR2004 - most file systems take 255
         raise ScriptError(f"name={name!r}: expected a path below the output folder")
     return str(path) if path.suffix.lower() == ".wav" else f"{path}.wav"

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
 
+class Muffled(io.TextIOBase):
+    """Stands in for a standard stream while upstream runs, which prints and draws bars of its own; drops it all.
+
+    Attributes:
+        kept: the stream that it stands in for, where `say` and `tell` go.
+    """
+
+    def __init__(self, kept: TextIO) -> None:
+        self.kept = kept
+
+    def write(self, text: str, /) -> int:
+        """Drop `text`."""
+        return len(text)
+
+
 def say(line: str) -> None:
     """Print a result."""
-    print(line, flush=True)  # noqa: T201 - this is where the command line prints
+    print(line, file=_kept(sys.stdout), flush=True)
 
 
 def tell(line: str) -> None:
     """Print one line to standard error, above the progress bar if there is one."""
-    tqdm.write(f"stateless-tts: {' '.join(line.split())}", file=sys.stderr)
+    tqdm.write(f"stateless-tts: {' '.join(line.split())}", file=_kept(sys.stderr))
+
+
+def bar(total: int) -> tqdm[Never]:
+    """Return a progress bar on standard error, if that is a terminal."""
+    return tqdm(total=total, unit="utterance", disable=None, file=_kept(sys.stderr))
+
+
+def _kept(stream: TextIO) -> TextIO:
+    return stream.kept if isinstance(stream, Muffled) else stream

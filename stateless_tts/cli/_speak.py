@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def speak(arguments: argparse.Namespace) -> ExitCode:
     """Run ``speak``."""
     text = _read_standard_input() if arguments.text == "-" else arguments.text
-    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    choice = choose_model(
+        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
+    )
     config = config_of(arguments)
     target = _target(arguments.output)
     item = make_item(target.name, 1, text, defaults_of(arguments), arguments.seed)
@@ -45,7 +47,9 @@ def speak(arguments: argparse.Namespace) -> ExitCode:
 
 def prepare_voice(arguments: argparse.Namespace) -> ExitCode:
     """Run ``voices prepare``."""
-    choice = choose_model(checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device)
+    choice = choose_model(
+        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
+    )
     target = _target(arguments.output)
     read_clip(arguments.clip)  # before the model is loaded, which takes its time
     model = load_model(choice)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stateless_tts.manager import language_code
-from stateless_tts.models import LoadedModel, choose_model
+from stateless_tts.models import FAMILIES, LoadedModel, choose_model
 from stateless_tts.request import SpeechRequest
 from stateless_tts.script import ScriptError, Speech, read_script
 from stateless_tts.streaming import (
@@ -56,13 +56,15 @@ class LoadModelNode:
         """Describe the inputs, as ComfyUI asks for them."""
         return {
             "required": {"source": (list(_SOURCES),), "device": ("STRING", {"default": "auto"})},
-            "optional": {"checkpoint": ("STRING", {"default": ""})},
+            "optional": {"checkpoint": ("STRING", {"default": ""}), "family": (list(FAMILIES),)},
         }
 
-    def load(self, source: str, device: str = "auto", checkpoint: str = "") -> tuple[LoadedModel]:
+    def load(
+        self, source: str, device: str = "auto", checkpoint: str = "", family: str = "english"
+    ) -> tuple[LoadedModel]:
         """Load the model."""
         folder = checkpoint if source == "checkpoint" else None
-        return (LoadedModel(choose_model(checkpoint=folder, pretrained=source == "pretrained", device=device)),)
+        return (LoadedModel(choose_model(family, checkpoint=folder, pretrained=source == "pretrained", device=device)),)
 
 
 class SpeechNode:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 
 from stateless_tts import Voice
 from stateless_tts.cli import main
+from stateless_tts.cli._output import Muffled, say, tell
 from stateless_tts.synthetic import write_clip
 from stateless_tts.voice_file import load_voice, save_voice
 from tests.streaming.speakers import fail
@@ -184,6 +186,18 @@ def test_texts_of_every_kind_are_spoken(tmp_path: Path, text: str) -> None:
     assert run("speak", text, "-o", tmp_path / "a.wav") == 0
 
 
+def test_upstreams_chatter_is_dropped_and_ours_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, errors = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", Muffled(out))
+    monkeypatch.setattr("sys.stderr", Muffled(errors))
+    sys.stdout.write("chatter")
+    sys.stderr.write("chatter")
+    say("result")
+    tell("two\nlines")
+    assert out.getvalue() == "result\n"
+    assert errors.getvalue() == "stateless-tts: two lines\n"
+
+
 def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
@@ -206,7 +220,7 @@ def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
 
     save_voice(some_voice(), tmp_path / "v.safetensors", model="another")
     loaded = object.__new__(LoadedModel)
-    loaded.choice = ModelChoice("this", None, pretrained=False, device="cpu")
+    loaded.choice = ModelChoice("english", "this", None, pretrained=False, device="cpu")
     loaded._voices = {}
     with pytest.raises(InvalidVoiceFileError, match="was prepared with the model 'another'; this is 'this'"):
         loaded.voice(str(tmp_path / "v.safetensors"))
@@ -224,7 +238,7 @@ def test_the_real_model_says_that_its_voice_is_noise_and_prepared_voices_speak_a
 ) -> None:
     from stateless_tts import models
 
-    monkeypatch.setattr(models, "build_chatterbox", lambda device: wrapper.model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: wrapper.model)  # noqa: ARG005 - as it is called
     clip = write_clip(tmp_path / "clip.wav", 4, 1.0)
     voice = tmp_path / "v.safetensors"
     assert run("voices", "prepare", clip, "-o", voice) == 0

@@ -52,7 +52,7 @@ def fake_model() -> LoadedModel:
     from stateless_tts.manager import StreamingModelManager
 
     model = object.__new__(LoadedModel)
-    model.choice = ModelChoice("fake", None, pretrained=False, device="cpu")
+    model.choice = ModelChoice("english", "fake", None, pretrained=True, device="cpu")
     model.manager = StreamingModelManager(wrap=lambda model: model)
     model.manager.preload_models(["en"], lambda _device, _language: FakeWrapper(), "cpu")
     model._voices = {}
@@ -256,7 +256,7 @@ def test_real_model_gives_the_same_bits_as_alone(
 ) -> None:
     from stateless_tts import models
 
-    monkeypatch.setattr(models, "build_chatterbox", lambda device: wrapper.model)  # noqa: ARG005 - as it is called
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: wrapper.model)  # noqa: ARG005 - as it is called
     (model,) = execute("StatelessTTSLoadModel")
     audio, report = execute("StatelessTTSText", model=model, text="Hello.", seed=11)
     assert torch.equal(audio["waveform"][0], wrapper.generate_stateless("Hello.", seed=11))

@@ -141,3 +141,18 @@ def test_real_model_gives_the_same_bits_in_every_mode(wrapper: StatelessChatterB
     for workers in (1, 4):
         for index in (0, 1, 2):
             assert torch.equal(heard[workers][index], heard[0][index])
+
+
+@pytest.mark.slow
+def test_a_multilingual_model_is_told_the_language() -> None:
+    from stateless_tts.models import LoadedModel, choose_model
+
+    model = LoadedModel(choose_model("multilingual", device="cpu"))
+    adapter = ChatterBoxStreamingAdapter(model.manager, model, "cpu")
+    texts = [StreamingSegment(0, "Ja.", language="de"), StreamingSegment(1, "Oui.", language="French")]
+    audio, metrics, success = StreamingCoordinator.process(texts, adapter, StreamingConfig(batch_size=2), seed=3)
+    assert success, metrics.failures
+    assert list(model.manager.preloaded_models) == ["English", "German", "French"]
+    assert model.manager.get_stateless_model_for_language("de") is model.wrapper
+    alone = model.wrapper.generate_stateless("Oui.", language_id="fr", seed=segment_seed(3, 1))
+    assert torch.equal(audio[1], alone)

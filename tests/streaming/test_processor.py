@@ -138,6 +138,29 @@ def test_a_segment_that_hangs_is_given_up_and_its_worker_replaced() -> None:
         assert processor.shutdown(timeout=PATIENCE_SECONDS)  # the late worker adds no second result, and ends
 
 
+def test_a_worker_that_was_given_up_speaks_no_more() -> None:
+    gate = threading.Event()
+
+    def release(_segment: StreamingSegment, _checkpoint: Callable[[], None]) -> None:
+        hung = [thread for thread in threading.enumerate() if thread.name == "streaming-worker-0"]
+        gate.set()
+        for thread in hung:
+            thread.join(5)
+            assert not thread.is_alive()
+
+    first, *others = segments(4)
+    config = StreamingConfig(batch_size=1, worker_timeout=0.05, timeout_grace=0.05)
+    with TrueStreamingProcessor(ScriptedAdapter({0: until(gate), 1: release}), config) as processor:
+        results = processor.results(in_order=True)
+        processor.submit(first)
+        assert not next(results).success
+        processor._ledger._timeout = PATIENCE_SECONDS  # that was for the first segment alone
+        for segment in others:
+            processor.submit(segment)
+        processor.close()
+        assert [result.success for result in results] == [True, True, True]
+
+
 def test_a_worker_that_dies_is_replaced_and_its_segment_retried_once() -> None:
     alone = ScriptedAdapter().process_segment(StreamingSegment(2, "Text xx."), seed=1)
     with TrueStreamingProcessor(
