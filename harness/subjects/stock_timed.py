@@ -88,6 +88,26 @@ class TimedStock:
         stages["watermark"] = self._watermarker.seconds
         return Spoken(audio, self._t3.result[0], stages)
 
+    def say(self, request: SpeechRequest) -> Spoken:
+        """Run T3 alone, called as `generate` calls it; the result has tokens and no audio."""
+        from stateless_tts.speech_tokens import tokenize  # noqa: PLC0415 - takes ten seconds to import
+
+        model = self._model
+        torch.manual_seed(request.seed)
+        self._take_voice(request)
+        with torch.inference_mode():
+            tokens = self._t3.inference(
+                t3_cond=model.conds.t3,
+                text_tokens=tokenize(model, request.text).repeat(2, 1),
+                max_new_tokens=request.max_new_tokens,
+                temperature=request.temperature,
+                cfg_weight=request.cfg_weight,
+                repetition_penalty=request.repetition_penalty,
+                min_p=request.min_p,
+                top_p=request.top_p,
+            )
+        return Spoken(torch.empty(1, 0), tokens[0], {"speech_tokens": self._t3.seconds})
+
     def _take_voice(self, request: SpeechRequest) -> None:
         from chatterbox.tts import Conditionals  # noqa: PLC0415 - takes ten seconds to import
 

@@ -11,7 +11,7 @@ from harness.workload.texts import segment_of
 from stateless_tts import SpeechRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from pathlib import Path
 
 VOICES = ((98.0, (430.0, 1150.0, 2500.0)), (142.0, (560.0, 1480.0, 2700.0)), (205.0, (690.0, 1820.0, 2950.0)))
@@ -26,7 +26,14 @@ TRAINED_CHARACTERS_PER_S = 15.0
 EXAGGERATIONS = (0.25, 0.5, 0.75, 1.0)
 
 
-def make_bench_workload(seed: int, utterances: int, folder: Path, *, trained: bool) -> Workload:
+def make_bench_workload(
+    seed: int,
+    utterances: int,
+    folder: Path,
+    *,
+    trained: bool = False,
+    strata_s: Sequence[tuple[float, float]] = STRATA_S,
+) -> Workload:
     """Draw the workload from `seed` and write its six clips into `folder`/clips.
 
     Args:
@@ -34,10 +41,17 @@ def make_bench_workload(seed: int, utterances: int, folder: Path, *, trained: bo
         utterances: how many distinct requests; a longer workload begins with the shorter one.
         folder: where the clips go.
         trained: whether the weights are trained ones, which speak more slowly than the synthetic ones.
+        strata_s: shortest and longest audio, in seconds, that requests are drawn between, in turn.
     """
     characters = characters_trained if trained else characters_synthetic
     voices = _write_voices(seed, folder)
-    return Workload(seed, voices, tuple(_draw(seed, place, voices, characters) for place in range(utterances)))
+    drawn = []
+    for place in range(utterances):
+        # A source of its own for each place: the first requests do not depend on how many there are.
+        source = random.Random(f"{seed}/{place}")  # noqa: S311 - reproducible, not cryptographic
+        seconds = source.uniform(*strata_s[place % len(strata_s)])
+        drawn.append(_draw(source, seconds, voices[place % len(voices)], characters(seconds)))
+    return Workload(seed, voices, tuple(drawn))
 
 
 def characters_synthetic(seconds: float) -> int:
@@ -63,13 +77,9 @@ def _write_voices(seed: int, folder: Path) -> tuple[Clip, ...]:
     return tuple(write_clip(recipe, clip_folder) for recipe in dealt)
 
 
-def _draw(seed: int, place: int, voices: tuple[Clip, ...], characters: Callable[[float], int]) -> Utterance:
-    # A source of its own for each place: the first requests do not depend on how many there are.
-    source = random.Random(f"{seed}/{place}")  # noqa: S311 - reproducible, not cryptographic
-    seconds = source.uniform(*STRATA_S[place % len(STRATA_S)])
-    clip = voices[place % len(voices)]
+def _draw(source: random.Random, seconds: float, clip: Clip, characters: int) -> Utterance:
     request = SpeechRequest(
-        text=segment_of(source, characters(seconds)),
+        text=segment_of(source, characters),
         audio_prompt_path=clip.path,
         exaggeration=source.choice(EXAGGERATIONS),
         cfg_weight=round(source.uniform(0.3, 0.7), 2),

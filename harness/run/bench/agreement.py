@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from harness.run.bench.records import ModelFacts
-    from harness.subjects.contestant import Contestant
+    from harness.subjects.contestant import Contestant, Spoken
     from stateless_tts import SpeechRequest
 
 FIRST_COST_TOKENS = (8, 16, 32, 64, 96, 128)
 
 
 def compare_tokens(
-    stock: Contestant,
+    stock: Callable[[SpeechRequest], Spoken],
     engine: Contestant,
     requests: Sequence[SpeechRequest],
     *,
@@ -39,7 +39,7 @@ def compare_tokens(
         ]
         spoken = [future.result() for future in futures]
     for place, (request, ours) in enumerate(zip(requests, spoken, strict=True)):
-        theirs = stock.speak(request).tokens
+        theirs = stock(request).tokens
         assert ours is not None
         assert theirs is not None
         yield compare(profile, dtype, place, theirs.flatten().cpu(), ours.flatten().cpu())

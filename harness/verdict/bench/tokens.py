@@ -1,0 +1,83 @@
+"""The engine's speech tokens beside stock's, and how the cost of a token grows along an utterance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.verdict.bench.statistics import CONFIDENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.run.bench.records import TokenComparison, TokenCost
+
+# Measured marginal costs are noisy: growth may exceed what attention requires by this factor.
+GROWTH_TOLERANCE = 1.25
+LEAST_COSTS = 3
+
+
+def agreement_table(comparisons: Sequence[TokenComparison]) -> list[dict[str, Any]]:
+    """Return one entry per profile and dtype: how many utterances have the very tokens of stock."""
+    entries = []
+    for profile, dtype in dict.fromkeys((one.profile, one.dtype) for one in comparisons):
+        mine = [one for one in comparisons if (one.profile, one.dtype) == (profile, dtype)]
+        same = sum(one.same for one in mine)
+        entries.append(
+            {
+                "profile": profile,
+                "dtype": dtype,
+                "utterances": len(mine),
+                "same": same,
+                "share": same / len(mine),
+                "share_at_least": _lower_bound(same, len(mine)),
+                "tokens": sum(one.stock_tokens for one in mine),
+                "first_differences": [one.first_difference for one in mine if one.first_difference is not None],
+            }
+        )
+    return entries
+
+
+def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
+    """Return per dtype the marginal cost of a token early and late, and the growth that attention requires.
+
+    A step reads all weights and the request's cache. Where reading bounds it, its cost may grow as those bytes do.
+    """
+    entries = []
+    for dtype in dict.fromkeys(cost.dtype for cost in costs):
+        mine = sorted((cost for cost in costs if cost.dtype == dtype), key=lambda cost: cost.tokens)
+        if len(mine) < LEAST_COSTS:
+            continue
+        middle = len(mine) // 2
+        early, late = (_slope(mine[0], mine[middle]), _slope(mine[middle], mine[-1]))
+        required = _read(mine[middle], mine[-1]) / _read(mine[0], mine[middle])
+        growth = late / early if early > 0 else None
+        entries.append(
+            {
+                "dtype": dtype,
+                "tokens": [cost.tokens for cost in mine],
+                "seconds": [cost.seconds for cost in mine],
+                "early_s_per_token": early,
+                "late_s_per_token": late,
+                "growth": growth,
+                "required_growth": required,
+                "tolerance": GROWTH_TOLERANCE,
+                "met": None if growth is None else growth <= required * GROWTH_TOLERANCE,
+            }
+        )
+    return entries
+
+
+def _slope(first: TokenCost, last: TokenCost) -> float:
+    return (last.seconds - first.seconds) / (last.tokens - first.tokens)
+
+
+def _read(first: TokenCost, last: TokenCost) -> float:
+    """Bytes that a step between the two reads on average."""
+    return first.weight_bytes + (first.past_bytes + last.past_bytes) / 2
+
+
+def _lower_bound(hits: int, count: int) -> float:
+    """Clopper and Pearson's one-sided lower bound of a share."""
+    from scipy.stats import beta  # noqa: PLC0415 - takes a second to import
+
+    return float(beta.ppf(1 - CONFIDENCE, hits, count - hits + 1)) if hits else 0.0
