@@ -92,9 +92,7 @@ def _engine(name: str, model: ChatterboxTTS, dtype: Any) -> Contestant:  # noqa:
 
     engine = ContinuousBatchingEngine(model, max_batch_size=MAX_BATCH, dtype=dtype)
     details = {"plan": str(engine.plan), "private_weight_mib": round(engine.private_weight_bytes / 2**20, 1)}
-    return Contestant(
-        name, lambda request: _spoken(engine.synthesize(request)), details=details, close=engine.close
-    )
+    return Contestant(name, lambda request: _spoken(engine.synthesize(request)), details=details, close=engine.close)
 
 
 def _spoken(result: SpeechResult) -> Spoken:

@@ -11,7 +11,7 @@ from harness.run.bench.loops import closed_loop
 from harness.run.bench.records import BenchCell
 from harness.run.bench.usage import Usage
 from harness.run.memory import release_free_memory
-from harness.subjects.contestants import BASELINE, LOCKED, POOL, POOL_PROCESSES
+from harness.subjects.contestants import BASELINE, ENGINE_BF16, ENGINE_FP32, LOCKED, POOL, POOL_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 ALONE = -1
 # Threads of one contestant's operations go on spinning for a moment after the last one.
 SETTLE_S = 0.25
+RIVALS = (LOCKED, POOL)
+# Cells of engines that have targets come first where time is short; the others come in order of their workers.
+TARGETS = ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 1), (ENGINE_BF16, 1))
+# A first guess at how much faster than one by one an engine is with company; measured times replace it.
+FIRST_GUESS = 2
 
 
 @dataclass(frozen=True)
@@ -39,30 +44,38 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Effort:
-    """How many calls a cell makes.
+    """How many calls are made.
 
     Attributes:
-        least_calls: of every cell, so that one worker has something to repeat.
-        most_stock_calls: of stock behind a lock and of the pool, which do not speed up with more callers.
+        alone_calls: of baselines and engines before anything is timed; their outputs are references.
+        least_calls: of every timed cell.
+        most_rival_calls: of stock behind a lock and of the pool, which do not speed up with more callers.
         baseline_calls: of stock one at a time.
         stateless_most_workers: the wrapper is not asked by more than these.
-        rivals_once: whether lock and pool run in one round only, at one number of workers.
+        rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
     """
 
+    alone_calls: int
     least_calls: int
-    most_stock_calls: int
+    most_rival_calls: int
     baseline_calls: int
     stateless_most_workers: int = 16
     rivals_once: bool = False
 
     def calls(self, subject: str, workers: int) -> int:
-        """Return the number of calls of one cell."""
+        """Return the number of calls of one timed cell."""
         if subject.startswith(BASELINE):
             return self.baseline_calls
-        if subject in (LOCKED, POOL):
+        if subject in RIVALS:
             least = POOL_PROCESSES if subject == POOL else 1
-            return max(least, min(self.most_stock_calls, max(workers, self.least_calls)))
+            return max(least, min(self.most_rival_calls, max(workers, self.least_calls)))
         return max(workers, self.least_calls)
+
+    def calls_alone(self, subject: str) -> int:
+        """Return the number of calls before anything is timed."""
+        if subject in RIVALS:
+            return 0 if self.rivals_once else POOL_PROCESSES
+        return self.alone_calls
 
 
 def plan_cells(contestants: Sequence[Contestant], workers: Sequence[int], effort: Effort) -> tuple[CellPlan, ...]:
@@ -90,15 +103,22 @@ def order_of_round(cells: Sequence[CellPlan], turn: int) -> tuple[CellPlan, ...]
 
 
 def choose_cells(
-    cells: Sequence[CellPlan], estimates_s: Mapping[tuple[str, int], float], left_s: float, ran: frozenset[tuple[str, int]]
+    cells: Sequence[CellPlan],
+    estimates_s: Mapping[tuple[str, int], float],
+    left_s: float,
+    ran: frozenset[tuple[str, int]] = frozenset(),
 ) -> tuple[CellPlan, ...]:
-    """Choose what fits into `left_s` seconds, in the order in which cells matter: baselines, then the contestants
-    that have targets, then those that have not run yet, then the rest.
+    """Choose what fits into `left_s` seconds, and keep its order.
+
+    First come the baselines, then what has targets, then the rest, of which what has not run yet goes first.
     """
 
     def importance(cell: CellPlan) -> tuple[int, int, int]:
-        kind = 0 if cell.subject.startswith(BASELINE) else 1 if cell.subject.startswith("engine") else 2
-        return (kind, int(cell.key in ran), cell.workers) if kind != 1 else (kind, 0, cell.workers)
+        if cell.subject.startswith(BASELINE):
+            return (0, 0, 0)
+        if cell.key in TARGETS:
+            return (1, TARGETS.index(cell.key), 0)
+        return (2, int(cell.key in ran), cell.workers)
 
     chosen = set()
     for cell in sorted(cells, key=importance):
@@ -107,6 +127,16 @@ def choose_cells(
             left_s -= seconds
             chosen.add(cell.key)
     return tuple(cell for cell in cells if cell.key in chosen)
+
+
+def first_estimates(cells: Sequence[CellPlan], seconds_per_call: Mapping[str, float]) -> dict[tuple[str, int], float]:
+    """Guess how long cells take from what each contestant took alone; who was not tried takes as long as stock."""
+    stock = seconds_per_call.get(BASELINE, 0.0)
+    estimates = {}
+    for cell in cells:
+        speedup = FIRST_GUESS if cell.subject.startswith("engine") and cell.workers > 1 else 1
+        estimates[cell.key] = seconds_per_call.get(cell.subject, stock) * cell.calls / speedup
+    return estimates
 
 
 def run_cell(
@@ -162,10 +192,10 @@ def run_rounds(
         on_call: told of a cell's name, returns what is told of each of its calls.
     """
     by_name = {contestant.name: contestant for contestant in contestants}
-    estimates = {cell.key: seconds_per_call.get(cell.subject, 0.0) * cell.calls for cell in cells}
+    estimates = first_estimates(cells, seconds_per_call)
     ran: set[tuple[str, int]] = set()
     for turn in range(rounds):
-        once = {cell.key for cell in cells if effort.rivals_once and cell.subject in (LOCKED, POOL) and cell.key in ran}
+        once = {cell.key for cell in cells if effort.rivals_once and cell.subject in RIVALS and cell.key in ran}
         wanted = [cell for cell in order_of_round(cells, turn) if cell.key not in once]
         left_s = (ends_at - time.perf_counter()) / (rounds - turn)
         chosen = choose_cells(wanted, estimates, left_s, frozenset(ran))
@@ -181,7 +211,7 @@ def run_rounds(
 
 
 def _is_left_out(plan: CellPlan, workers: Sequence[int], effort: Effort) -> bool:
-    if plan.subject in (LOCKED, POOL) and effort.rivals_once:
+    if plan.subject in RIVALS and effort.rivals_once:
         fewer = [count for count in workers if count <= plan.calls] or [min(workers)]
         return plan.workers != max(fewer)
     return plan.subject == "stateless" and plan.workers > max(effort.stateless_most_workers, min(workers))

@@ -27,9 +27,7 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
         answered = [call for call in cell.calls if call.error is None]
         latencies = [call.ended_s - call.scheduled_s for call in answered]
         alone = _alone(cells, cell.subject)
-        queueing = [
-            call.ended_s - call.scheduled_s - alone[call.request] for call in answered if call.request in alone
-        ]
+        queueing = [call.ended_s - call.scheduled_s - alone[call.request] for call in answered if call.request in alone]
         entries.append(
             {
                 "subject": cell.subject,

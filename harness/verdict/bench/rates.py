@@ -101,7 +101,9 @@ def scaling_table(cells: Sequence[BenchCell], part: str, sample_rate: int) -> li
         mine = ran(cells, part, subject, workers)
         if not mine:
             reasons = {cell.not_run for cell in cells if cell.subject == subject and cell.workers == workers}
-            rows.append({"subject": subject, "workers": workers, "rounds": 0, "not_run": ", ".join(filter(None, reasons))})
+            rows.append(
+                {"subject": subject, "workers": workers, "rounds": 0, "not_run": ", ".join(filter(None, reasons))}
+            )
             continue
         rates = [rates_of(cell, sample_rate) for cell in mine]
         row: dict[str, Any] = {"subject": subject, "workers": workers, "rounds": len(mine), "not_run": None}
@@ -113,6 +115,7 @@ def scaling_table(cells: Sequence[BenchCell], part: str, sample_rate: int) -> li
         ratio = speedup(cells, part, subject, workers)
         row["speedup"] = asdict(ratio) if ratio else None
         row["outputs"] = check_outputs(mine, references.get(subject, {}), seen[subject])
+        row["wrong_outputs"] = wrong_outputs(row["outputs"])
         rows.append(row)
     return rows
 
@@ -135,9 +138,7 @@ def reference_digests(cells: Iterable[BenchCell], part: str) -> dict[str, dict[i
     return {**dict.fromkeys(names, stock), **own}
 
 
-def check_outputs(
-    cells: Iterable[BenchCell], reference: Mapping[int, str], seen: dict[int, str]
-) -> dict[str, int]:
+def check_outputs(cells: Iterable[BenchCell], reference: Mapping[int, str], seen: dict[int, str]) -> dict[str, int]:
     """Count the outputs of timed cells: the same as the reference, different, without a reference, raised.
 
     What has no reference is still held to the first output of the same request, kept in `seen` from cell to cell.

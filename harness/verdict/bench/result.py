@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import SavedFileError
 from harness.verdict.bench.latency import latency_table
 from harness.verdict.bench.memory import memory_table
-from harness.verdict.bench.rates import scaling_table, wrong_outputs
+from harness.verdict.bench.rates import scaling_table
 from harness.verdict.bench.scaling_law import fit_scaling_law
 from harness.verdict.bench.stages import limits_table, stages_table, where_time_goes
 from harness.verdict.bench.targets import targets_table
-from harness.verdict.bench.tokens import agreement_table, token_cost_table
+from harness.verdict.bench.tokens import agreement_in_cells, agreement_table, token_cost_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "stages": stages_table(observations.stages, cells, observations.limits, model),
         "limits": limits_table(observations.limits),
         "where_time_goes": where_time_goes(cells, sample_rate),
-        "agreement": agreement_table(observations.comparisons),
+        "agreement": [*agreement_table(observations.comparisons), *agreement_in_cells(cells)],
         "token_cost": costs,
         "contestants": [asdict(one) for one in observations.contestants],
         "rounds": [asdict(cell) for cell in cells],
@@ -106,7 +106,7 @@ def _run(
     """The one word and the sentence beside it: the plan's own target, and whether the outputs were right."""
     ours = ("stateless", "engine")
     wrong = sum(
-        wrong_outputs(row["outputs"])
+        row["wrong_outputs"]
         for table in tables.values()
         for row in table
         if not row["not_run"] and row["subject"].startswith(ours)
@@ -115,11 +115,14 @@ def _run(
     counts = f"{met} targets met, {missed} not met, {unknown} not measured"
     if profile == "tiny":
         counts += " (they are set for the full size; this is the tiny one)"
+    common = {"wrong_outputs": wrong}
     if wrong:
-        return {"status": "WRONG OUTPUTS", "reason": f"{wrong} outputs were not what they have to be; {counts}."}
+        reason = f"{wrong} outputs were not what they have to be; {counts}."
+        return {**common, "status": "WRONG OUTPUTS", "reason": reason}
     plan = next(row for row in targets if row["what"] == PLAN_TARGET)
     if plan["met"] is None:
-        return {"status": "NOT MEASURED", "reason": f"{PLAN_TARGET}: not measured in this run; {counts}."}
+        return {**common, "status": "NOT MEASURED", "reason": f"{PLAN_TARGET}: not measured in this run; {counts}."}
     status = "MET" if plan["met"] else "NOT MET"
     found = f"{PLAN_TARGET}: {plan['measured']:.2f} times stock, target {plan['at_least']:g}"
-    return {"status": status, "reason": f"{found}; {counts}. Every checked output had the bits it has to have."}
+    reason = f"{found}; {counts}. Every checked output had the bits it has to have."
+    return {**common, "status": status, "reason": reason}

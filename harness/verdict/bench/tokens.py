@@ -9,11 +9,13 @@ from harness.verdict.bench.statistics import CONFIDENCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.bench.records import TokenComparison, TokenCost
+    from harness.run.bench.records import BenchCell, TokenComparison, TokenCost
 
 # Measured marginal costs are noisy: growth may exceed what attention requires by this factor.
 GROWTH_TOLERANCE = 1.25
 LEAST_COSTS = 3
+WHOLE = "whole"
+PAIRS = (("engine-fp32", "sequential", "float32"), ("engine-bf16", "sequential-bf16", "bfloat16"))
 
 
 def agreement_table(comparisons: Sequence[TokenComparison]) -> list[dict[str, Any]]:
@@ -35,6 +37,38 @@ def agreement_table(comparisons: Sequence[TokenComparison]) -> list[dict[str, An
             }
         )
     return entries
+
+
+def agreement_in_cells(cells: Sequence[BenchCell]) -> list[dict[str, Any]]:
+    """Return the same of the measured model itself: every request that stock and the engine both spoke, once."""
+    entries = []
+    for engine, stock, dtype in PAIRS:
+        theirs, ours = (_digests(cells, name) for name in (stock, engine))
+        both = sorted(set(theirs) & set(ours))
+        if both:
+            same = sum(theirs[place] == ours[place] for place in both)
+            entries.append(
+                {
+                    "profile": "this run's model",
+                    "dtype": dtype,
+                    "utterances": len(both),
+                    "same": same,
+                    "share": same / len(both),
+                    "share_at_least": _lower_bound(same, len(both)),
+                    "tokens": sum(tokens for _, tokens in (theirs[place] for place in both)),
+                    "first_differences": [],
+                }
+            )
+    return entries
+
+
+def _digests(cells: Sequence[BenchCell], subject: str) -> dict[int, tuple[str, int]]:
+    return {
+        call.request: (call.tokens_sha256, call.tokens)
+        for cell in cells
+        for call in cell.calls
+        if cell.part == WHOLE and cell.subject == subject and call.tokens_sha256 and call.tokens
+    }
 
 
 def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:

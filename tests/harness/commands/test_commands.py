@@ -47,7 +47,7 @@ def test_a_wrong_argument_is_named(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None, raising=False)
+    monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None, raising=False)
     assert message in refused(words, capsys)
     assert list(tmp_path.iterdir()) == []
 
@@ -55,7 +55,7 @@ def test_a_wrong_argument_is_named(
 def test_a_folder_of_somebody_elses_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None)
+    monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None)
     (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
     assert "holds 'thesis.txt'" in refused(["stress", "--out", str(tmp_path)], capsys)
     file = tmp_path / "thesis.txt"
