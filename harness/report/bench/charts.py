@@ -57,7 +57,7 @@ def throughput(table: Sequence[Row], laws: Mapping[str, Any]) -> Chart:
     return draw_chart(
         "throughput",
         "Throughput",
-        "Medians over rounds; bars are bootstrap 95 % intervals. Thin curves are the universal scalability law, fitted. "
+        "Medians over rounds; bars are bootstrap 95 % intervals. Thin curves: the universal scalability law, fitted. "
         "Hollow markers: some outputs of that cell had the wrong bits, so its speed is worth nothing.",
         (9.6, 4.3),
         draw,

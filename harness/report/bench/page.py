@@ -18,8 +18,10 @@ CHART_FOLDER = "charts"
 PARTS = {
     "t3": (
         "T3 alone",
-        "The same T3 with a tiny S3Gen behind it and voices encoded beforehand; everybody runs its own whole path. "
-        "The companion's share is in every time, so ratios come out too near to 1 rather than too far from it.",
+        (
+            "The same T3 with a tiny S3Gen behind it and voices encoded beforehand; everybody runs its own whole path. "
+            "The companion's share is in every time, so ratios come out too near to 1 rather than too far from it."
+        ),
     ),
     "s3gen": ("S3Gen alone", "The same S3Gen behind a tiny T3, voices encoded beforehand; otherwise as above."),
 }
@@ -101,10 +103,10 @@ def _stages(result: Mapping[str, Any]) -> list[Section]:
     if result["stages"]:
         limit = f"This machine at best: {tables.limits(result['limits'])}."
         how = (
-            "Stock's stages are upstream's own methods, called alone. An engine's T3 step is the wall time of the cells "
-            "of T3 alone over the steps they needed at least. Arithmetic counts products, convolutions and attention; "
-            "reading counts weights and cache once per call, which is too little for a stage that goes over its weights "
-            "several times."
+            "Stock's stages are upstream's own methods, called alone. An engine's T3 step is the wall time of the "
+            "cells of T3 alone over the steps they needed at least. Arithmetic counts products, convolutions and "
+            "attention; reading counts weights and cache once per call, which is too little for a stage that goes over "
+            "its weights several times."
         )
         sections.append(Section("Stages beside the limits", (limit, how), tables.stages(result["stages"])))
     return sections

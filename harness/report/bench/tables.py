@@ -93,7 +93,8 @@ def memory(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Peak memory by number of workers, and its slope beside the cache formula."""
     counts = sorted({int(count) for entry in entries for count in entry["peak_mib"]})
     heads = (
-        "Contestant", "Own MiB", *(f"Peak, {count}" for count in counts), "MiB/worker", "Cache MiB/request", "Slope/cache"
+        "Contestant", "Own MiB", *(f"Peak, {count}" for count in counts),
+        "MiB/worker", "Cache MiB/request", "Slope/cache",
     )  # fmt: skip
     table = []
     for entry in entries:

@@ -6,7 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 from transformers import DynamicCache
 
 from harness.run.bench.limits import best_seconds
@@ -44,7 +45,7 @@ def model_facts(model: ChatterboxTTS, requests: Sequence[SpeechRequest]) -> Mode
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: there torch hands operators on whole, and none of them can be counted
 def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -> Iterator[StageMeasurement]:
     """Yield one measurement per stage, by upstream's own methods: T3 step, flow, vocoder, watermark, voice."""
     device = str(model.device)
@@ -96,20 +97,41 @@ def _t3_step(model: ChatterboxTTS, dtype: torch.dtype, device: str) -> StageMeas
     cache = sum(layer.keys.nbytes + layer.values.nbytes for layer in past.layers)
     name = str(dtype).removeprefix("torch.")
     what = f"one token of one request ({ROWS} rows) after {PAST_TOKENS}"
-    return StageMeasurement("T3 decode step", name, seconds, _flops(step), weights + cache, what)
+    return StageMeasurement("T3 decode step", name, seconds, count_flops(step), weights + cache, what)
 
 
 def _measure(
     stage: str, call: Callable[[], Any], read_bytes: float, what: str, repeats: int, device: str
 ) -> StageMeasurement:
-    return StageMeasurement(stage, FLOAT, best_seconds(call, repeats, device), _flops(call), read_bytes, what)
+    return StageMeasurement(stage, FLOAT, best_seconds(call, repeats, device), count_flops(call), read_bytes, what)
 
 
-def _flops(call: Callable[[], Any]) -> float:
+def count_flops(call: Callable[[], Any]) -> float:
     """Count matrix products, convolutions and attention of one call; it is not timed meanwhile."""
-    with FlopCounterMode(display=False) as counter:
+    with _FlopCounter() as counter:
         call()
-    return float(counter.get_total_flops())
+    return counter.total
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up by torch's own formulas. `FlopCounterMode` itself cannot follow the vocoder's parametrised weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0.0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401 - torch ships no type for an operator
+        types: Any,  # noqa: ANN401 - the same for its tensors' classes
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - an operator returns anything
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)  # noqa: SLF001 - the registry's own key
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def _step_parameters(t3: Any) -> Iterator[torch.nn.Parameter]:  # noqa: ANN401 - upstream's T3 ships no types

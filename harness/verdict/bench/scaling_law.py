@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEAST_POINTS = 3
+# Below this the fit has found none.
+LEAST_COHERENCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,5 +62,7 @@ def fit_scaling_law(workers: Sequence[int], throughput: Sequence[float]) -> Scal
         contention=contention,
         coherence=coherence,
         r_squared=1 - float(np.sum(found.fun**2)) / spread if spread > 0 else None,
-        best_workers=math.sqrt((1 - contention) / coherence) if coherence > 1e-9 and contention < 1 else None,
+        best_workers=math.sqrt((1 - contention) / coherence)
+        if coherence > LEAST_COHERENCE and contention < 1
+        else None,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.verdict.bench.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.run.bench.records import BenchCell, TokenComparison, TokenCost
 
@@ -78,7 +78,7 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
     """
     entries = []
     for dtype in dict.fromkeys(cost.dtype for cost in costs):
-        mine = sorted((cost for cost in costs if cost.dtype == dtype), key=lambda cost: cost.tokens)
+        mine = _quickest(cost for cost in costs if cost.dtype == dtype)
         if len(mine) < LEAST_COSTS:
             continue
         middle = len(mine) // 2
@@ -99,6 +99,15 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
             }
         )
     return entries
+
+
+def _quickest(costs: Iterable[TokenCost]) -> list[TokenCost]:
+    """Return the quickest measurement of each length: what disturbs a measurement only ever adds to it."""
+    best: dict[int, TokenCost] = {}
+    for cost in costs:
+        if cost.tokens not in best or cost.seconds < best[cost.tokens].seconds:
+            best[cost.tokens] = cost
+    return [best[tokens] for tokens in sorted(best)]
 
 
 def _slope(first: TokenCost, last: TokenCost) -> float:
