@@ -56,3 +56,17 @@ def tests(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Put 1 to 16 threads on every built-in subject, judge them, and draw the report."""
     python(session, "-m", "harness", "stress", "--out", "reports/stress", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Time kernels and stages with pytest-benchmark, then every way to serve many callers; draw the report.
+
+    The saved stages.json is for `--benchmark-compare` of a later run.
+    """
+    python(
+        session,
+        *("-m", "pytest", "tests/benchmarks", "-m", "benchmark", "--benchmark-only", "--benchmark-enable"),
+        "--benchmark-json=reports/bench/stages.json",
+    )
+    python(session, "-m", "harness", "bench", "--out", "reports/bench", *session.posargs)

@@ -90,6 +90,9 @@ def run(parsed: argparse.Namespace) -> int:
     for part in parsed.parts:
         if part not in PARTS:
             raise UsageError(f"--parts: unknown part {part!r}; there are {', '.join(PARTS)}")
+        if parsed.parts.count(part) > 1:
+            raise UsageError(f"--parts: {part!r} is given twice")
+    check_device(source.device)
     quieten_upstream()
     arguments.claim_folder(parsed.out, OWN_FILES)
     observe(parsed, source, size)
@@ -105,6 +108,20 @@ def run(parsed: argparse.Namespace) -> int:
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises:
+        UsageError: the message names it.
+    """
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:

@@ -26,11 +26,15 @@ PARTS = {
     "s3gen": ("S3Gen alone", "The same S3Gen behind a tiny T3, voices encoded beforehand; otherwise as above."),
 }
 HOW = (
-    "Cells run interleaved in rounds, in ABBA order, with stock sequential in the middle of each. Every ratio is to "
-    "stock sequential of the same round; figures are medians over rounds, brackets bootstrap 95 % intervals. Stock "
-    "encodes the voice anew for each call, as its generate() does; wrapper and engines keep encoded voices.",
-    "Outputs are checked while they are timed: the wrapper, lock and pool against stock alone, an engine against "
-    "itself one request at a time; what was not spoken alone, against its first output.",
+    (
+        "Cells run interleaved in rounds, in ABBA order, with stock sequential in the middle of each. Every ratio is "
+        "to stock sequential of the same round; figures are medians over rounds, brackets bootstrap 95 % intervals. Stock "
+        "encodes the voice anew for each call, as its generate() does; wrapper and engines keep encoded voices."
+    ),
+    (
+        "Outputs are checked while they are timed: the wrapper, lock and pool against stock alone, an engine against "
+        "itself one request at a time; what was not spoken alone, against its first output."
+    ),
 )
 
 
@@ -80,8 +84,10 @@ def _memory(result: Mapping[str, Any]) -> list[Section]:
         return []
     kind = str(result["environment"].get("memory_kind", "rss")).upper()
     text = (
-        f"Measured as {kind} of the processes that hold a contestant's models. Cache: bytes per token times the "
-        "average request's prompt and tokens.",
+        (
+            f"Measured as {kind} of the processes that hold a contestant's models. Cache: bytes per token times the "
+            "average request's prompt and tokens."
+        ),
     )
     return [Section("Memory", text, tables.memory(result["memory"]), (charts.memory(result["memory"]),))]
 
@@ -90,8 +96,10 @@ def _latency(result: Mapping[str, Any]) -> list[Section]:
     if not result["latency"]:
         return []
     text = (
-        "Latency runs from the scheduled arrival, not from when somebody had time. A percentile is printed only with "
-        "the samples that MLPerf LoadGen's early stopping asks for (99 % confidence).",
+        (
+            "Latency runs from the scheduled arrival, not from when somebody had time. A percentile is printed only "
+            "with the samples that MLPerf LoadGen's early stopping asks for (99 % confidence)."
+        ),
     )
     return [Section("Latency", text, tables.latencies(result["latency"]), (charts.latency(result["latency"]),))]
 
