@@ -28,8 +28,8 @@ PARTS = {
 HOW = (
     (
         "Cells run interleaved in rounds, in ABBA order, with stock sequential in the middle of each. Every ratio is "
-        "to stock sequential of the same round; figures are medians over rounds, brackets bootstrap 95 % intervals. Stock "
-        "encodes the voice anew for each call, as its generate() does; wrapper and engines keep encoded voices."
+        "to stock sequential of the same round; figures are medians over rounds, brackets bootstrap 95 % intervals. "
+        "Stock encodes the voice anew for each call, as its generate() does; wrapper and engines keep encoded voices."
     ),
     (
         "Outputs are checked while they are timed: the wrapper, lock and pool against stock alone, an engine against "
