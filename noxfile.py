@@ -64,9 +64,7 @@ def bench(session: nox.Session) -> None:
 
     The saved stages.json is for `--benchmark-compare` of a later run.
     """
-    python(
-        session,
-        *("-m", "pytest", "tests/benchmarks", "-m", "benchmark", "--benchmark-only", "--benchmark-enable"),
-        "--benchmark-json=reports/bench/stages.json",
-    )
-    python(session, "-m", "harness", "bench", "--out", "reports/bench", *session.posargs)
+    folder = ROOT / "reports" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    python(session, "-m", "pytest", "tests/benchmarks", "-m", "timed", f"--benchmark-json={folder / 'stages.json'}")
+    python(session, "-m", "harness", "bench", "--out", str(folder), *session.posargs)

@@ -144,7 +144,11 @@ def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:
 
         def tell(what: str) -> Callable[[], None]:
             bar.set_description(what)
-            return lambda: bar.update() and None
+
+            def step() -> None:
+                bar.update()
+
+            return step
 
         Campaign(plan, materials, writer.add, tell).run()
 

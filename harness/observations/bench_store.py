@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
 
 VERSION = "bench-observations/1"
-KINDS = {
+KINDS: Mapping[str, Any] = {
     kind.__name__: kind
     for kind in (
         ArrivalCell,
@@ -129,6 +129,6 @@ def read_bench_observations(path: Path) -> BenchObservations:
 def _record(kind: str, line: dict[str, Any]) -> Record:
     if "calls" in line:
         line["calls"] = tuple(BenchCall(**call) for call in line["calls"])
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
     record: Record = KINDS[kind](**plain)
     return record

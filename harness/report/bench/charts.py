@@ -234,4 +234,4 @@ def _names(rows: Sequence[Row]) -> list[str]:
 
 
 def _most_workers(rows: Sequence[Row]) -> int:
-    return max(row["workers"] for row in rows)
+    return max(int(row["workers"]) for row in rows)

@@ -26,7 +26,7 @@ def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
 def outputs(row: Mapping[str, Any]) -> str:
     """Say how many outputs of a row were checked, and how it went."""
     if row["not_run"]:
-        return row["not_run"]
+        return str(row["not_run"])
     count = row["outputs"]
     wrong = row["wrong_outputs"]
     checked = count["same"] + count["repeated"] + count["different"] + count["repeated_different"]

@@ -30,7 +30,11 @@ def measure_limits(device: str = "cpu") -> tuple[LimitMeasurement, ...]:
 
 def best_seconds(function: Callable[[], object], repeats: int, device: str) -> tuple[float, ...]:
     """Time `repeats` calls after one that does not count; on a GPU, until it has done them."""
-    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+    def wait() -> None:
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+
     function()
     times = []
     for _ in range(repeats):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -69,12 +70,16 @@ def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -
     yield _measure("S3Gen flow", flow, _bytes(s3gen.flow), what, repeats, device)
     mel = flow()
     what = f"{seconds_of_audio:g} s of audio"
-    vocode = lambda: s3gen.hift_inference(mel, None)[0]  # noqa: E731 - timed as it is
+
+    def vocode() -> torch.Tensor:
+        waveform: torch.Tensor = s3gen.hift_inference(mel, None)[0]
+        return waveform
+
     yield _measure("vocoder", vocode, _bytes(s3gen.mel2wav), what, repeats, device)
     wave = vocode().squeeze(0).cpu().numpy()
-    mark: Callable[[], Any] = lambda: model.watermarker.apply_watermark(wave, sample_rate=model.sr)  # noqa: E731
+    mark = partial(model.watermarker.apply_watermark, wave, sample_rate=model.sr)
     yield _measure("watermark", mark, 0.0, what, repeats, device)
-    encode: Callable[[], Any] = lambda: scratch.prepare_conditionals(clip)  # noqa: E731
+    encode = partial(scratch.prepare_conditionals, clip)
     weights = _bytes(s3gen.tokenizer) + _bytes(s3gen.speaker_encoder) + _bytes(model.ve)
     yield _measure("voice preparation", encode, weights, f"a clip that gives {prompt} tokens", repeats, device)
 
@@ -108,7 +113,8 @@ def _measure(
 
 def count_flops(call: Callable[[], Any]) -> float:
     """Count matrix products, convolutions and attention of one call; it is not timed meanwhile."""
-    with _FlopCounter() as counter:
+    counter = _FlopCounter()
+    with counter:
         call()
     return counter.total
 
@@ -117,7 +123,7 @@ class _FlopCounter(TorchDispatchMode):
     """Adds up by torch's own formulas. `FlopCounterMode` itself cannot follow the vocoder's parametrised weights."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch ships no type for it
         self.total = 0.0
 
     def __torch_dispatch__(

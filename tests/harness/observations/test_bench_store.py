@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,10 +19,11 @@ def test_every_kind_of_record_comes_back(tmp_path: Path) -> None:
     seen = bench_toys.observations()
     path = tmp_path / "seen.jsonl"
     with BenchWriter(path, seen.facts) as writer:
-        for record in (
+        records: tuple[Any, ...] = (
             *seen.cells, *seen.arrivals, *seen.contestants, *seen.limits, *seen.models, *seen.stages,
             *seen.comparisons, *seen.token_costs,
-        ):  # fmt: skip
+        )  # fmt: skip
+        for record in records:
             writer.add(record)
     assert read_bench_observations(path) == seen
 
