@@ -68,3 +68,15 @@ def hazards(session: nox.Session) -> None:
 def power(session: nox.Session) -> None:
     """Plant faults in the wrapper, see which detector catches which, and count false alarms."""
     python(session, "-m", "harness", "power", "--out", "reports/power", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Time kernels and stages with pytest-benchmark, then every way to serve many callers; draw the report.
+
+    The saved stages.json is for `--benchmark-compare` of a later run.
+    """
+    folder = ROOT / "reports" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    python(session, "-m", "pytest", "tests/benchmarks", "-m", "timed", f"--benchmark-json={folder / 'stages.json'}")
+    python(session, "-m", "harness", "bench", "--out", str(folder), *session.posargs)

@@ -41,6 +41,24 @@ def positive_int(text: str) -> int:
     return int(text)
 
 
+def whole_number(text: str) -> int:
+    """Parse a whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Parse a number above 0 and below 1."""
+    try:
+        part = float(text)
+    except ValueError:
+        part = 0.0
+    if not 0 < part < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return part
+
+
 def positive_seconds(text: str) -> float:
     """Parse a finite number of seconds above 0."""
     try:
@@ -52,29 +70,32 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says where the model comes from."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, tiny_torch_threads: int | None = 1) -> None:
+    """Add what says where the model comes from; `tiny_torch_threads` is for `model_source`."""
     parser.add_argument("--profile", choices=PROFILES, default="tiny", help="size of the synthetic weights")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--checkpoint", metavar="DIR", help="read a downloaded checkpoint instead")
     which.add_argument("--pretrained", action="store_true", help="let upstream download its weights instead")
+    tiny = "1 for --profile tiny, where more only get in the way of each other; otherwise "
     parser.add_argument(
         "--torch-threads",
         type=positive_int,
-        help="threads of one torch operation (default: 1 for --profile tiny, where more only get in the way "
-        "of each other; otherwise torch's own choice)",
+        help=f"threads of one torch operation (default: {tiny if tiny_torch_threads else ''}torch's own choice)",
     )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
 
 
-def model_source(parsed: argparse.Namespace) -> ModelSource:
-    """Return what `add_model_arguments` parsed, checked as far as can be without loading anything."""
+def model_source(parsed: argparse.Namespace, *, tiny_torch_threads: int | None = 1) -> ModelSource:
+    """Return what `add_model_arguments` parsed, checked as far as can be without loading anything.
+
+    With the tiny profile one torch operation has `tiny_torch_threads` threads unless told otherwise.
+    """
     if parsed.checkpoint is not None and not Path(parsed.checkpoint).is_dir():
         raise UsageError(f"--checkpoint: no folder {parsed.checkpoint!r}")
     kind = "checkpoint" if parsed.checkpoint else "pretrained" if parsed.pretrained else "synthetic"
     checkpoint = str(Path(parsed.checkpoint).resolve()) if parsed.checkpoint else None
     tiny = kind == "synthetic" and parsed.profile == "tiny"
-    torch_threads = parsed.torch_threads or (1 if tiny else None)
+    torch_threads = parsed.torch_threads or (tiny_torch_threads if tiny else None)
     return ModelSource(kind, parsed.profile, checkpoint, parsed.device, torch_threads)  # type: ignore[arg-type] # argparse's choices
 
 

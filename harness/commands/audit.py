@@ -6,7 +6,6 @@ Exit status: 0 the subject is SAFE; 1 it is UNSAFE; 2 wrong usage, or the target
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import arguments
+from harness.commands.quiet import quieten_upstream
 from harness.errors import ReferenceFailedError
 from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Run the whole command and return its exit status."""
     source = arguments.model_source(parsed)
-    _quieten_upstream()
+    quieten_upstream()
     # Calls are overlapped on purpose; threads inside one operation would only make each of them wait for the others.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from harness.audit.auditor import DEFAULT_BUDGET, audit  # noqa: PLC0415 - imports torch
@@ -96,11 +96,3 @@ def _default_requests(parsed: argparse.Namespace) -> tuple[object, ...]:
 def _progress(message: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)  # noqa: T201 - a progress line
-
-
-def _quieten_upstream() -> None:
-    """Switch off upstream's progress bar and notices per call."""
-    os.environ["TQDM_DISABLE"] = "1"
-    logging.basicConfig(level=logging.ERROR)
-    logging.getLogger().setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(chatterbox|diffusers|transformers|torch|perth|librosa)\b")

@@ -13,3 +13,5 @@ def quieten_upstream() -> None:
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger().setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(chatterbox|diffusers|transformers|torch|perth|librosa)\b")
+    # Warned about in a context manager, so by the standard library.
+    warnings.filterwarnings("ignore", message=r"`torch\.backends\.cuda\.sdp_kernel")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
+BENCH_FILE = "bench.json"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `report` takes."""
@@ -15,8 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Draw the report and say where it lies."""
-    from harness.report.stress import draw_stress  # noqa: PLC0415 - imports matplotlib
+    """Draw the report of whichever command's data the folder holds, and say where it lies."""
+    from harness.report.bench.page import draw_bench  # noqa: PLC0415 - imports matplotlib
+    from harness.report.stress import draw_stress  # noqa: PLC0415 - the same
 
-    print(f"Report: {draw_stress(parsed.folder)}")  # noqa: T201 - the result goes to standard output
+    draw = draw_bench if (parsed.folder / BENCH_FILE).exists() else draw_stress
+    print(f"Report: {draw(parsed.folder)}")  # noqa: T201 - the result goes to standard output
     return 0

@@ -6,14 +6,13 @@ Exit status: 0 `stateless` is SAFE and the same run caught `upstream-shared`; 1 
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import arguments
+from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Run the whole command and return its exit status."""
     source = arguments.model_source(parsed)
-    _quieten_upstream()
+    quieten_upstream()
     from harness.subjects.registry import find_builders  # noqa: PLC0415 - imports torch
 
     find_builders(parsed.subjects)
@@ -189,11 +188,3 @@ def _command_facts(parsed: argparse.Namespace, source: ModelSource) -> dict[str,
         "model": {"kind": source.kind, "profile": source.profile if source.kind == "synthetic" else None},
         "device": source.device,
     }
-
-
-def _quieten_upstream() -> None:
-    """Switch off upstream's progress bar and notices per call; this command has a progress bar of its own."""
-    os.environ["TQDM_DISABLE"] = "1"
-    logging.basicConfig(level=logging.ERROR)
-    logging.getLogger().setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(chatterbox|diffusers|transformers|torch|perth|librosa)\b")

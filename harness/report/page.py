@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from harness.report.figure import Chart
 
 Tone = Literal["good", "bad", "unsure", "plain"]
-TONES: dict[str, Tone] = {"SAFE": "good", "UNSAFE": "bad", "INCONCLUSIVE": "unsure"}
+TONES: dict[str, Tone] = {
+    "SAFE": "good",
+    "UNSAFE": "bad",
+    "INCONCLUSIVE": "unsure",
+    "MET": "good",
+    "NOT MET": "bad",
+    "WRONG OUTPUTS": "bad",
+    "NOT MEASURED": "unsure",
+}
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,10 @@ SUBJECTS: Mapping[str, Look] = {
     "stateless": Look("#0072b2", "#56b4e9", "o", "-"),
     "sequential": Look("#5b6168", "#a9b0b8", "s", "--"),
     "upstream-locked": Look("#009e73", "#2fc99b", "D", "-."),
+    "engine-fp32": Look("#d55e00", "#ff8c3a", "P", "-"),
+    "engine-bf16": Look("#7a3db8", "#c39bf0", "*", "-"),
+    "process-pool": Look("#8a6d00", "#e6d34a", "v", ":"),
+    "sequential-bf16": Look("#5b6168", "#a9b0b8", "d", ":"),
     "seed-plan": Look("#a8568a", "#dd9cc3", "^", ":"),
     "upstream-shared": Look("#d55e00", "#ff8c3a", "X", "-"),
 }

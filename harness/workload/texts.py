@@ -40,3 +40,14 @@ def large_segment(random_source: random.Random) -> str:
         who, does, when = (random_source.choice(words) for words in (_WHO, _DOES, _WHEN))
         text += f"{who.capitalize()} {does} {when}. "
     return text.strip()
+
+
+def segment_of(random_source: random.Random, characters: int) -> str:
+    """As many whole words as come closest to `characters` from below, at least one."""
+    text = ""
+    while len(text) < characters:
+        who, does, when = (random_source.choice(words) for words in (_WHO, _DOES, _WHEN))
+        text += f"{who.capitalize()} {does} {when}. "
+    if len(text) > characters:
+        text = text[: characters + 1].rpartition(" ")[0] or text.partition(" ")[0]
+    return text.rstrip(" .,") + "."

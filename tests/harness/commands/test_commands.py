@@ -41,13 +41,26 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["stress", "--out", "x", "--checkpoint", "/no/such"], "no folder '/no/such'"),
         (["stress", "--out", "x", "--subjects", "nobody"], "unknown subject 'nobody'; there are sequential"),
         (["stress", "--out", "x", "--subjects", "json:nothing"], "subject 'json:nothing' cannot be found"),
+        (["bench"], "required: --out"),
+        (["bench", "--out", "x", "--subjects", "nobody"], "unknown subject 'nobody'; there are sequential"),
+        (["bench", "--out", "x", "--subjects", "stateless,stateless"], "subject 'stateless' is given twice"),
+        (["bench", "--out", "x", "--workers", "17"], "17 is not a thread count; give 1 to 16"),
+        (["bench", "--out", "x", "--rounds", "0"], "'0' is not a whole number of at least 1"),
+        (["bench", "--out", "x", "--load", "1.5"], "'1.5' is not a number between 0 and 1"),
+        (["bench", "--out", "x", "--agreement", "-1"], "expected one argument"),
+        (["bench", "--out", "x", "--agreement", "some"], "'some' is not a whole number of at least 0"),
+        (["bench", "--out", "x", "--time-budget", "inf"], "'inf' is not a number of seconds above 0"),
+        (["bench", "--out", "x", "--parts", "whole,half"], "--parts: unknown part 'half'; there are whole, t3, s3gen"),
+        (["bench", "--out", "x", "--parts", "t3,t3"], "--parts: 't3' is given twice"),
+        (["bench", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),
     ],
 )
 def test_a_wrong_argument_is_named(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None, raising=False)
+    monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None, raising=False)
+    monkeypatch.setattr("harness.commands.bench.quieten_upstream", lambda: None, raising=False)
     assert message in refused(words, capsys)
     assert list(tmp_path.iterdir()) == []
 
@@ -55,7 +68,7 @@ def test_a_wrong_argument_is_named(
 def test_a_folder_of_somebody_elses_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("harness.commands.stress._quieten_upstream", lambda: None)
+    monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None)
     (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
     assert "holds 'thesis.txt'" in refused(["stress", "--out", str(tmp_path)], capsys)
     file = tmp_path / "thesis.txt"

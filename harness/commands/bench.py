@@ -1,0 +1,233 @@
+"""`python -m harness bench`: time every contestant, save what was seen, derive the tables, draw them.
+
+Exit status: 0 the run is complete and every output had the bits it has to have; 1 some output had not; 2 wrong
+usage; 3 nothing could be measured. A missed target is a result, not a failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.commands import arguments
+from harness.commands.quiet import quieten_upstream
+from harness.errors import UsageError
+from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, NAMES, check_names
+from harness.subjects.parts import PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
+from harness.verdict.judge import EXIT_UNSAFE
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from chatterbox.tts import ChatterboxTTS
+
+    from harness.run.bench.campaign import CampaignPlan, Materials
+    from harness.run.bench.rounds import Effort
+    from harness.subjects.source import ModelSource
+    from harness.workload.speech import Workload
+
+OBSERVATIONS = "bench-observations.jsonl"
+OWN_FILES = frozenset({OBSERVATIONS, "bench.json", "index.html", "charts", "clips", "stages.json"})
+DEFAULT_SUBJECTS = tuple(name for name in NAMES if name != BASELINE_BF16)
+# Texts of the utterances whose tokens are compared with stock's: the shorter half of the workload's.
+AGREEMENT_STRATA_S = ((1.0, 1.75), (1.75, 2.5))
+LONG_S = 12.0
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "workers": (1, 2, 4, 8, 16), "rounds": 3, "time_budget": 900.0, "parts": (WHOLE,),
+        "arrivals": 64, "cost_tokens": 128, "agreement": 200,
+    },
+    "full": {
+        "workers": (1, 4, 16), "rounds": 2, "time_budget": 1000.0, "parts": (WHOLE, T3_ALONE, S3GEN_ALONE),
+        "arrivals": 12, "cost_tokens": 64, "agreement": 0,
+    },
+}  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `bench` takes."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where data and report go")
+    parser.add_argument(
+        "--subjects", type=arguments.names, default=DEFAULT_SUBJECTS, help=f"default: {','.join(DEFAULT_SUBJECTS)}"
+    )
+    parser.add_argument("--workers", type=arguments.thread_counts, help="default: 1,2,4,8,16; full size 1,4,16")
+    parser.add_argument("--rounds", type=arguments.positive_int, help="default: 3; full size 2")
+    parser.add_argument(
+        "--parts", type=arguments.names, help=f"of {','.join(PARTS)}; default: all at full size, else {WHOLE}"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of workload and arrivals (default: 0)")
+    parser.add_argument(
+        "--time-budget",
+        type=arguments.positive_seconds,
+        metavar="SECONDS",
+        help="for the timed cells; what does not fit is left out, least important first, and named (default: 900; full "
+        "size 1000). Loading, stages and token agreement come on top",
+    )
+    parser.add_argument("--arrivals", type=arguments.whole_number, help="of the open loop (default: 64; full size 12)")
+    parser.add_argument(
+        "--load", type=arguments.share, default=0.7, help="share of the capacity that arrives (default: 0.7)"
+    )
+    parser.add_argument(
+        "--agreement",
+        type=arguments.whole_number,
+        help="utterances of a tiny model whose tokens are compared with stock's (default: 200; full size 0)",
+    )
+    arguments.add_model_arguments(parser, tiny_torch_threads=None)
+    parser.epilog = "exit status: 0 complete, 1 an output had the wrong bits, 2 wrong usage, 3 nothing measured"
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the whole command and return its exit status."""
+    source = arguments.model_source(parsed, tiny_torch_threads=None)
+    check_names(parsed.subjects)
+    size = "tiny" if (source.kind, source.profile) == ("synthetic", "tiny") else "full"
+    for name, value in DEFAULTS[size].items():
+        if getattr(parsed, name, None) is None:
+            setattr(parsed, name, value)
+    for part in parsed.parts:
+        if part not in PARTS:
+            raise UsageError(f"--parts: unknown part {part!r}; there are {', '.join(PARTS)}")
+        if parsed.parts.count(part) > 1:
+            raise UsageError(f"--parts: {part!r} is given twice")
+    check_device(source.device)
+    quieten_upstream()
+    arguments.claim_folder(parsed.out, OWN_FILES)
+    observe(parsed, source, size)
+
+    from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415
+    from harness.report.bench.page import draw_bench  # noqa: PLC0415 - matplotlib, not while anything is timed
+    from harness.report.bench.text import bench_lines  # noqa: PLC0415
+    from harness.verdict.bench.result import judge_bench, save_bench  # noqa: PLC0415
+
+    result = judge_bench(read_bench_observations(parsed.out / OBSERVATIONS))
+    save_bench(result, parsed.out)
+    page = draw_bench(parsed.out)
+    print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
+    print(f"\nReport: {page}")  # noqa: T201
+    return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises:
+        UsageError: the message names it.
+    """
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:
+    """Measure everything; every raw observation is on disk when this returns."""
+    from tqdm import tqdm  # noqa: PLC0415 - after upstream's own progress bars were switched off
+
+    from harness.observations.bench_store import BenchWriter  # noqa: PLC0415
+    from harness.run.bench.campaign import Campaign  # noqa: PLC0415 - imports torch
+
+    out: Path = parsed.out.resolve()
+    effort = effort_of(size)
+    plan = campaign_plan(parsed, effort)
+    model = source.load()
+    workload, materials = _materials(parsed, source, model, plan, out)
+    facts = _facts(parsed, source, plan, workload)
+    with (
+        BenchWriter(out / OBSERVATIONS, facts) as writer,
+        tqdm(unit="call", file=sys.stderr, disable=False) as bar,
+    ):
+
+        def tell(what: str) -> Callable[[], None]:
+            bar.set_description(what)
+
+            def step() -> None:
+                bar.update()
+
+            return step
+
+        Campaign(plan, materials, writer.add, tell).run()
+
+
+def effort_of(size: str) -> Effort:
+    """Return how many calls the cells of a profile make."""
+    from harness.run.bench.rounds import Effort  # noqa: PLC0415 - imports torch
+
+    if size == "tiny":
+        return Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
+    # An utterance takes stock about half a minute at full size: what has no target speaks a few of them.
+    return Effort(
+        alone_calls=1, least_calls=1, most_rival_calls=2, baseline_calls=2, stateless_most_workers=4, rivals_once=True
+    )
+
+
+def bounded(effort: Effort, most_workers: int) -> Effort:
+    """Return the effort without references for requests that no cell asks for."""
+    asked = max(most_workers, effort.least_calls)
+    return replace(effort, alone_calls=min(effort.alone_calls, asked), baseline_calls=min(effort.baseline_calls, asked))
+
+
+def campaign_plan(parsed: argparse.Namespace, effort: Effort) -> CampaignPlan:
+    """Return the plan that the arguments ask for."""
+    from harness.run.bench.campaign import CampaignPlan, with_baselines  # noqa: PLC0415 - imports torch
+
+    return CampaignPlan(
+        subjects=with_baselines(parsed.subjects),
+        parts=parsed.parts,
+        workers=tuple(sorted(parsed.workers)),
+        rounds=parsed.rounds,
+        effort=bounded(effort, max(parsed.workers)),
+        arrivals=parsed.arrivals,
+        fraction=parsed.load,
+        most_cost_tokens=parsed.cost_tokens,
+        seed=parsed.seed,
+        budget_s=parsed.time_budget,
+    )
+
+
+def _materials(
+    parsed: argparse.Namespace, source: ModelSource, model: ChatterboxTTS, plan: CampaignPlan, out: Path
+) -> tuple[Workload, Materials]:
+    from harness.run.bench.campaign import Materials, distinct_requests  # noqa: PLC0415 - imports torch
+    from harness.workload.bench import make_bench_workload  # noqa: PLC0415
+
+    trained = source.kind != "synthetic"
+    tiny = replace(source, kind="synthetic", profile="tiny")
+    companion = model if source == tiny else tiny.load()
+    count = distinct_requests(plan.effort, plan.subjects, plan.workers)
+    workload = make_bench_workload(parsed.seed, count, out, trained=trained)
+    agreement: tuple[Any, ...] = ()
+    if parsed.agreement and {ENGINE_FP32, ENGINE_BF16} & set(plan.subjects):
+        drawn = make_bench_workload(parsed.seed, parsed.agreement, out, strata_s=AGREEMENT_STRATA_S)
+        agreement = drawn.requests
+    long_request = make_bench_workload(parsed.seed, 1, out, trained=trained, strata_s=((LONG_S, LONG_S),)).requests[0]
+    return workload, Materials(source, model, companion, workload.requests, agreement, long_request)
+
+
+def _facts(parsed: argparse.Namespace, source: ModelSource, plan: CampaignPlan, workload: Workload) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    from harness.environment import describe_environment  # noqa: PLC0415
+    from harness.run.bench.usage import memory_kind  # noqa: PLC0415
+
+    return {
+        "environment": {**describe_environment(torch.get_num_threads()), "memory_kind": memory_kind()},
+        "command": {
+            "profile": source.profile if source.kind == "synthetic" else source.kind,
+            "subjects": list(plan.subjects),
+            "parts": list(plan.parts),
+            "workers": list(plan.workers),
+            "rounds": plan.rounds,
+            "seed": plan.seed,
+            "time_budget_s": plan.budget_s,
+            "arrivals": plan.arrivals,
+            "load": plan.fraction,
+            "agreement": parsed.agreement,
+            "device": source.device,
+        },
+        "workload": workload.as_json(),
+    }

@@ -1,0 +1,134 @@
+"""Write a benchmark's raw observations line by line, and read them back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import SavedFileError
+from harness.run.bench.records import (
+    ArrivalCell,
+    BenchCall,
+    BenchCell,
+    ContestantFacts,
+    LimitMeasurement,
+    ModelFacts,
+    StageMeasurement,
+    TokenComparison,
+    TokenCost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    Record = (
+        ArrivalCell
+        | BenchCell
+        | ContestantFacts
+        | LimitMeasurement
+        | ModelFacts
+        | StageMeasurement
+        | TokenComparison
+        | TokenCost
+    )
+
+VERSION = "bench-observations/1"
+KINDS: Mapping[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        ArrivalCell,
+        BenchCell,
+        ContestantFacts,
+        LimitMeasurement,
+        ModelFacts,
+        StageMeasurement,
+        TokenComparison,
+        TokenCost,
+    )
+}
+
+
+@dataclass(frozen=True)
+class BenchObservations:
+    """All that was seen in one run; `facts` are environment, command and workload."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    cells: tuple[BenchCell, ...] = ()
+    arrivals: tuple[ArrivalCell, ...] = ()
+    contestants: tuple[ContestantFacts, ...] = ()
+    limits: tuple[LimitMeasurement, ...] = ()
+    models: tuple[ModelFacts, ...] = ()
+    stages: tuple[StageMeasurement, ...] = ()
+    comparisons: tuple[TokenComparison, ...] = ()
+    token_costs: tuple[TokenCost, ...] = ()
+
+    @property
+    def model(self) -> ModelFacts | None:
+        return self.models[0] if self.models else None
+
+
+PLACES = {
+    "BenchCell": "cells",
+    "ArrivalCell": "arrivals",
+    "ContestantFacts": "contestants",
+    "LimitMeasurement": "limits",
+    "ModelFacts": "models",
+    "StageMeasurement": "stages",
+    "TokenComparison": "comparisons",
+    "TokenCost": "token_costs",
+}
+
+
+class BenchWriter:
+    """Context manager that writes `path`, flushing after each record: a killed run leaves its data."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self._file = path.open("w", encoding="utf-8")
+        self._write({"line": "version", "version": VERSION, "facts": dict(facts)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, record: Record) -> None:
+        """Append one record."""
+        self._write({"line": type(record).__name__, **asdict(record)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def read_bench_observations(path: Path) -> BenchObservations:
+    """Read what a `BenchWriter` wrote.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of another version.
+    """
+    found: dict[str, list[Any]] = {place: [] for place in PLACES.values()}
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        version = lines[0].get("version") if lines else None
+        if version != VERSION:
+            raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
+        for line in lines[1:]:
+            kind = line.pop("line")
+            found[PLACES[kind]].append(_record(kind, line))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SavedFileError(f"{path}: cannot be read as a benchmark's observations: {error!r}") from error
+    return BenchObservations(lines[0]["facts"], **{place: tuple(records) for place, records in found.items()})
+
+
+def _record(kind: str, line: dict[str, Any]) -> Record:
+    if "calls" in line:
+        line["calls"] = tuple(BenchCall(**call) for call in line["calls"])
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
+    record: Record = KINDS[kind](**plain)
+    return record

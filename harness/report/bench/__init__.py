@@ -1,0 +1,1 @@
+"""Drawing a benchmark from its saved data."""

@@ -1,0 +1,163 @@
+"""The tables of a benchmark's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.report.page import Field, Table, Tone
+from harness.report.table import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MET: dict[bool | None, tuple[str, Tone]] = {True: ("met", "good"), False: ("not met", "bad"), None: ("-", "unsure")}
+
+
+def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """Format a median and its interval."""
+    if estimate is None:
+        return "-"
+    median = f"{estimate['median']:.{digits}f}"
+    if estimate["low"] is None:
+        return median
+    return f"{median} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
+
+
+def outputs(row: Mapping[str, Any]) -> str:
+    """Say how many outputs of a row were checked, and how it went."""
+    if row["not_run"]:
+        return str(row["not_run"])
+    count = row["outputs"]
+    wrong = row["wrong_outputs"]
+    checked = count["same"] + count["repeated"] + count["different"] + count["repeated_different"]
+    unseen = f", {count['first_seen']} unchecked" if count["first_seen"] else ""
+    raised = f", {count['raised']} raised" if count["raised"] else ""
+    return f"{checked - (wrong - count['raised'])}/{checked} same{unseen}{raised}"
+
+
+def targets(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What was aimed at, and what was measured."""
+    heads = ("Target", "Against", "Wanted", "Aim", "Measured", "95 % interval", "", "Note")
+    table = []
+    for row in rows:
+        sign = "at most " if row["most"] else "at least "
+        spread = "-" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+        text, tone = MET[row["met"]]
+        figures = (f"{sign}{row['at_least']:.2f}", number(row["aim"], 1), number(row["measured"], 2), spread)
+        table.append(
+            (Field(row["what"]), Field(row["against"]), *_numbers(figures), Field(text, tone), Field(row["note"]))
+        )
+    return Table(heads, tuple(table))
+
+
+def scaling(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Every contestant at every number of workers."""
+    heads = (
+        "Contestant", "Workers", "Rounds", "Calls", "Utterances/s", "Audio s/s", "Real-time factor", "CPU s/audio s",
+        "Times stock", "Outputs",
+    )  # fmt: skip
+    table = []
+    for row in rows:
+        if row["not_run"]:
+            figures = (str(row["workers"]), *["-"] * 7)
+        else:
+            keys = ("utterances_per_s", "audio_s_per_s", "real_time_factor", "cpu_s_per_audio_s")
+            medians = (number(row[key]["median"] if row[key] else None, 3) for key in keys)
+            counts = (str(row["workers"]), str(row["rounds"]), str(row["calls"]))
+            figures = (*counts, *medians, interval(row["speedup"]))
+        tone: Tone = "plain" if row["not_run"] or not row["wrong_outputs"] else "bad"
+        table.append((Field(row["subject"]), *_numbers(figures), Field(outputs(row), tone)))
+    return Table(heads, tuple(table))
+
+
+def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Percentiles, or how many samples they would need."""
+    names = tuple(f"p{one['percentile']:g}, s" for one in entries[0]["percentiles"])
+    heads = ("Contestant", "Offered/s", "Of capacity", "Answered", *names, "Alone, median s")
+    table = []
+    for entry in entries:
+        cells = [
+            f"{one['seconds']:.2f}" if one["seconds"] is not None else f"needs {one['samples_needed']} samples"
+            for one in entry["percentiles"]
+        ]
+        alone = entry["alone_s"][len(entry["alone_s"]) // 2] if entry["alone_s"] else None
+        figures = (
+            f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
+            f"{entry['answered']}/{entry['arrivals']}", *cells, number(alone, 2),
+        )  # fmt: skip
+        table.append((Field(entry["subject"]), *_numbers(figures)))
+    return Table(heads, tuple(table))
+
+
+def memory(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Peak memory by number of workers, and its slope beside the cache formula."""
+    counts = sorted({int(count) for entry in entries for count in entry["peak_mib"]})
+    heads = (
+        "Contestant", "Own MiB", *(f"Peak, {count}" for count in counts),
+        "MiB/worker", "Cache MiB/request", "Slope/cache",
+    )  # fmt: skip
+    table = []
+    for entry in entries:
+        figures = (
+            number(entry["own_mib"], 0),
+            *(number(entry["peak_mib"].get(str(count)), 0) for count in counts),
+            number(entry["slope_mib_per_worker"], 1),
+            number(entry["cache_mib_per_request"], 1),
+            number(entry["slope_over_cache"], 2),
+        )
+        table.append((Field(entry["subject"]), *_numbers(figures)))
+    return Table(heads, tuple(table))
+
+
+def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Each stage beside this machine's limits."""
+    heads = ("Who", "Stage", "Dtype", "Seconds", "GB/s", "Of memory", "GFLOP/s", "Of arithmetic", "Nearer", "Work")
+    table = []
+    for row in rows:
+        figures = (
+            f"{row['seconds']:.4f}", f"{row['gb_per_s']:.2f}", _percent(row["of_memory_limit"]),
+            f"{row['gflop_per_s']:.1f}", _percent(row["of_arithmetic_limit"]),
+        )  # fmt: skip
+        texts = (Field(row["nearer_limit"] or "-"), Field(row["what"]))
+        table.append((Field(row["subject"]), Field(row["stage"]), Field(row["dtype"]), *_numbers(figures), *texts))
+    return Table(heads, tuple(table))
+
+
+def agreement(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """How many utterances of the engine have the very tokens of stock in the same dtype."""
+    heads = ("Model", "Dtype", "Utterances", "Same tokens", "Share", "At least (95 %)", "Tokens", "First differences")
+    table = []
+    for entry in entries:
+        figures = (
+            str(entry["utterances"]), str(entry["same"]), f"{100 * entry['share']:.1f} %",
+            f"{100 * entry['share_at_least']:.1f} %", str(entry["tokens"]),
+        )  # fmt: skip
+        where = ", ".join(map(str, sorted(entry["first_differences"])[:12])) or "-"
+        table.append((Field(entry["profile"]), Field(entry["dtype"]), *_numbers(figures), Field(where)))
+    return Table(heads, tuple(table))
+
+
+def laws(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The fitted scaling law of every contestant."""
+    heads = ("Contestant", "One worker, audio s/s", "Contention", "Coherence", "Best at", "R squared")
+    table = []
+    for subject, law in found.items():
+        figures = (
+            f"{law['rate']:.3f}", f"{law['contention']:.4f}", f"{law['coherence']:.5f}",
+            number(law["best_workers"], 1), number(law["r_squared"], 3),
+        )  # fmt: skip
+        table.append((Field(subject), *_numbers(figures)))
+    return Table(heads, tuple(table))
+
+
+def limits(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say in one line what this machine can do."""
+    return "; ".join(f"{name} {limit['best']:.0f} {limit['unit']}" for name, limit in found.items())
+
+
+def _numbers(texts: Sequence[str]) -> tuple[Field, ...]:
+    return tuple(Field(text, number=True) for text in texts)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"

@@ -1,0 +1,217 @@
+"""Which cells run, in which order, and what fits into the time that is left."""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.run.bench.loops import closed_loop
+from harness.run.bench.records import BenchCell
+from harness.run.bench.usage import Usage
+from harness.run.memory import release_free_memory
+from harness.subjects.contestants import BASELINE, ENGINE_BF16, ENGINE_FP32, LOCKED, POOL, POOL_PROCESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.subjects.contestant import Contestant
+    from stateless_tts import SpeechRequest
+
+ALONE = -1
+# Threads of one contestant's operations go on spinning for a moment after the last one.
+SETTLE_S = 0.25
+RIVALS = (LOCKED, POOL)
+# Cells of engines that have targets come first where time is short; the others come in order of their workers.
+TARGETS = ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 1), (ENGINE_BF16, 1))
+# A first guess at how much faster than one by one an engine is with company; measured times replace it.
+FIRST_GUESS = 2
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """A cell to be run: `subject` asked by `workers` callers for the first `calls` requests."""
+
+    subject: str
+    workers: int
+    calls: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.subject, self.workers
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many calls are made.
+
+    Attributes:
+        alone_calls: of baselines and engines before anything is timed; their outputs are references.
+        least_calls: of every timed cell.
+        most_rival_calls: of stock behind a lock and of the pool, which do not speed up with more callers.
+        baseline_calls: of stock one at a time.
+        stateless_most_workers: the wrapper is not asked by more than these.
+        rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
+    """
+
+    alone_calls: int
+    least_calls: int
+    most_rival_calls: int
+    baseline_calls: int
+    stateless_most_workers: int = 16
+    rivals_once: bool = False
+
+    def calls(self, subject: str, workers: int) -> int:
+        """Return the number of calls of one timed cell."""
+        if subject.startswith(BASELINE):
+            return self.baseline_calls
+        if subject in RIVALS:
+            least = POOL_PROCESSES if subject == POOL else 1
+            return max(least, min(self.most_rival_calls, max(workers, self.least_calls)))
+        return max(workers, self.least_calls)
+
+    def calls_alone(self, subject: str) -> int:
+        """Return the number of calls before anything is timed."""
+        if subject in RIVALS:
+            return 0 if self.rivals_once else POOL_PROCESSES
+        return self.alone_calls
+
+
+def plan_cells(contestants: Sequence[Contestant], workers: Sequence[int], effort: Effort) -> tuple[CellPlan, ...]:
+    """List the cells of a full round: numbers of workers outside, contestants inside, the baseline in the middle.
+
+    Every ratio is taken to the baseline of the same round; in the middle it is never far from any cell.
+    """
+    cells = []
+    baselines = []
+    for count in workers:
+        for contestant in contestants:
+            plan = CellPlan(contestant.name, count, effort.calls(contestant.name, count))
+            if contestant.one_worker:
+                if count == workers[0]:
+                    baselines.append(CellPlan(contestant.name, 1, plan.calls))
+            elif not _is_left_out(plan, workers, effort):
+                cells.append(plan)
+    middle = len(cells) // 2
+    return (*cells[:middle], *baselines, *cells[middle:])
+
+
+def order_of_round(cells: Sequence[CellPlan], turn: int) -> tuple[CellPlan, ...]:
+    """Return the cells forwards, backwards, backwards, forwards, ...: drift of the machine favours none."""
+    return tuple(cells) if turn % 4 in (0, 3) else tuple(reversed(cells))
+
+
+def choose_cells(
+    cells: Sequence[CellPlan],
+    estimates_s: Mapping[tuple[str, int], float],
+    left_s: float,
+    ran: frozenset[tuple[str, int]] = frozenset(),
+) -> tuple[CellPlan, ...]:
+    """Choose what fits into `left_s` seconds, and keep its order.
+
+    First come the baselines, then what has targets, then the rest, of which what has not run yet goes first.
+    """
+
+    def importance(cell: CellPlan) -> tuple[int, int, int]:
+        if cell.subject.startswith(BASELINE):
+            return (0, 0, 0)
+        if cell.key in TARGETS:
+            return (1, TARGETS.index(cell.key), 0)
+        return (2, int(cell.key in ran), cell.workers)
+
+    chosen = set()
+    for cell in sorted(cells, key=importance):
+        seconds = estimates_s.get(cell.key, 0.0)
+        if seconds <= left_s:
+            left_s -= seconds
+            chosen.add(cell.key)
+    return tuple(cell for cell in cells if cell.key in chosen)
+
+
+def first_estimates(cells: Sequence[CellPlan], seconds_per_call: Mapping[str, float]) -> dict[tuple[str, int], float]:
+    """Guess how long cells take from what each contestant took alone; who was not tried takes as long as stock."""
+    stock = seconds_per_call.get(BASELINE, 0.0)
+    estimates = {}
+    for cell in cells:
+        speedup = FIRST_GUESS if cell.subject.startswith("engine") and cell.workers > 1 else 1
+        estimates[cell.key] = seconds_per_call.get(cell.subject, stock) * cell.calls / speedup
+    return estimates
+
+
+def run_cell(
+    part: str,
+    contestant: Contestant,
+    plan: CellPlan,
+    turn: int,
+    requests: Sequence[SpeechRequest],
+    on_call: Callable[[], None] = lambda: None,
+) -> BenchCell:
+    """Run one cell."""
+    release_free_memory()
+    time.sleep(SETTLE_S)
+    with Usage(contestant.pids) as usage:
+        calls, wall_s = closed_loop(contestant, requests, range(plan.calls), plan.workers, on_call)
+    gc.collect()
+    return BenchCell(
+        part=part,
+        subject=plan.subject,
+        workers=plan.workers,
+        round=turn,
+        calls=calls,
+        wall_s=wall_s,
+        cpu_s=usage.cpu_s,
+        before_mib=usage.before_mib,
+        peak_mib=usage.peak_mib,
+    )
+
+
+def run_rounds(
+    part: str,
+    contestants: Sequence[Contestant],
+    requests: Sequence[SpeechRequest],
+    cells: Sequence[CellPlan],
+    *,
+    rounds: int,
+    ends_at: float,
+    effort: Effort,
+    seconds_per_call: Mapping[str, float],
+    on_call: Callable[[str], Callable[[], None]],
+) -> Iterator[BenchCell]:
+    """Yield every cell of every round, run or not.
+
+    Args:
+        part: what is measured.
+        contestants: who.
+        requests: the workload.
+        cells: those of a full round.
+        rounds: how many.
+        ends_at: on the clock of `time.perf_counter`; cells that would end later are left out.
+        effort: of the profile.
+        seconds_per_call: of each contestant alone, as a first estimate.
+        on_call: told of a cell's name, returns what is told of each of its calls.
+    """
+    by_name = {contestant.name: contestant for contestant in contestants}
+    estimates = first_estimates(cells, seconds_per_call)
+    ran: set[tuple[str, int]] = set()
+    for turn in range(rounds):
+        once = {cell.key for cell in cells if effort.rivals_once and cell.subject in RIVALS and cell.key in ran}
+        wanted = [cell for cell in order_of_round(cells, turn) if cell.key not in once]
+        left_s = (ends_at - time.perf_counter()) / (rounds - turn)
+        chosen = choose_cells(wanted, estimates, left_s, frozenset(ran))
+        for cell in wanted:
+            if cell not in chosen or time.perf_counter() > ends_at:
+                yield BenchCell(part, cell.subject, cell.workers, turn, not_run="no time left")
+                continue
+            name = f"{part}, round {turn + 1}, {cell.subject}, {cell.workers} workers"
+            began = time.perf_counter()
+            yield run_cell(part, by_name[cell.subject], cell, turn, requests, on_call(name))
+            estimates[cell.key] = time.perf_counter() - began
+            ran.add(cell.key)
+
+
+def _is_left_out(plan: CellPlan, workers: Sequence[int], effort: Effort) -> bool:
+    if plan.subject in RIVALS and effort.rivals_once:
+        fewer = [count for count in workers if count <= plan.calls] or [min(workers)]
+        return plan.workers != max(fewer)
+    return plan.subject == "stateless" and plan.workers > max(effort.stateless_most_workers, min(workers))

@@ -1,0 +1,105 @@
+"""Each stage beside what this machine could do at best, and where an utterance's time goes."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from harness.verdict.bench.rates import ran, rates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.run.bench.records import BenchCell, LimitMeasurement, ModelFacts, StageMeasurement
+
+GIGA = 1e9
+ROWS = 2
+WHOLE, T3_ALONE = "whole", "t3"
+HALF_SUFFIX = "bf16"
+
+
+def limits_table(limits: Sequence[LimitMeasurement]) -> dict[str, dict[str, Any]]:
+    """Return each limit by name: the best of its measurements, because a limit is what can be reached."""
+    return {limit.name: {"best": max(limit.rates), "unit": limit.unit, "rates": list(limit.rates)} for limit in limits}
+
+
+def stages_table(
+    stages: Sequence[StageMeasurement],
+    cells: Sequence[BenchCell],
+    limits: Sequence[LimitMeasurement],
+    model: ModelFacts | None,
+) -> list[dict[str, Any]]:
+    """Return stock's stages as measured alone, and the batched T3 as it was timed in the cells of T3 alone."""
+    best = {limit.name: max(limit.rates) for limit in limits}
+    rows = [
+        _row("stock", stage.stage, stage.dtype, statistics.median(stage.seconds), stage.flops, stage.read_bytes, best)
+        | {"what": stage.what}
+        for stage in stages
+    ]
+    keys = dict.fromkeys((cell.subject, cell.workers) for cell in cells if cell.part == T3_ALONE)
+    for subject, workers in keys:
+        measured = ran(cells, T3_ALONE, subject, workers)
+        if measured and model and subject.startswith("engine"):
+            rows.append(_batched_t3(subject, workers, measured, best, model))
+    return rows
+
+
+def where_time_goes(cells: Sequence[BenchCell], sample_rate: int) -> list[dict[str, Any]]:
+    """Return, per contestant that tells its stages, seconds per second of audio with one request at a time."""
+    entries = []
+    for subject in dict.fromkeys(cell.subject for cell in cells if cell.part == WHOLE and cell.workers == 1):
+        calls = [call for cell in ran(cells, WHOLE, subject, 1) for call in cell.calls if call.stage_seconds]
+        audio_s = sum(call.samples for call in calls) / sample_rate
+        if not audio_s:
+            continue
+        names = dict.fromkeys(name for call in calls for name in call.stage_seconds)
+        shares = {name: sum(call.stage_seconds.get(name, 0.0) for call in calls) / audio_s for name in names}
+        entries.append({"subject": subject, "seconds_per_audio_s": shares})
+    return entries
+
+
+def _batched_t3(
+    subject: str, workers: int, cells: Sequence[BenchCell], best: dict[str, float], model: ModelFacts
+) -> dict[str, Any]:
+    """A step as the cell shows it: its wall time over the steps that its longest request needed at least.
+
+    Prompts and the small companion are in that time, so what is achieved is told too low rather than too high.
+    """
+    dtype = "bfloat16" if subject.endswith(HALF_SUFFIX) else "float32"
+    steps, tokens, cache = [], [], []
+    for cell in cells:
+        said = [call.tokens or 0 for call in cell.calls]
+        # Each worker decodes its calls one after the other; steps are shared by all of them.
+        waves = -(-len(said) // workers)
+        steps.append(cell.wall_s / max(1, waves * max(said)))
+        tokens.append((rates_of(cell, model.sample_rate).tokens_per_s or 0.0) * steps[-1])
+        lengths = [model.prompt_tokens[call.request] + (call.tokens or 0) / 2 for call in cell.calls]
+        cache.append(model.cache_bytes_per_token[dtype] * sum(lengths) / len(lengths) * tokens[-1])
+    seconds, per_step = statistics.median(steps), statistics.median(tokens)
+    flops = model.t3_step_flops_per_row * ROWS * per_step
+    read = model.t3_step_weight_bytes[dtype] + statistics.median(cache)
+    what = f"{workers} workers; {per_step:.1f} requests share a step; {seconds / max(per_step, 1e-9):.4f} s a token"
+    return _row(subject, "T3 decode step", dtype, seconds, flops, read, best) | {"what": what}
+
+
+def _row(
+    subject: str, stage: str, dtype: str, seconds: float, flops: float, read_bytes: float, best: dict[str, float]
+) -> dict[str, Any]:
+    bandwidth, arithmetic = read_bytes / GIGA / seconds, flops / GIGA / seconds
+    of_memory = bandwidth / best["memory"] if best.get("memory") else None
+    of_arithmetic = arithmetic / best[dtype] if best.get(dtype) else None
+    known = [share for share in (of_memory, of_arithmetic) if share]
+    bound = None
+    if known and of_memory is not None and of_arithmetic is not None:
+        bound = "memory" if of_memory >= of_arithmetic else "arithmetic"
+    return {
+        "subject": subject,
+        "stage": stage,
+        "dtype": dtype,
+        "seconds": seconds,
+        "gb_per_s": bandwidth,
+        "gflop_per_s": arithmetic,
+        "of_memory_limit": of_memory,
+        "of_arithmetic_limit": of_arithmetic,
+        "nearer_limit": bound,
+    }

@@ -1,0 +1,56 @@
+"""The page of a benchmark is drawn from `bench.json` alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import SavedFileError
+from harness.report.bench.page import draw_bench
+from harness.verdict.bench.result import judge_bench, save_bench
+from tests.harness import bench_toys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_page_says_the_verdict_first_and_stands_alone(tmp_path: Path) -> None:
+    save_bench(judge_bench(bench_toys.observations()), tmp_path)
+    page = draw_bench(tmp_path).read_text(encoding="utf-8")
+    body = re.sub(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+", "", page[page.index("<body>") :])
+    assert body.index("MET") < body.index("Targets") < body.index("Throughput") < body.index("Environment")
+    assert "needs 662 samples" in body
+    assert "no time left" in body
+    assert "&lt;b&gt;odd &amp; ends&lt;/b&gt;" in body
+    assert not re.search(r"""(src|href|srcset)=["'](?!data:|["'])""", body)
+    for name in ("throughput", "memory", "latency", "stages"):
+        assert (tmp_path / "charts" / f"{name}.svg").stat().st_size > 1000
+
+
+def test_report_draws_it_again_without_loading_a_model(tmp_path: Path) -> None:
+    save_bench(judge_bench(bench_toys.observations()), tmp_path)
+    first = draw_bench(tmp_path).read_bytes()
+    (tmp_path / "index.html").unlink()
+    code = (
+        "import sys; from harness.commands import main; status = main(['report', sys.argv[1]]);"
+        "assert not {'torch', 'chatterbox', 'stateless_tts'} & set(sys.modules); sys.exit(status)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert (tmp_path / "index.html").read_bytes() == first
+
+
+def test_a_run_that_measured_little_is_still_drawn(tmp_path: Path) -> None:
+    empty = type(bench_toys.observations())(facts=bench_toys.observations().facts)
+    save_bench(judge_bench(empty), tmp_path)
+    assert "NOT MEASURED" in draw_bench(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
+    result = judge_bench(bench_toys.observations())
+    save_bench({**result, "targets": [{}]}, tmp_path)
+    with pytest.raises(SavedFileError, match="an entry is missing or of the wrong kind"):
+        draw_bench(tmp_path)

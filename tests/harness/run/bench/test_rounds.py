@@ -1,0 +1,118 @@
+"""Which cells run, in which order, and what is left out when time is short."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.run.bench.rounds import (
+    CellPlan,
+    Effort,
+    choose_cells,
+    first_estimates,
+    order_of_round,
+    plan_cells,
+    run_rounds,
+)
+from harness.subjects.contestant import Contestant, Spoken
+from stateless_tts import SpeechRequest
+
+if TYPE_CHECKING:
+    import pytest
+
+    from harness.run.bench.records import BenchCell
+
+EFFORT = Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
+FULL = Effort(
+    alone_calls=1, least_calls=1, most_rival_calls=2, baseline_calls=2, stateless_most_workers=4, rivals_once=True
+)
+NAMES = ("sequential", "upstream-locked", "process-pool", "stateless", "engine-fp32", "engine-bf16")
+REQUESTS = tuple(SpeechRequest(f"number {place}", seed=place) for place in range(16))
+
+
+def contestant(name: str) -> Contestant:
+    return Contestant(name, lambda _request: Spoken(torch.zeros(1, 4)), one_worker=name == "sequential")
+
+
+CONTESTANTS = tuple(contestant(name) for name in NAMES)
+
+
+def test_every_cell_is_planned_and_the_baseline_stands_in_the_middle() -> None:
+    cells = plan_cells(CONTESTANTS, (1, 4, 16), EFFORT)
+    assert len({cell.key for cell in cells}) == len(cells) == 5 * 3 + 1
+    assert [cell.subject for cell in cells].index("sequential") == 7
+    calls = {cell.key: cell.calls for cell in cells}
+    assert calls["engine-fp32", 16] == 16
+    assert calls["engine-fp32", 1] == calls["upstream-locked", 16] == 4
+    assert calls["sequential", 1] == 16
+
+
+def test_at_full_size_what_has_no_target_runs_less() -> None:
+    keys = {cell.key: cell.calls for cell in plan_cells(CONTESTANTS, (1, 4, 16), FULL)}
+    assert ("stateless", 16) not in keys
+    assert {key for key in keys if key[0] == "process-pool"} == {("process-pool", 1)}
+    assert keys["process-pool", 1] == keys["sequential", 1] == 2
+    assert keys["engine-bf16", 16] == 16
+
+
+def test_rounds_go_forwards_backwards_backwards_forwards() -> None:
+    cells = plan_cells(CONTESTANTS, (1, 4), EFFORT)
+    turns = [order_of_round(cells, turn) for turn in range(5)]
+    assert turns[0] == turns[3] == turns[4] == cells
+    assert turns[1] == turns[2] == tuple(reversed(cells))
+
+
+def test_what_has_targets_stays_when_time_is_short() -> None:
+    cells = plan_cells(CONTESTANTS, (1, 4, 16), EFFORT)
+    estimates = {cell.key: 10.0 for cell in cells}
+    assert choose_cells(cells, estimates, 1000.0) == cells
+    kept = choose_cells(cells, estimates, 35.0)
+    assert {cell.key for cell in kept} == {("sequential", 1), ("engine-fp32", 4), ("engine-bf16", 16)}
+    assert kept == tuple(cell for cell in cells if cell in kept)
+    # A cell that does not fit leaves room for a less important one that does.
+    estimates["engine-fp32", 4] = 30.0
+    assert ("engine-bf16", 4) in {cell.key for cell in choose_cells(cells, estimates, 35.0)}
+    assert choose_cells(cells, estimates, 0.0) == ()
+
+
+def test_of_the_rest_what_has_not_run_yet_goes_first() -> None:
+    cells = (CellPlan("stateless", 1, 1), CellPlan("stateless", 4, 4))
+    estimates = {cell.key: 10.0 for cell in cells}
+    assert choose_cells(cells, estimates, 10.0) == cells[:1]
+    assert choose_cells(cells, estimates, 10.0, frozenset({("stateless", 1)})) == cells[1:]
+
+
+def test_who_was_not_tried_is_taken_to_be_as_slow_as_stock() -> None:
+    cells = (CellPlan("process-pool", 4, 2), CellPlan("engine-fp32", 4, 4), CellPlan("engine-fp32", 1, 4))
+    assert first_estimates(cells, {"sequential": 30.0, "engine-fp32": 20.0}) == {
+        ("process-pool", 4): 60.0,
+        ("engine-fp32", 4): 40.0,
+        ("engine-fp32", 1): 80.0,
+    }
+
+
+def rounds(effort: Effort, ends_in_s: float) -> list[BenchCell]:
+    cells = plan_cells(CONTESTANTS, (1, 2), effort)
+    return list(
+        run_rounds(
+            "whole", CONTESTANTS, REQUESTS, cells, rounds=2, ends_at=time.perf_counter() + ends_in_s, effort=effort,
+            seconds_per_call={}, on_call=lambda _name: lambda: None,
+        )
+    )  # fmt: skip
+
+
+def test_every_cell_of_every_round_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
+    seen = rounds(EFFORT, 1000.0)
+    assert len(seen) == 2 * (5 * 2 + 1)
+    assert all(len(cell.calls) == (16 if cell.subject == "sequential" else 4) for cell in seen)
+    assert all(cell.wall_s > 0 and cell.peak_mib >= cell.before_mib > 0 for cell in seen)
+    # Lock and pool, which have no targets, do not run again where one round is enough for them.
+    once = rounds(FULL, 1000.0)
+    assert sorted(cell.round for cell in once if cell.subject in {"process-pool", "upstream-locked"}) == [0, 0]
+    # What no longer fits is named, not forgotten.
+    late = rounds(EFFORT, -1.0)
+    assert len(late) == len(seen)
+    assert {cell.not_run for cell in late} == {"no time left"}

@@ -1,0 +1,32 @@
+"""Processor time and memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psutil
+import torch
+
+from harness.run.bench.usage import Usage, cpu_seconds, memory_kind, memory_mib
+
+
+def test_the_peak_is_seen_and_work_is_counted() -> None:
+    with Usage() as usage:
+        block = torch.ones(64 * 2**20 // 4)
+        while usage.peak_mib < usage.before_mib + 60:
+            block += 1
+        del block
+    assert usage.peak_mib >= usage.before_mib + 60
+    assert usage.cpu_s > 0
+    assert memory_kind() in {"pss", "rss"}
+
+
+def test_other_processes_stand_in_for_this_one_and_may_be_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = psutil.Process(child.pid)
+    with Usage([child.pid]) as usage:
+        assert 0 < usage.before_mib < memory_mib([psutil.Process(os.getpid())])
+        child.communicate(b"\n")
+    assert memory_mib([process]) == cpu_seconds([process]) == 0.0

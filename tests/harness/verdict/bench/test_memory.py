@@ -1,0 +1,26 @@
+"""Peak memory is put together from what is the contestant's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.verdict.bench.memory import memory_table, slope_per_worker
+from tests.harness import bench_toys
+
+
+def test_peaks_slope_and_cache_formula() -> None:
+    seen = bench_toys.observations()
+    entries = {entry["subject"]: entry for entry in memory_table(seen.cells, seen.contestants, seen.model)}
+    engine = entries["engine-fp32"]
+    assert engine["peak_mib"] == {"1": 3160.0, "4": 3340.0, "16": 4060.0}
+    assert engine["slope_mib_per_worker"] == pytest.approx(60.0)
+    assert engine["cache_mib_per_request"] == pytest.approx(500_000 * 100 / 2**20)
+    assert engine["slope_over_cache"] == pytest.approx(60.0 / (500_000 * 100 / 2**20))
+    assert entries["engine-bf16"]["cache_mib_per_request"] == pytest.approx(250_000 * 100 / 2**20)
+    # The pool does not stand on this process's model.
+    assert entries["process-pool"]["peak_mib"]["1"] == 160.0
+
+
+def test_one_point_has_no_slope() -> None:
+    assert slope_per_worker({4: 100.0}) is None
+    assert slope_per_worker({1: 100.0, 3: 160.0}) == pytest.approx(30.0)

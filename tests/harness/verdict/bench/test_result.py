@@ -1,0 +1,66 @@
+"""`bench.json`: what it holds, and the one word it begins with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import SavedFileError
+from harness.verdict.bench.result import FILE, judge_bench, load_bench, save_bench
+from tests.harness import bench_toys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_raw_rounds_and_everything_derived_are_saved(tmp_path: Path) -> None:
+    result = judge_bench(bench_toys.observations())
+    save_bench(result, tmp_path)
+    again = load_bench(tmp_path)
+    assert again["run"]["status"] == "MET"
+    assert again["run"]["wrong_outputs"] == 0
+    assert "set for the full size" in again["run"]["reason"]
+    assert len(again["rounds"]) == len(bench_toys.observations().cells)
+    assert again["rounds"][0]["calls"][0]["audio_sha256"] == "stock/0"
+    assert again["scaling_law"]["engine-fp32"]["contention"] == pytest.approx(0.1, abs=0.01)
+    assert {"environment", "command", "workload", "stages", "limits"} <= set(again)
+
+
+def test_a_wrong_output_of_ours_outweighs_every_speed_and_a_rivals_does_not() -> None:
+    seen = bench_toys.observations()
+
+    def spoilt(subject: str) -> str:
+        cells = tuple(
+            replace(cell, calls=(replace(cell.calls[0], audio_sha256="other"), *cell.calls[1:]))
+            if cell.subject == subject and cell.workers == 16
+            else cell
+            for cell in seen.cells
+        )
+        return str(judge_bench(replace(seen, cells=cells))["run"]["status"])
+
+    assert spoilt("engine-fp32") == "WRONG OUTPUTS"
+    assert spoilt("stateless") == "WRONG OUTPUTS"
+    assert spoilt("process-pool") == "MET"
+
+
+def test_without_the_plans_own_target_nothing_is_claimed() -> None:
+    seen = bench_toys.observations()
+    cells = tuple(cell for cell in seen.cells if cell.workers != 4)
+    assert judge_bench(replace(seen, cells=cells))["run"]["status"] == "NOT MEASURED"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        (json.dumps({"version": "bench/0"}), "version 'bench/0' is not 'bench/1'"),
+        (json.dumps({"version": "bench/1"}), "has no 'agreement'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(SavedFileError, match=message):
+        load_bench(tmp_path)

@@ -1,0 +1,38 @@
+"""Stages beside the limits of the machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.verdict.bench.stages import limits_table, stages_table, where_time_goes
+from tests.harness import bench_toys
+
+
+def test_a_stage_is_told_beside_both_limits() -> None:
+    seen = bench_toys.observations()
+    rows = stages_table(seen.stages, seen.cells, seen.limits, seen.model)
+    stock = rows[0]
+    assert stock["seconds"] == 0.25
+    assert stock["gb_per_s"] == pytest.approx(8.0)
+    assert stock["of_memory_limit"] == pytest.approx(0.2)
+    assert stock["of_arithmetic_limit"] == pytest.approx(0.04)
+    assert stock["nearer_limit"] == "memory"
+    assert limits_table(seen.limits)["memory"]["best"] == 40.0
+
+
+def test_a_batched_step_shares_the_weights() -> None:
+    seen = bench_toys.observations()
+    rows = stages_table(seen.stages, seen.cells, seen.limits, seen.model)
+    engine = next(row for row in rows if row["subject"] == "engine-fp32")
+    # 4 requests of 50 tokens in 13 s: 50 steps of 0.26 s.
+    assert engine["seconds"] == pytest.approx(0.26)
+    cache = 500_000 * 75 * 4
+    assert engine["gb_per_s"] == pytest.approx((2e9 + cache) / 1e9 / 0.26)
+    assert engine["gflop_per_s"] == pytest.approx(4 * 2 / 0.26)
+
+
+def test_where_time_goes_is_per_second_of_audio() -> None:
+    shares = {entry["subject"]: entry["seconds_per_audio_s"] for entry in where_time_goes(
+        bench_toys.observations().cells, bench_toys.RATE)}  # fmt: skip
+    # 10 s and 20 s for 2 s of audio each.
+    assert shares["engine-fp32"]["speech_tokens"] == pytest.approx(0.6 * 7.5)

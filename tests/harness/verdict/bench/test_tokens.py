@@ -1,0 +1,48 @@
+"""Agreement with stock, and what the n-th token costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.run.bench.records import TokenCost
+from harness.verdict.bench.tokens import agreement_in_cells, agreement_table, token_cost_table
+from tests.harness import bench_toys
+
+
+def test_agreement_is_a_share_with_a_lower_bound() -> None:
+    (entry,) = agreement_table(bench_toys.observations().comparisons)
+    assert (entry["utterances"], entry["same"], entry["first_differences"]) == (200, 199, [7])
+    assert entry["share"] == pytest.approx(0.995)
+    assert 0.96 < entry["share_at_least"] < 0.995
+
+
+def test_agreement_on_the_measured_model_comes_from_its_cells() -> None:
+    cells = list(bench_toys.observations().cells)
+    fp32, bf16 = agreement_in_cells(cells)
+    assert (fp32["dtype"], fp32["utterances"], fp32["same"]) == ("float32", 4, 4)
+    assert (bf16["dtype"], bf16["same"]) == ("bfloat16", 4)
+    cells = [
+        replace(cell, calls=(replace(cell.calls[0], tokens_sha256="other"), *cell.calls[1:]))
+        if cell.subject == "engine-fp32" and cell.calls
+        else cell
+        for cell in cells
+    ]
+    assert agreement_in_cells(cells)[0]["same"] == 3
+
+
+def test_a_constant_cost_meets_the_target_and_a_growing_one_does_not() -> None:
+    (entry,) = token_cost_table(bench_toys.observations().token_costs)
+    assert entry["growth"] == pytest.approx(1.0)
+    assert entry["required_growth"] > 1.0
+    assert entry["met"] is True
+    growing = [TokenCost("float32", tokens, 0.01 * tokens**2, tokens, 10_000_000) for tokens in (8, 16, 32, 64)]
+    assert token_cost_table(growing)[0]["met"] is False
+
+
+def test_a_disturbed_measurement_does_not_count_if_it_was_repeated() -> None:
+    costs = bench_toys.observations().token_costs
+    disturbed = [replace(cost, seconds=cost.seconds * 3) for cost in costs]
+    assert token_cost_table([*disturbed, *costs]) == token_cost_table(costs)
+    assert token_cost_table(costs[:2]) == []
