@@ -32,10 +32,10 @@ def prepare_environment(session: nox.Session) -> None:
     stamp.write_text(wanted, encoding="utf-8")
 
 
-def python(session: nox.Session, *arguments: str) -> None:
+def python(session: nox.Session, *arguments: str, **variables: str) -> None:
     """Run the shared environment's Python on `arguments`, with every model hub switched off."""
     prepare_environment(session)
-    session.run(str(PYTHON), *arguments, env=OFFLINE, external=True)
+    session.run(str(PYTHON), *arguments, env={**OFFLINE, **variables}, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -49,7 +49,8 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the test suite. Warnings are errors."""
-    python(session, "-m", "pytest", *session.posargs)
+    # Up to 16 threads call the model; a team of OpenMP threads for each of them would only get in its own way.
+    python(session, "-m", "pytest", *session.posargs, OMP_NUM_THREADS="1")
 
 
 @nox.session(venv_backend="none", default=False)
