@@ -25,6 +25,7 @@ from ._manifest import Journal, Record
 from ._model import adapter_of, check_voice, load_model
 from ._output import bar as progress_bar
 from ._output import say, tell
+from ._signals import interrupts_deferred
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +54,8 @@ def batch(arguments: argparse.Namespace) -> ExitCode:
         code = ExitCode.INTERRUPTED
     except TerminatedError:
         code = ExitCode.TERMINATED
-    return run.conclude(code)
+    with interrupts_deferred():
+        return run.conclude(code)
 
 
 def config_of(arguments: argparse.Namespace) -> StreamingConfig:
@@ -142,7 +144,8 @@ class _Batch:
             )
             with contextlib.closing(spoken), progress_bar(len(ready)) as bar:
                 for result in spoken:
-                    self._settle(ready[result.index][0], result, journal)
+                    with interrupts_deferred():
+                        self._settle(ready[result.index][0], result, journal)
                     bar.update()
         finally:
             journal.close()

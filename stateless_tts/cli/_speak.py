@@ -17,6 +17,7 @@ from ._errors import ExitCode, UsageError
 from ._items import make_item
 from ._model import adapter_of, load_model
 from ._output import say, tell
+from ._signals import interrupts_deferred
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,8 @@ def speak(arguments: argparse.Namespace) -> ExitCode:
     if spoken.audio is None:
         tell(str(spoken.error))
         return ExitCode.SOME_FAILED
-    write_atomically(target, wav_bytes(spoken.audio, spoken.sample_rate, arguments.format))
+    with interrupts_deferred():
+        write_atomically(target, wav_bytes(spoken.audio, spoken.sample_rate, arguments.format))
     say(f"{target}: {spoken.audio.shape[1] / spoken.sample_rate:.2f} s, seed {item.seed}")
     return ExitCode.OK
 
