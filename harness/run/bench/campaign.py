@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from chatterbox.tts import ChatterboxTTS
 
-    from harness.observations.bench_store import Record
-    from harness.run.bench.records import ModelFacts
+    from harness.run.bench.records import ModelFacts, Record
     from harness.subjects.contestant import Contestant
     from harness.subjects.source import ModelSource
     from stateless_tts import SpeechRequest
