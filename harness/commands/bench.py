@@ -92,8 +92,9 @@ def run(parsed: argparse.Namespace) -> int:
             raise UsageError(f"--parts: unknown part {part!r}; there are {', '.join(PARTS)}")
         if parsed.parts.count(part) > 1:
             raise UsageError(f"--parts: {part!r} is given twice")
-    check_device(source.device)
+    # Before torch is imported: with it comes tqdm, which looks only once whether it is switched off.
     quieten_upstream()
+    check_device(source.device)
     arguments.claim_folder(parsed.out, OWN_FILES)
     observe(parsed, source, size)
 

@@ -14,6 +14,7 @@ from harness.run.bench.records import (
     ContestantFacts,
     LimitMeasurement,
     ModelFacts,
+    Record,
     StageMeasurement,
     TokenComparison,
     TokenCost,
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
-
-    Record = (
-        ArrivalCell
-        | BenchCell
-        | ContestantFacts
-        | LimitMeasurement
-        | ModelFacts
-        | StageMeasurement
-        | TokenComparison
-        | TokenCost
-    )
 
 VERSION = "bench-observations/1"
 KINDS: Mapping[str, Any] = {

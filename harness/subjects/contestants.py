@@ -91,7 +91,13 @@ def _engine(name: str, model: ChatterboxTTS, dtype: Any) -> Contestant:  # noqa:
     from stateless_tts import ContinuousBatchingEngine  # noqa: PLC0415 - imports torch
 
     engine = ContinuousBatchingEngine(model, max_batch_size=MAX_BATCH, dtype=dtype)
-    details = {"plan": str(engine.plan), "private_weight_mib": round(engine.private_weight_bytes / 2**20, 1)}
+    plan = engine.plan
+    details = {
+        "row_counts": list(plan.row_counts),
+        "singly": plan.singly,
+        "like_stock": plan.like_stock,
+        "private_weight_mib": round(engine.private_weight_bytes / 2**20, 1),
+    }
     return Contestant(name, lambda request: _spoken(engine.synthesize(request)), details=details, close=engine.close)
 
 

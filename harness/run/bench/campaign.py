@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     from chatterbox.tts import ChatterboxTTS
 
-    from harness.observations.bench_store import Record
-    from harness.run.bench.records import ModelFacts
+    from harness.run.bench.records import ModelFacts, Record
     from harness.subjects.contestant import Contestant
     from harness.subjects.source import ModelSource
     from stateless_tts import SpeechRequest
@@ -127,8 +126,7 @@ class Campaign:
         facts = model_facts(materials.model, materials.requests)
         self._save(facts)
         self._tell("limits of this machine")
-        for limit in measure_limits(materials.source.device):
-            self._save(limit)
+        self._limits()
         self._tell("stages of stock")
         for stage in measure_stages(materials.model, materials.requests[0], STAGE_REPEATS):
             self._save(stage)
@@ -136,6 +134,12 @@ class Campaign:
         for part in self._plan.parts:
             self._part(part, facts)
         self._agreement()
+        # Once more: a limit is what can be reached, and a busy moment would set it too low.
+        self._limits()
+
+    def _limits(self) -> None:
+        for limit in measure_limits(self._materials.source.device):
+            self._save(limit)
 
     def _ends(self, portion: str) -> float:
         shares = ENDS if len(self._plan.parts) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}

@@ -165,3 +165,15 @@ class ModelFacts:
     cache_bytes_per_token: dict[str, int]
     prompt_tokens: tuple[int, ...]
     t3_step_flops_per_row: float
+
+
+Record = (
+    ArrivalCell
+    | BenchCell
+    | ContestantFacts
+    | LimitMeasurement
+    | ModelFacts
+    | StageMeasurement
+    | TokenComparison
+    | TokenCost
+)

@@ -212,6 +212,7 @@ def run_rounds(
 
 def _is_left_out(plan: CellPlan, workers: Sequence[int], effort: Effort) -> bool:
     if plan.subject in RIVALS and effort.rivals_once:
-        fewer = [count for count in workers if count <= plan.calls] or [min(workers)]
-        return plan.workers != max(fewer)
+        # As many callers as keep it busy; more would only wait.
+        busy = effort.calls(plan.subject, max(workers))
+        return plan.workers != min((count for count in workers if count >= busy), default=max(workers))
     return plan.subject == "stateless" and plan.workers > max(effort.stateless_most_workers, min(workers))

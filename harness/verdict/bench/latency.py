@@ -47,9 +47,10 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
 
 
 def _alone(cells: Sequence[BenchCell], subject: str) -> dict[int, float]:
-    """Return each request's shortest time with nothing else going on."""
+    """Return each request's shortest time with nothing else going on; from before the rounds if they have none."""
     alone: dict[int, float] = {}
-    for cell in ran(cells, WHOLE, subject, 1):
+    before = [cell for cell in cells if (cell.part, cell.subject) == (WHOLE, subject) and cell.round < 0]
+    for cell in ran(cells, WHOLE, subject, 1) or before:
         for call in cell.calls:
             if call.error is None:
                 seconds = call.ended_s - call.started_s

@@ -84,7 +84,8 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
         middle = len(mine) // 2
         early, late = (_slope(mine[0], mine[middle]), _slope(mine[middle], mine[-1]))
         required = _read(mine[middle], mine[-1]) / _read(mine[0], mine[middle])
-        growth = late / early if early > 0 else None
+        # Noise can turn a slope round; that is no measurement of growth.
+        growth = late / early if early > 0 and late > 0 else None
         entries.append(
             {
                 "dtype": dtype,

@@ -47,7 +47,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["bench", "--out", "x", "--workers", "17"], "17 is not a thread count; give 1 to 16"),
         (["bench", "--out", "x", "--rounds", "0"], "'0' is not a whole number of at least 1"),
         (["bench", "--out", "x", "--load", "1.5"], "'1.5' is not a number between 0 and 1"),
-        (["bench", "--out", "x", "--agreement", "-1"], "expected one argument"),
+        (["bench", "--out", "x", "--agreement", "-1"], "'-1' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--agreement", "some"], "'some' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--time-budget", "inf"], "'inf' is not a number of seconds above 0"),
         (["bench", "--out", "x", "--parts", "whole,half"], "--parts: unknown part 'half'; there are whole, t3, s3gen"),

@@ -29,7 +29,7 @@ def test_it_says_what_stock_says_and_leaves_no_process(stock: ChatterboxTTS, cli
         expected = TimedStock(stock)(request)
         torch.set_num_threads(threads)
         assert torch.equal(pool.speak(request).audio, expected.audio)
-        with pytest.raises(ProcessPoolError, match="FileNotFoundError"):
+        with pytest.raises(ProcessPoolError, match="Error: "):
             pool.speak(SpeechRequest("A word.", Path("/no/such/clip.wav")))
         assert torch.equal(pool.speak(request).audio, expected.audio)
     finally:

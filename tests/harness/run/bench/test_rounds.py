@@ -52,8 +52,9 @@ def test_every_cell_is_planned_and_the_baseline_stands_in_the_middle() -> None:
 def test_at_full_size_what_has_no_target_runs_less() -> None:
     keys = {cell.key: cell.calls for cell in plan_cells(CONTESTANTS, (1, 4, 16), FULL)}
     assert ("stateless", 16) not in keys
-    assert {key for key in keys if key[0] == "process-pool"} == {("process-pool", 1)}
-    assert keys["process-pool", 1] == keys["sequential", 1] == 2
+    rivals = {key for key in keys if key[0] in {"process-pool", "upstream-locked"}}
+    assert rivals == {("process-pool", 4), ("upstream-locked", 4)}
+    assert keys["process-pool", 4] == keys["sequential", 1] == 2
     assert keys["engine-bf16", 16] == 16
 
 

@@ -40,7 +40,8 @@ def test_every_stage_is_measured_and_the_model_is_left_alone(stock: ChatterboxTT
     assert stock.conds is before
     stages = [stage for stage, _ in found]
     assert stages == ["T3 decode step"] * 2 + ["S3Gen flow", "vocoder", "watermark", "voice preparation"]
-    assert all(min(one.seconds) > 0 and one.flops > 0 for one in found.values())
+    assert all(min(one.seconds) > 0 for one in found.values())
+    assert [stage for (stage, _), one in found.items() if not one.flops] == []
     step = found["T3 decode step", "float32"]
     # Two rows through every weight once, and attention over the past.
     weights = model_facts(stock, []).t3_step_flops_per_row

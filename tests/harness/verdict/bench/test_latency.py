@@ -21,3 +21,5 @@ def test_latency_counts_from_the_schedule_and_percentiles_know_their_floors() ->
     assert entry["alone_s"] == [10.0] * 4
     assert entry["queueing_s"][0] == pytest.approx(2.0)
     assert entry["queueing_s"][-1] == pytest.approx(8.0)
+    before = [cell for cell in seen.cells if cell.round < 0]
+    assert latency_table(seen.arrivals, before)[0]["alone_s"] == [10.0] * 4

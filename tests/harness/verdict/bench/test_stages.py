@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.verdict.bench.stages import limits_table, stages_table, where_time_goes
@@ -18,6 +20,8 @@ def test_a_stage_is_told_beside_both_limits() -> None:
     assert stock["of_arithmetic_limit"] == pytest.approx(0.04)
     assert stock["nearer_limit"] == "memory"
     assert limits_table(seen.limits)["memory"]["best"] == 40.0
+    again = replace(seen.limits[0], rates=(20.0,))
+    assert limits_table([*seen.limits, again])["memory"] == {"best": 40.0, "unit": "GB/s", "rates": [30.0, 40.0, 20.0]}
 
 
 def test_a_batched_step_shares_the_weights() -> None:

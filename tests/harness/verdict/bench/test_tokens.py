@@ -39,6 +39,8 @@ def test_a_constant_cost_meets_the_target_and_a_growing_one_does_not() -> None:
     assert entry["met"] is True
     growing = [TokenCost("float32", tokens, 0.01 * tokens**2, tokens, 10_000_000) for tokens in (8, 16, 32, 64)]
     assert token_cost_table(growing)[0]["met"] is False
+    turned = [TokenCost("float32", tokens, 10.0 - tokens, tokens, 1) for tokens in (1, 2, 3)]
+    assert token_cost_table(turned)[0]["met"] is None
 
 
 def test_a_disturbed_measurement_does_not_count_if_it_was_repeated() -> None:
