@@ -108,4 +108,6 @@ def _again_under_frontrun(parsed: argparse.Namespace) -> int:
     chosen = ["--replay", str(parsed.replay)] if parsed.replay else [parsed.hazard]
     start = "import sys; from frontrun.cli import main; sys.exit(main(sys.argv[1:]))"
     inner = [sys.executable, "-W", "ignore", "-m", "harness", "explore", *chosen, *options]
-    return subprocess.run([sys.executable, "-c", start, *inner], check=False).returncode  # noqa: S603 - ourselves again
+    # A schedule counts bytecodes, and how many a loop over a set of strings takes depends on their hashes.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    return subprocess.run([sys.executable, "-c", start, *inner], check=False, env=environment).returncode  # noqa: S603 - ourselves again
