@@ -36,7 +36,7 @@ def readable_tokens(speech_tokens: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def render_mel(s3gen: S3Gen, speech_tokens: torch.Tensor, voice: Voice, randomness: CallRandomness) -> torch.Tensor:
-    """Return the mel spectrogram, float of shape (1, 80, 2 * tokens), for readable `speech_tokens`.
+    """Return the mel spectrogram, float of shape (1, 80, frames) at 50 frames per second, for readable `speech_tokens`.
 
     Args:
         s3gen: shared; not written to.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SEED_RANGE = (-(2**63), 2**64 - 1)
 # One position embedding for each speech token; upstream's T3Config.max_speech_tokens.
 _MAX_NEW_TOKENS = 4096
+_LARGEST_WRITTEN = 10**100
 _MAX_TOP_K = 2**31 - 1
 
 
@@ -83,6 +84,8 @@ class SpeechRequest:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise InvalidParameterError(f"text={self.text!r}: expected a str, got {type(self.text).__name__}")
+        if any("\ud800" <= character <= "\udfff" for character in self.text):
+            raise InvalidParameterError(f"text={self.text[:40]!r}: expected Unicode text, got half a surrogate pair")
         _check_voice("audio_prompt_path", self.audio_prompt_path)
         if not isinstance(self.language_id, str | None):
             raise InvalidParameterError(f"language_id={self.language_id!r}: expected a str or None")
@@ -189,10 +192,13 @@ def _check_number(name: str, value: object, *, low: float, high: float = math.in
     accepted += "" if math.isinf(high) else f" and <= {high:g}"
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise InvalidParameterError(f"{name}={value!r}: expected {accepted}, got {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     in_range = low <= number <= high and (low_is_allowed or number > low)
     if not math.isfinite(number) or not in_range:
-        raise InvalidParameterError(f"{name}={value!r}: expected {accepted}")
+        raise InvalidParameterError(f"{name}={_short(value)}: expected {accepted}")
 
 
 def _check_integer(name: str, value: object, low: int, high: int) -> None:
@@ -200,4 +206,11 @@ def _check_integer(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise InvalidParameterError(f"{name}={value!r}: expected {accepted}, got {type(value).__name__}")
     if not low <= int(value) <= high:
-        raise InvalidParameterError(f"{name}={value!r}: expected {accepted}")
+        raise InvalidParameterError(f"{name}={_short(value)}: expected {accepted}")
+
+
+def _short(value: numbers.Real) -> str:
+    """Write a number; Python refuses to write integers of more than some thousand digits."""
+    if isinstance(value, int) and abs(value) >= _LARGEST_WRITTEN:
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)

@@ -13,7 +13,7 @@ from .families import SpeakingFamily, VoiceConversionFamily, family_of
 from .randomness import CallRandomness, fresh_seed
 from .request import ConversionRequest, SpeechRequest, SpeechResult, StageSeconds
 from .speech_tokens import decode
-from .voice import Voice, VoiceCache, read_clip
+from .voice import Voice, VoiceCache, check_clip, read_clip
 
 if TYPE_CHECKING:
     import os
@@ -42,7 +42,7 @@ class StatelessChatterBoxWrapper:
         chatterbox_model: upstream's `ChatterboxTTS`, `ChatterboxMultilingualTTS`, `ChatterboxTurboTTS` or
             `ChatterboxVC`. Its current voice, if any, is copied and becomes the default voice; what is later done to
             the model's `conds` or `ref_dict` is not seen.
-        voice_cache_bytes: most bytes of prepared voices kept (about 60 kB for each second of a clip).
+        voice_cache_bytes: most bytes of prepared voices kept (about 16 kB for each of a clip's first 10 seconds).
 
     Raises:
         UnsupportedModelError: the model is none of these.
@@ -198,6 +198,7 @@ class StatelessChatterBoxWrapper:
                 f"as for generate_stateless()"
             )
         recording = read_clip(request.audio)
+        check_clip(recording, silence_allowed=True)
         stopwatch = _Stopwatch()
         voice = self.voice_of(request)
         stopwatch.lap("voice")

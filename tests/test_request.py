@@ -18,6 +18,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("text", ["a"]),
     ("audio_prompt_path", 3),
     ("audio_prompt_path", b"clip.wav"),
+    ("text", "half a pair \ud800"),
     ("exaggeration", math.nan),
     ("exaggeration", math.inf),
     ("exaggeration", -0.1),
@@ -53,6 +54,13 @@ def test_refused_values_are_named(name: str, value: object) -> None:
     with pytest.raises(InvalidParameterError, match="expected") as refusal:
         SpeechRequest(**arguments)
     assert f"{name}={value!r}" in str(refusal.value)
+
+
+def test_numbers_too_large_for_a_float_are_refused() -> None:
+    with pytest.raises(InvalidParameterError, match=r"temperature=an integer of \d+ bits: expected"):
+        SpeechRequest("Hello.", temperature=10**5000)
+    with pytest.raises(InvalidParameterError, match=r"seed=an integer of \d+ bits: expected"):
+        SpeechRequest("Hello.", seed=10**5000)
 
 
 ACCEPTED: list[tuple[str, Any]] = [

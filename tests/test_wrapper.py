@@ -212,6 +212,42 @@ def test_bad_input_is_refused_before_any_work(wrapper: StatelessChatterBoxWrappe
         StatelessChatterBoxWrapper({})
 
 
+def test_a_known_voice_is_not_decoded_again(
+    wrapper: StatelessChatterBoxWrapper, clips: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = wrapper.prepare_voice(clips[0])
+    monkeypatch.setattr("soundfile.read", None)
+    assert wrapper.prepare_voice(clips[0]) is voice
+
+
+def test_no_call_touches_the_process_wide_attention_switches(
+    wrapper: StatelessChatterBoxWrapper, stock: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upstream turns all attention kernels on for the process and off again, in whatever order its calls end."""
+    touched: list[bool] = []
+    switch = torch._C._set_sdp_use_flash
+
+    def watched(on: bool) -> None:
+        touched.append(on)
+        switch(on)
+
+    monkeypatch.setattr(torch._C, "_set_sdp_use_flash", watched)
+    stock_generate(stock, fresh_conditionals(stock.conds), SpeechRequest(SHORT, seed=1))
+    assert touched, "stock no longer does; this test guards nothing"
+    touched.clear()
+    wrapper.synthesize(SpeechRequest(SHORT, seed=1))
+    assert not touched
+
+
+def test_a_model_in_training_mode_is_refused(stock: ChatterboxTTS) -> None:
+    stock.s3gen.speaker_encoder.train()
+    try:
+        with pytest.raises(UnsupportedModelError, match=r"model\.s3gen is in training mode"):
+            StatelessChatterBoxWrapper(stock)
+    finally:
+        stock.s3gen.speaker_encoder.eval()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: is the contract kept there?")
 def test_contract_on_cuda(clips: tuple[Path, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stateless_tts.models import LoadedModel, ModelChoice
-from stateless_tts.voice import read_clip
+from stateless_tts.voice import check_clip, read_clip
 from stateless_tts.voice_file import load_voice
 
 from ._output import tell
@@ -39,4 +39,4 @@ def check_voice(path: str) -> None:
     if path.lower().endswith(".safetensors"):
         load_voice(path)
     else:
-        read_clip(path)
+        check_clip(read_clip(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stateless_tts.files import wav_bytes, write_atomically
 from stateless_tts.models import choose_model
 from stateless_tts.utterances import speak_utterances
-from stateless_tts.voice import read_clip
+from stateless_tts.voice import check_clip, read_clip
 from stateless_tts.voice_file import save_voice
 
 from ._batch import config_of, defaults_of, utterance_of
@@ -53,7 +53,7 @@ def prepare_voice(arguments: argparse.Namespace) -> ExitCode:
         arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
     )
     target = _target(arguments.output)
-    read_clip(arguments.clip)  # before the model is loaded, which takes its time
+    check_clip(read_clip(arguments.clip))  # before the model is loaded, which takes its time
     model = load_model(choice)
     voice = model.wrapper.prepare_voice(arguments.clip)
     save_voice(voice, target, model=choice.identity)

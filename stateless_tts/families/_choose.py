@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from chatterbox.mtl_tts import ChatterboxMultilingualTTS
 from chatterbox.tts import ChatterboxTTS
 from chatterbox.tts_turbo import ChatterboxTurboTTS
 from chatterbox.vc import ChatterboxVC
+from torch import nn
 
 from stateless_tts.errors import UnsupportedModelError
 
@@ -33,12 +35,21 @@ def family_of(model: object) -> Family:
     """Return the family of `model`, bound to it.
 
     Raises:
-        UnsupportedModelError: the model is of no family known here.
+        UnsupportedModelError: the model is of no family known here, or a part of it is in training mode.
     """
     for model_type, family in _FAMILIES.items():
         if isinstance(model, model_type):
+            _refuse_training(model)
             return family(model)
     accepted = ", ".join(f"{known.__module__}.{known.__qualname__}" for known in _FAMILIES)
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not supported; expected one of {accepted}"
     )
+
+
+def _refuse_training(model: object) -> None:
+    """Raise if a network of `model` is in training mode: it would draw for its dropout and update its statistics."""
+    for path in ("t3.tfmr", "t3.cond_enc", "s3gen", "ve"):
+        network = functools.reduce(lambda owner, name: getattr(owner, name, None), path.split("."), model)
+        if isinstance(network, nn.Module) and any(module.training for module in network.modules()):
+            raise UnsupportedModelError(f"model.{path} is in training mode; expected model.{path}.eval() beforehand")

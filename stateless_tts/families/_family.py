@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stateless_tts import mel as mel_room
 from stateless_tts._warm_up import fill_upstream_caches
 from stateless_tts.errors import InvalidClipError, InvalidParameterError
-from stateless_tts.voice import Voice, encode_voice
+from stateless_tts.voice import Voice, check_clip, encode_voice
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +72,7 @@ class Family(ABC):
                 f"norm_loudness={norm_loudness!r}: expected only with a ChatterboxTurboTTS, not with a "
                 f"{type(self.model).__name__}"
             )
+        check_clip(clip)
         return self._encode(clip)
 
     def render(self, spoken: torch.Tensor, voice: Voice, randomness: CallRandomness) -> torch.Tensor:
@@ -130,9 +131,9 @@ def refuse(request: SpeechRequest, name: str, taker: str, family: str) -> None:
         raise InvalidParameterError(f"{name}={value!r}: expected only with a {taker}; a {family} model takes none")
 
 
-def require_longer(clip: Clip, seconds: float) -> None:
-    """Raise if `clip` is not longer than `seconds`."""
-    if clip.seconds <= seconds:
+def require_longer(clip: Clip, lasts: float, seconds: float) -> None:
+    """Raise if `clip`, which lasts `lasts` seconds, is not longer than `seconds`."""
+    if lasts <= seconds:
         raise InvalidClipError(
-            f"reference clip {clip.name!r} lasts {clip.seconds:.3f} s; expected more than {seconds:g} s for Turbo"
+            f"reference clip {clip.name!r} lasts {lasts:.3f} s; expected more than {seconds:g} s for Turbo"
         )

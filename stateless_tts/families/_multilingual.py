@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,9 @@ _CONVERTERS: Mapping[str, tuple[Callable[[str], str], str]] = {
     "russian_text_stresser": (add_russian_stress, "а"),  # noqa: RUF001 - a Russian letter
 }
 
+# The converters are upstream's globals, shared by all its models, and promise nothing about threads.
+_CONVERTING = Lock()
+
 
 @dataclass(frozen=True, eq=False)
 class MultilingualFamily(SpeakingFamily):
@@ -47,9 +50,6 @@ class MultilingualFamily(SpeakingFamily):
     weights: the hooks and the configuration die with the call. Upstream's first call already runs on eager attention,
     as all its later ones do, so there is one stock result to be identical to, whether or not stock was called before.
     """
-
-    # The converters, and the segmenter for Chinese, promise nothing about threads.
-    _converting: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def warm_up(self) -> None:
         """Fill upstream's process-wide tables now, its language converters included where they are installed."""
@@ -68,7 +68,7 @@ class MultilingualFamily(SpeakingFamily):
     def tokenize(self, request: SpeechRequest) -> torch.Tensor:
         """Return the tokens of the request's text, int64 of shape (1, tokens) on the model's device."""
         assert request.language_id is not None
-        with self._converting:
+        with _CONVERTING:
             tokens = self.model.tokenizer.text_to_tokens(
                 punc_norm(request.text), language_id=request.language_id.lower()
             )

@@ -14,7 +14,7 @@ from chatterbox.tts_turbo import punc_norm
 
 from stateless_tts.request import Sampling, SpeechRequest
 from stateless_tts.speech_tokens import TurboSampler, prepare_turbo_prompt
-from stateless_tts.voice import encode_voice
+from stateless_tts.voice import check_clip, encode_voice
 
 from ._family import SpeakingFamily, Utterance, refuse, require_longer
 
@@ -64,7 +64,7 @@ class TurboFamily(SpeakingFamily):
 
     def encode_voice(self, clip: Clip, *, norm_loudness: bool | None = None) -> Voice:
         """Prepare the voice of `clip`, brought to -27 LUFS before unless `norm_loudness` is False."""
-        require_longer(clip, _SHORTEST_CLIP_SECONDS)
+        require_longer(clip, check_clip(clip), _SHORTEST_CLIP_SECONDS)
         return encode_voice(self.model, clip, norm_loudness=norm_loudness is not False)
 
     def tokenize(self, request: SpeechRequest) -> torch.Tensor:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
+
+from stateless_tts.private import with_private
 
 if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
     from stateless_tts.voice import Voice
+
+
+_PERCEIVER_ATTENTION = "cond_enc.perceiver.attn.attention"
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ def prepare_prompt(
     rows = 2 if cfg_weight > 0 or always_two_rows else 1
     text = text_tokens.expand(rows, -1)
     start = torch.full_like(text[:, :1], t3.hp.start_speech_token)
-    embeddings, text_begin = t3.prepare_input_embeds(
-        t3_cond=voice.t3_conditioning(exaggeration),
+    embeddings, text_begin = _without_switches(t3).prepare_input_embeds(
+        t3_cond=voice.t3_conditioning(float(exaggeration)),
         text_tokens=text,
         speech_tokens=start,
         cfg_weight=cfg_weight,
@@ -60,6 +66,26 @@ def prepare_prompt(
     beginning = t3.speech_emb(start[:1]) + t3.speech_pos_emb.get_fixed_embedding(0)
     embeddings = torch.cat([embeddings, beginning.expand(rows, -1, -1)], dim=1)
     return Prompt(embeddings, (text_begin, text_begin + text.size(1)))
+
+
+def _without_switches(t3: T3) -> T3:
+    """Return a view of `t3` whose perceiver attends without a detour over torch's process-wide switches.
+
+    Upstream wraps that attention in `torch.backends.cuda.sdp_kernel`, which turns all kernels on for the whole process
+    and restores what it found; calls that overlap restore in the wrong order, and everybody else's attention obeys the
+    same switches. With torch's own setting, all on, both give the same bits.
+    """
+    if not t3.hp.use_perceiver_resampler:
+        return t3
+    view = with_private(t3, [_PERCEIVER_ATTENTION])
+    view.get_submodule(_PERCEIVER_ATTENTION).flash_attention = _attend
+    return view
+
+
+def _attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
 
 
 @torch.inference_mode()

@@ -100,7 +100,7 @@ class SpeechTokenSampler:
         """
         scores = self._guide(logits)
         if self._inspect is not None:
-            scores = self._inspect(scores, int(self._said[0, -1].item()))
+            scores = self._inspected(scores)
         scores = self._penalise(self._said, scores)
         if self._temperature != 1.0:
             scores = scores / self._temperature
@@ -122,6 +122,16 @@ class SpeechTokenSampler:
     def speech_tokens(self) -> torch.Tensor:
         """Return the tokens drawn so far, int64 of shape (tokens,)."""
         return torch.cat(self.tokens, dim=1)[0] if self.tokens else self._said[0, :0]
+
+    def _inspected(self, scores: torch.Tensor) -> torch.Tensor:
+        assert self._inspect is not None
+        try:
+            return self._inspect(scores, int(self._said[0, -1].item()))
+        except (IndexError, RuntimeError) as error:
+            raise SamplingError(
+                f"upstream's alignment analyser cannot follow this text (step {len(self.tokens) + 1}: {error}); "
+                f"expected a text of more than one character"
+            ) from error
 
     def _guide(self, logits: torch.Tensor) -> torch.Tensor:
         conditional = logits[0:1]

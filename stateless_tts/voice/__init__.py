@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ._cache import VoiceCache
-from ._clip import Clip, read_clip
+from ._clip import Clip, check_clip, read_clip
 from ._encode import encode_target_voice, encode_voice
 from ._voice import Voice
 
-__all__ = ["Clip", "Voice", "VoiceCache", "encode_target_voice", "encode_voice", "read_clip"]
+__all__ = ["Clip", "Voice", "VoiceCache", "check_clip", "encode_target_voice", "encode_voice", "read_clip"]

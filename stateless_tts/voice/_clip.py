@@ -30,13 +30,11 @@ class Clip:
         name: where it was read from, for messages.
         content: the file's bytes.
         digest: SHA-256 of the content.
-        seconds: how long it lasts.
     """
 
     name: str
     content: bytes
     digest: str
-    seconds: float
 
     def open(self) -> io.BytesIO:
         """Return the file's content as a binary stream."""
@@ -44,31 +42,35 @@ class Clip:
 
 
 def read_clip(path: str | os.PathLike[str]) -> Clip:
-    """Read the audio file at `path` and check that a voice can be made of it.
+    """Read the file at `path`; what is in it is for `check_clip` to find out.
 
     Raises:
-        InvalidClipError: the file is missing, empty, unreadable, silent, holds values that are not finite, or is
-            shorter than 0.1 s.
+        InvalidClipError: the file is missing, empty or cannot be read.
     """
-    file = Path(path)
-    if not file.exists():
-        raise InvalidClipError(f"reference clip {str(path)!r} does not exist; expected an audio file")
-    if not file.is_file():
-        raise InvalidClipError(f"reference clip {str(path)!r} is not a file; expected an audio file")
     try:
+        file = Path(path)
+        if not file.exists():
+            raise InvalidClipError(f"reference clip {str(path)!r} does not exist; expected an audio file")
+        if not file.is_file():
+            raise InvalidClipError(f"reference clip {str(path)!r} is not a file; expected an audio file")
         content = file.read_bytes()
-    except OSError as error:
-        raise InvalidClipError(f"reference clip {str(path)!r} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        raise InvalidClipError(f"reference clip {str(path)!r} cannot be read: {error}") from error
     if not content:
         raise InvalidClipError(f"reference clip {str(path)!r} is empty (0 bytes); expected an audio file")
-    seconds = _check_audio(str(path), content)
-    return Clip(str(path), content, hashlib.sha256(content).hexdigest(), seconds)
+    return Clip(str(path), content, hashlib.sha256(content).hexdigest())
 
 
-def _check_audio(name: str, content: bytes) -> float:
-    """Return how long the audio lasts, in seconds."""
+def check_clip(clip: Clip, *, silence_allowed: bool = False) -> float:
+    """Check that a voice can be made of `clip`; returns how long it lasts, in seconds.
+
+    Raises:
+        InvalidClipError: the clip cannot be read as audio, is silent, holds values that are not finite, or is shorter
+            than 0.1 s.
+    """
+    name = clip.name
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(clip.open(), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InvalidClipError(
             f"reference clip {name!r} cannot be read as audio ({error.error_string}); "
@@ -81,7 +83,7 @@ def _check_audio(name: str, content: bytes) -> float:
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise InvalidClipError(f"reference clip {name!r} holds {bad} samples that are NaN or infinite")
     peak = float(np.abs(samples.mean(axis=1)).max())
-    if peak < SILENCE_PEAK:
+    if peak < SILENCE_PEAK and not silence_allowed:
         raise InvalidClipError(
             f"reference clip {name!r} is silent (peak {peak:.1e}); expected a peak of at least {SILENCE_PEAK:.0e}"
         )

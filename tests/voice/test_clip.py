@@ -10,7 +10,7 @@ import soundfile
 
 from stateless_tts import InvalidClipError
 from stateless_tts.synthetic import synthetic_clip
-from stateless_tts.voice import read_clip
+from stateless_tts.voice import check_clip, read_clip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,8 @@ def _write(path: Path, samples: object, subtype: str = "FLOAT", rate: int = RATE
 
 def test_a_clip_keeps_its_content_and_is_known_by_it(tmp_path: Path) -> None:
     first = _write(tmp_path / "a.wav", synthetic_clip(1, 0.5))
-    second = _write(tmp_path / "b.wav", synthetic_clip(1, 0.5))
+    second = tmp_path / "b.wav"
+    second.write_bytes(first.read_bytes())
     other = _write(tmp_path / "c.wav", synthetic_clip(2, 0.5))
     assert read_clip(first).digest == read_clip(second).digest != read_clip(other).digest
     clip = read_clip(first)
@@ -49,7 +50,7 @@ def test_a_clip_keeps_its_content_and_is_known_by_it(tmp_path: Path) -> None:
 def test_audio_without_a_voice_is_refused(tmp_path: Path, samples: object, message: str) -> None:
     path = _write(tmp_path / "clip.wav", samples)
     with pytest.raises(InvalidClipError, match=message) as refusal:
-        read_clip(path)
+        check_clip(read_clip(path))
     assert str(path) in str(refusal.value)
 
 
@@ -65,11 +66,20 @@ def test_files_that_are_no_audio_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("not audio at all", encoding="utf-8")
     with pytest.raises(InvalidClipError, match="cannot be read as audio"):
-        read_clip(text)
+        check_clip(read_clip(text))
+    with pytest.raises(InvalidClipError, match="cannot be read"):
+        read_clip("a" * 300)
+    with pytest.raises(InvalidClipError, match=r"does not exist|cannot be read"):
+        read_clip("a\ud800.wav")
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_usual_format_is_read(tmp_path: Path, subtype: str, channels: int) -> None:
     samples = np.stack([synthetic_clip(1, 0.5)] * channels, axis=1)
-    assert read_clip(_write(tmp_path / "clip.wav", samples, subtype)).content
+    assert check_clip(read_clip(_write(tmp_path / "clip.wav", samples, subtype))) == 0.5
+
+
+def test_a_recording_to_convert_may_be_silent(tmp_path: Path) -> None:
+    silence = read_clip(_write(tmp_path / "clip.wav", np.zeros(RATE, np.float32)))
+    assert check_clip(silence, silence_allowed=True) == 1.0
