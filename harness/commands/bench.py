@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.positive_seconds,
         metavar="SECONDS",
         help="for the timed cells; what does not fit is left out, least important first, and named (default: 900; full "
-        "size 1000). Loading, stages and token agreement come on top",
+        "size 1000). What has a target runs once in any case; loading, stages and token agreement come on top",
     )
     parser.add_argument("--arrivals", type=arguments.whole_number, help="of the open loop (default: 64; full size 12)")
     parser.add_argument(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.observations.bench_store import BenchObservations
 from harness.run.bench.records import (
     ArrivalCell,
@@ -78,7 +80,9 @@ def observations() -> BenchObservations:
         "command": {"profile": "tiny", "rounds": 2},
         "workload": {},
     }
-    arriving = tuple(call("engine-fp32", place % 4, 12.0 + place % 7, 2.0 * place) for place in range(70))
+    # Each is taken up a second after it was to arrive.
+    asked = (call("engine-fp32", place % 4, 12.0 + place % 7, 2.0 * place) for place in range(70))
+    arriving = tuple(replace(one, started_s=one.started_s + 1.0) for one in asked)
     return BenchObservations(
         facts=facts,
         cells=tuple(cells),

@@ -50,8 +50,9 @@ def throughput(table: Sequence[Row], laws: Mapping[str, Any]) -> Chart:
         extra = [
             Line2D([], [], color=theme.target, linestyle=DASHES, marker="*", markersize=11, label="target: 2x at 4"),
             Line2D([], [], color=theme.faint, linestyle=":", label="ideal: n workers, n times"),
-            Line2D([], [], color=theme.text, linewidth=0.9, alpha=0.55, label="scaling law, fitted"),
         ]
+        if laws:
+            extra.append(Line2D([], [], color=theme.text, linewidth=0.9, alpha=0.55, label="scaling law, fitted"))
         _finish(figure, (left, right), rows, theme, extra)
 
     return draw_chart(
@@ -80,7 +81,7 @@ def memory(entries: Sequence[Row]) -> Chart:
             if entry["cache_mib_per_request"] and entry["subject"].startswith("engine"):
                 growth = [entry["cache_mib_per_request"] * (count - counts[0]) for count in counts]
                 right.plot(counts, growth, color=theme.colour(look), linestyle=":", linewidth=1.2)
-        left.set(title="Peak memory", ylabel="MiB", ylim=(0, None))
+        left.set(title="Peak memory", ylabel="MiB", ylim=(0, 1.08 * left.get_ylim()[1]))
         right.set(title="Growth from the fewest workers", ylabel="MiB")
         for axes in (left, right):
             _worker_axis(axes, sorted({int(count) for entry in entries for count in entry["peak_mib"]}))

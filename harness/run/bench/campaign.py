@@ -188,6 +188,8 @@ class Campaign:
         for contestant in contestants:
             # The first calls fill what upstream fills on first use, and encode the voices; they are references too.
             calls = min(effort.calls_alone(contestant.name), len(requests))
+            if part != WHOLE:
+                calls = min(calls, effort.least_calls)
             if not calls:
                 continue
             name = f"{part}, alone, {contestant.name}"

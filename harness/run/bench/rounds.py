@@ -23,8 +23,12 @@ ALONE = -1
 # Threads of one contestant's operations go on spinning for a moment after the last one.
 SETTLE_S = 0.25
 RIVALS = (LOCKED, POOL)
-# Cells of engines that have targets come first where time is short; the others come in order of their workers.
-TARGETS = ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 1), (ENGINE_BF16, 1))
+# Cells that have targets, by part: they come first where time is short, and run once in any case.
+TARGETS = {
+    "whole": ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 1), (ENGINE_BF16, 1)),
+    "t3": ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 16)),
+    "s3gen": ((ENGINE_FP32, 4), (ENGINE_BF16, 4)),
+}
 # A first guess at how much faster than one by one an engine is with company; measured times replace it.
 FIRST_GUESS = 2
 
@@ -107,6 +111,7 @@ def choose_cells(
     estimates_s: Mapping[tuple[str, int], float],
     left_s: float,
     ran: frozenset[tuple[str, int]] = frozenset(),
+    targets: Sequence[tuple[str, int]] = TARGETS["whole"],
 ) -> tuple[CellPlan, ...]:
     """Choose what fits into `left_s` seconds, and keep its order.
 
@@ -116,8 +121,8 @@ def choose_cells(
     def importance(cell: CellPlan) -> tuple[int, int, int]:
         if cell.subject.startswith(BASELINE):
             return (0, 0, 0)
-        if cell.key in TARGETS:
-            return (1, TARGETS.index(cell.key), 0)
+        if cell.key in targets:
+            return (1, targets.index(cell.key), 0)
         return (2, int(cell.key in ran), cell.workers)
 
     chosen = set()
@@ -186,7 +191,8 @@ def run_rounds(
         requests: the workload.
         cells: those of a full round.
         rounds: how many.
-        ends_at: on the clock of `time.perf_counter`; cells that would end later are left out.
+        ends_at: on the clock of `time.perf_counter`; cells that would end later are left out, but not in the first
+            round what has targets.
         effort: of the profile.
         seconds_per_call: of each contestant alone, as a first estimate.
         on_call: told of a cell's name, returns what is told of each of its calls.
@@ -198,9 +204,11 @@ def run_rounds(
         once = {cell.key for cell in cells if effort.rivals_once and cell.subject in RIVALS and cell.key in ran}
         wanted = [cell for cell in order_of_round(cells, turn) if cell.key not in once]
         left_s = (ends_at - time.perf_counter()) / (rounds - turn)
-        chosen = choose_cells(wanted, estimates, left_s, frozenset(ran))
+        targets = TARGETS[part]
+        chosen = choose_cells(wanted, estimates, left_s, frozenset(ran), targets)
         for cell in wanted:
-            if cell not in chosen or time.perf_counter() > ends_at:
+            sure = turn == 0 and (cell.subject.startswith(BASELINE) or cell.key in targets)
+            if not sure and (cell not in chosen or time.perf_counter() > ends_at):
                 yield BenchCell(part, cell.subject, cell.workers, turn, not_run="no time left")
                 continue
             name = f"{part}, round {turn + 1}, {cell.subject}, {cell.workers} workers"

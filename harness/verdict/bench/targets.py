@@ -109,7 +109,8 @@ def _token_cost(dtype: str, costs: Sequence[Mapping[str, Any]]) -> Target:
     what, against = f"cost of the n-th token, {dtype}", "growth that attention requires"
     entry = next((one for one in costs if one["dtype"] == dtype), None)
     if entry is None or entry["growth"] is None:
-        return Target(what, against, 1.0, None, None, None, None, None, "not measured in this run", most=True)
+        why = "not measured in this run" if entry is None else "too noisy to tell: a later token seemed to cost less"
+        return Target(what, against, 1.0, None, None, None, None, None, why, most=True)
     most = entry["required_growth"] * entry["tolerance"]
     note = f"required {entry['required_growth']:.2f}, tolerance {entry['tolerance']:g}"
     return Target(what, against, most, None, entry["growth"], None, None, entry["met"], note, most=True)

@@ -84,8 +84,8 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
         middle = len(mine) // 2
         early, late = (_slope(mine[0], mine[middle]), _slope(mine[middle], mine[-1]))
         required = _read(mine[middle], mine[-1]) / _read(mine[0], mine[middle])
-        # Noise can turn a slope round; that is no measurement of growth.
-        growth = late / early if early > 0 and late > 0 else None
+        # A later token cannot cost much less than an early one: where it seems to, noise was measured.
+        growth = late / early if early > 0 and late > early / GROWTH_TOLERANCE else None
         entries.append(
             {
                 "dtype": dtype,

@@ -111,9 +111,12 @@ def test_every_cell_of_every_round_is_told_of(monkeypatch: pytest.MonkeyPatch) -
     assert all(len(cell.calls) == (16 if cell.subject == "sequential" else 4) for cell in seen)
     assert all(cell.wall_s > 0 and cell.peak_mib >= cell.before_mib > 0 for cell in seen)
     # Lock and pool, which have no targets, do not run again where one round is enough for them.
-    once = rounds(FULL, 1000.0)
-    assert sorted(cell.round for cell in once if cell.subject in {"process-pool", "upstream-locked"}) == [0, 0]
+    rivals = rounds(FULL, 1000.0)
+    assert sorted(cell.round for cell in rivals if cell.subject in {"process-pool", "upstream-locked"}) == [0, 0]
     # What no longer fits is named, not forgotten.
     late = rounds(EFFORT, -1.0)
     assert len(late) == len(seen)
-    assert {cell.not_run for cell in late} == {"no time left"}
+    assert {cell.not_run for cell in late} == {"no time left", None}
+    # What has targets is measured once in any case.
+    once = {(cell.subject, cell.workers, cell.round) for cell in late if not cell.not_run}
+    assert once == {("sequential", 1, 0), ("engine-fp32", 1, 0), ("engine-bf16", 1, 0)}

@@ -1,0 +1,43 @@
+"""The whole command, on upstream's own classes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.commands.bench import bounded, effort_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_no_reference_is_made_that_no_cell_asks_for() -> None:
+    tiny = effort_of("tiny")
+    assert bounded(tiny, 16) == tiny
+    assert (bounded(tiny, 1).alone_calls, bounded(tiny, 1).baseline_calls) == (4, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
+    words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "bench", *words, "--time-budget", "400", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    row = next(row for row in result["table"]["whole"] if row["subject"] == "engine-fp32")
+    assert row["workers"] == 2
+    assert row["outputs"]["same"] == 4
+    assert row["speedup"]["median"] > 0
+    assert [entry["utterances"] for entry in result["agreement"]] == [2, 4]
+    assert {row["stage"] for row in result["stages"]} >= {"T3 decode step", "S3Gen flow", "watermark"}
+    assert len((tmp_path / "bench-observations.jsonl").read_text(encoding="utf-8").splitlines()) > 10
+    assert str(tmp_path / "index.html") in done.stdout
