@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
+
+_Key = TypeVar("_Key", str, int)
 
 # The languages of upstream's multilingual model, and Norwegian as its community calls it.
 _NAMES = MappingProxyType(
@@ -70,17 +72,13 @@ class StreamingModelManager:
         self._wrap = wrap
         self._lock = threading.Lock()
         self._loads: dict[str, Future[Any]] = {}
-        self._wrappers: dict[int, tuple[Any, Future[Any]]] = {}
+        self._wrappers: dict[int, Future[tuple[Any, Any]]] = {}
 
     @property
     def preloaded_models(self) -> dict[str, Any]:
         """The models that are loaded, by name of language; a copy."""
         with self._lock:
-            return {
-                language: load.result()
-                for language, load in self._loads.items()
-                if load.done() and load.exception() is None
-            }
+            return {language: load.result() for language, load in self._loads.items() if _has_result(load)}
 
     def preload_models(self, language_codes: Iterable[str], model_manager: Any, device: str = "auto") -> None:  # noqa: ANN401 - or a function
         """Load the model of each language, unless it is loaded or another thread is about to load it.
@@ -120,28 +118,15 @@ class StreamingModelManager:
         model = self.get_model_for_language(language_code, fallback_model)
         if model is None or isinstance(model, StatelessChatterBoxWrapper):
             return model
-        with self._lock:
-            # The model is kept beside its wrapper: while it lives, no other object has its id.
-            known = self._wrappers.get(id(model))
-            if known is None:
-                mine: Future[Any] = Future()
-                self._wrappers[id(model)] = model, mine
-        if known is not None:
-            return known[1].result()
-        try:
-            mine.set_result(self._wrap(model))
-        except BaseException as error:
-            with self._lock:
-                self._wrappers.pop(id(model), None)
-            mine.set_exception(error)
-            raise
-        return mine.result()
+        # The model is kept beside its wrapper: while it lives, no other object has its id.
+        _, wrapper = self._make_once(self._wrappers, id(model), lambda: (model, self._wrap(model)))
+        return wrapper
 
     def cleanup(self) -> None:
         """Let go of all models and wrappers; their memory is free once callers have let go too."""
         with self._lock:
             self._loads.clear()
-            wrappers = [wrapper.result() for _, wrapper in self._wrappers.values() if wrapper.done()]
+            wrappers = [wrapped.result()[1] for wrapped in self._wrappers.values() if _has_result(wrapped)]
             self._wrappers.clear()
         for wrapper in wrappers:
             close = getattr(wrapper, "close", None)  # an engine has threads
@@ -153,23 +138,33 @@ class StreamingModelManager:
             torch.cuda.empty_cache()
 
     def _load_once(self, language: str, load: Callable[[str, str], Any], device: str) -> None:
-        with self._lock:
-            known = self._loads.get(language)
-            if known is None:
-                mine: Future[Any] = Future()
-                self._loads[language] = mine
-        if known is not None:
-            known.result()
-            return
-        try:
-            model = load(device, language)
-        except BaseException as error:
-            with self._lock:
-                if self._loads.get(language) is mine:
-                    del self._loads[language]  # the next who asks tries again
-            mine.set_exception(error)
-            raise
-        mine.set_result(model)
+        self._make_once(self._loads, language, lambda: load(device, language))
+
+    def _make_once(self, known: dict[_Key, Future[Any]], key: _Key, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - models and wrappers
+        """Return what is `known` under `key`; if that is nothing, `make` it, while others who ask wait.
+
+        An exception of `make` reaches all who waited, and the next who asks tries again. What only stops the thread
+        that makes (`KeyboardInterrupt`, `SystemExit`) stays there, and one who waited makes it instead.
+        """
+        while True:
+            mine: Future[Any] = Future()
+            try:  # from before `mine` can be seen: an interrupt at any moment must leave nobody waiting
+                with self._lock:
+                    pending = known.get(key)
+                    if pending is None or (pending.done() and not _has_result(pending)):
+                        pending = known[key] = mine
+                if pending is mine:
+                    return _made(mine, make)
+            finally:
+                mine.cancel()  # unless it is done
+                with self._lock:
+                    if known.get(key) is mine and not _has_result(mine):
+                        del known[key]
+            try:
+                return pending.result()
+            except CancelledError:
+                if not pending.cancelled():  # `make` raised it
+                    raise
 
     def _fall_back(self, language: str, error: Exception, load: Callable[[str, str], Any], device: str) -> None:
         """Let the default language's model stand in for `language`, until `cleanup`."""
@@ -226,6 +221,20 @@ def resolve_device(device: str) -> str:
     if absent:
         raise InvalidParameterError(f"device={device!r}: this machine has none; expected auto or cpu")
     return device
+
+
+def _made(future: Future[Any], make: Callable[[], Any]) -> Any:  # noqa: ANN401 - models and wrappers
+    try:
+        made = make()
+    except Exception as error:
+        future.set_exception(error)
+        raise
+    future.set_result(made)
+    return made
+
+
+def _has_result(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _loader(model_manager: Any) -> Callable[[str, str], Any]:  # noqa: ANN401 - as for `preload_models`

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from chatterbox.models.s3tokenizer import SPEECH_VOCAB_SIZE
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -65,6 +66,7 @@ def load_voice(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         raise InvalidVoiceFileError(f"voice {str(path)!r}: missing {missing}, unknown {foreign}")
     for name, tensor in tensors.items():
         _check(str(path), name, tensor)
+    _check_prompt(str(path), tensors)
     return Voice(**{name: tensors[name].to(device) if name in tensors else None for name in names})  # type: ignore[arg-type]
 
 
@@ -91,12 +93,32 @@ def _check(path: str, name: str, tensor: torch.Tensor) -> None:
         want in (None, have) for want, have in zip(expected, tensor.shape, strict=True)
     )
     is_count = name.endswith(("tokens", "count"))
-    if not fits or tensor.numel() == 0 or (tensor.dtype is torch.int64) != is_count:
+    is_typed = tensor.dtype is torch.int64 if is_count else tensor.dtype.is_floating_point
+    if not fits or tensor.numel() == 0 or not is_typed:
         raise InvalidVoiceFileError(
             f"voice {path!r}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
             f"{'int64' if is_count else 'float'} of shape {expected}"
         )
     if not is_count and not bool(torch.isfinite(tensor).all()):
         raise InvalidVoiceFileError(f"voice {path!r}: {name} holds values that are NaN or infinite")
-    if is_count and int(tensor.min()) < 0:
-        raise InvalidVoiceFileError(f"voice {path!r}: {name} holds {int(tensor.min())}; expected 0 or more")
+    if name.endswith("tokens") and (int(tensor.min()) < 0 or int(tensor.max()) >= SPEECH_VOCAB_SIZE):
+        wrong = int(tensor.min()) if int(tensor.min()) < 0 else int(tensor.max())
+        raise InvalidVoiceFileError(
+            f"voice {path!r}: {name} holds {wrong}; expected token ids from 0 to {SPEECH_VOCAB_SIZE - 1}"
+        )
+
+
+def _check_prompt(path: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Check that S3Gen's tokens, their count and their mel spectrogram are of one length."""
+    tokens = tensors["prompt_tokens"].size(1)
+    count = int(tensors["prompt_token_count"])
+    if count != tokens:
+        raise InvalidVoiceFileError(
+            f"voice {path!r}: prompt_token_count is {count}; expected {tokens}, as there are prompt_tokens"
+        )
+    frames = tensors["prompt_mel"].size(1)
+    if frames not in (2 * tokens, 2 * tokens + 1):  # upstream cuts the tokens to half the frames, rounded down
+        raise InvalidVoiceFileError(
+            f"voice {path!r}: prompt_mel has {frames} frames; expected {2 * tokens} or {2 * tokens + 1} "
+            f"for {tokens} prompt_tokens"
+        )

@@ -126,6 +126,73 @@ def test_a_wrapper_that_cannot_be_made_is_an_error_each_time() -> None:
             manager.get_stateless_model_for_language("en")
 
 
+@pytest.mark.parametrize("stage", ["load", "wrap"])
+def test_what_stops_one_thread_stops_no_other_that_waited(stage: str) -> None:
+    is_at_work, may_stop = threading.Event(), threading.Event()
+    model = Model()
+
+    def be_stopped_once() -> None:
+        if not is_at_work.is_set():
+            is_at_work.set()
+            assert may_stop.wait(30)
+            raise SystemExit
+
+    def load(_device: str, _language: str) -> Model:
+        if stage == "load":
+            be_stopped_once()
+        return model
+
+    def wrap(model: Model) -> Wrapped:
+        if stage == "wrap":
+            be_stopped_once()
+        return Wrapped(model)
+
+    manager = StreamingModelManager(wrap=wrap)
+
+    def ask() -> Any:  # noqa: ANN401 - what the manager returns
+        manager.preload_models(["en"], load, "cpu")
+        return manager.get_stateless_model_for_language("en").model
+
+    def be_stopped() -> None:
+        with pytest.raises(SystemExit):
+            ask()
+
+    with ThreadPoolExecutor(3) as pool:
+        stopped = pool.submit(be_stopped)
+        assert is_at_work.wait(30)
+        waiting = [pool.submit(ask) for _ in range(2)]
+        may_stop.set()
+        stopped.result(30)
+        assert [future.result(30) for future in waiting] == [model, model]
+
+
+class InterruptedLock:
+    """A lock whose first holder is interrupted just after letting go."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_due = True
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._is_due:
+            self._is_due = False
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_loading_leaves_nobody_waiting() -> None:
+    manager = StreamingModelManager(wrap=Wrapped)
+    manager._lock = InterruptedLock()  # type: ignore[assignment] # all that the manager does with it is enter it
+    with pytest.raises(KeyboardInterrupt):
+        manager.preload_models(["en"], Loader(), "cpu")
+    assert not manager._loads
+    manager.preload_models(["en"], Loader(), "cpu")
+    assert list(manager.preloaded_models) == ["English"]
+
+
 def test_cleanup_releases_the_models() -> None:
     manager = manager_of("en")
     alive = weakref.ref(manager.get_model_for_language("en"))

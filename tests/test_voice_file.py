@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,12 @@ def test_a_voice_comes_back_as_it_was(tmp_path: Path, prompt: bool) -> None:
     assert voice_file_model(tmp_path / "v.safetensors") == "some model"
 
 
+def test_an_odd_frame_at_the_end_is_upstreams_own(tmp_path: Path) -> None:
+    file = tmp_path / "v.safetensors"
+    save_voice(replace(some_voice(), prompt_mel=torch.rand(1, 15, 80)), file)
+    assert load_voice(file).prompt_mel.size(1) == 15
+
+
 def test_what_is_no_voice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "v.safetensors"
     with pytest.raises(InvalidVoiceFileError, match="does not exist"):
@@ -58,7 +65,15 @@ def test_what_is_no_voice_is_refused(tmp_path: Path) -> None:
         ("x_vector", torch.full((1, 192), torch.nan), "NaN"),
         ("prompt_tokens", torch.rand(1, 7), "expected int64"),
         ("prompt_tokens", torch.tensor([[-1]]), "holds -1"),
+        ("prompt_tokens", torch.full((1, 7), 6561), r"v\.safetensors': prompt_tokens holds 6561; .* 0 to 6560"),
+        ("t3_prompt_tokens", torch.tensor([[6561]]), "t3_prompt_tokens holds 6561"),
+        ("prompt_token_count", torch.tensor([6]), r"v\.safetensors': prompt_token_count is 6; expected 7"),
+        ("prompt_token_count", torch.tensor([-7]), "prompt_token_count is -7; expected 7"),
         ("prompt_mel", torch.rand(1, 0, 80), "shape"),
+        ("prompt_mel", torch.rand(1, 13, 80), "prompt_mel has 13 frames; expected 14 or 15"),
+        ("prompt_mel", torch.rand(1, 16, 80), "prompt_mel has 16 frames; expected 14 or 15"),
+        ("x_vector", torch.ones(1, 192, dtype=torch.int32), "x_vector is torch.int32 .*; expected float"),
+        ("speaker_embedding", torch.ones(1, 256, dtype=torch.bool), "speaker_embedding is torch.bool"),
         ("surprise", torch.rand(1), "unknown"),
     ],
 )

@@ -21,11 +21,12 @@ from stateless_tts.randomness import CallRandomness, fresh_seed
 from stateless_tts.request import SpeechRequest, SpeechResult
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
+from ._arguments import checked_integer, checked_integer_or_none, checked_seconds
 from ._decoding import Decoder
 from ._fast_flow import has_fast_bfloat16, with_fast_flow
 from ._job import Job
 from ._kv_cache import cache_bytes
-from ._ledger import Ledger, Occupancy
+from ._ledger import Ledger, Occupancy, waitable
 from ._stages import Preparer, Renderer
 from ._start_up import prepare_decoding
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
-
-    from chatterbox.models.s3gen import S3Gen
 
     from stateless_tts.voice import Voice
 
@@ -98,14 +97,23 @@ class ContinuousBatchingEngine:
         render_threads: int | None = None,
         voice_cache_bytes: int = 256 * 2**20,
     ) -> None:
-        _check_at_least("max_batch_size", max_batch_size, 1)
-        _check_at_least("max_queue", max_queue, 0)
+        max_batch_size = checked_integer("max_batch_size", max_batch_size, 1)
+        max_queue = checked_integer("max_queue", max_queue, 0)
+        max_cache_bytes = checked_integer_or_none("max_cache_bytes", max_cache_bytes, 1)
+        voice_cache_bytes = checked_integer("voice_cache_bytes", voice_cache_bytes, 0)
+        workers, threads = _share_cores(
+            checked_integer_or_none("render_workers", render_workers, 1),
+            checked_integer_or_none("render_threads", render_threads, 1),
+        )
+        if pack_weights not in (None, True, False):
+            raise InvalidParameterError(f"pack_weights={pack_weights!r}: expected None, True or False")
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
         self._family = _english(self._wrapper)
         own_dtype: torch.dtype = model.t3.speech_head.weight.dtype
         dtype = own_dtype if dtype is None else dtype
         if dtype not in _DTYPES:
             raise InvalidParameterError(f"dtype={dtype}: expected one of {', '.join(map(str, _DTYPES))}")
+        self.render_dtype = _render_dtype(render_dtype, dtype, model)
         pack = dtype is not own_dtype if pack_weights is None else pack_weights
         speaking = prepare_decoding(model.t3, max_batch_size, dtype, pack=pack)
         self.plan: RowPlan = speaking.plan
@@ -114,8 +122,7 @@ class ContinuousBatchingEngine:
         self._max_cache_bytes = max_cache_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
-        s3gen, self.render_dtype = _flow_in(render_dtype, dtype, model)
-        workers, threads = _share_cores(render_workers, render_threads)
+        s3gen = model.s3gen if self.render_dtype is torch.float32 else with_fast_flow(model.s3gen)
         decoder = Decoder(self._ledger, speaking.t3, self.plan)
         preparer = Preparer(self._ledger, self._wrapper, speaking.t3.prefill)
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads) for _ in range(workers)]
@@ -160,19 +167,22 @@ class ContinuousBatchingEngine:
         Args:
             request: what to say, and how.
             block: wait for a place if there is none.
-            timeout: seconds to wait for a place; None waits for as long as it takes.
-            deadline: seconds from now after which the request ends with `DeadlineExceededError`.
+            timeout: seconds to wait for a place; None or infinity waits for as long as it takes.
+            deadline: seconds from now, more than 0, after which the request ends with `DeadlineExceededError`; None or
+                infinity for no end.
 
         Returns:
             A future that ends in every case. It can be cancelled until it has ended: a request that is being decoded
             leaves the batch within one step. It stays ``not running()`` while the engine works on it.
 
         Raises:
-            InvalidParameterError: the text has more tokens than T3 takes.
+            InvalidParameterError: the text has more tokens than T3 takes, or `timeout` or `deadline` is no such number.
             RequestTooLargeError: the request could never get the cache it may need.
             QueueFullError: there is no place, and none came in time.
             EngineClosedError: the engine is closed.
         """
+        timeout = checked_seconds("timeout", timeout, zero_is_allowed=True)
+        deadline = checked_seconds("deadline", deadline)
         self._family.check(request)
         text_tokens = self._family.tokenize(request)
         seed = fresh_seed() if request.seed is None else int(request.seed)
@@ -188,8 +198,16 @@ class ContinuousBatchingEngine:
         return job.future
 
     def synthesize(self, request: SpeechRequest) -> SpeechResult:
-        """Speak `request` and wait for the result; to be called from any number of threads."""
-        return self.submit(request).result()
+        """Speak `request` and wait for the result; to be called from any number of threads.
+
+        What interrupts the wait (`KeyboardInterrupt`) cancels the request.
+        """
+        future = self.submit(request)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
     def generate_stateless(
         self,
@@ -236,10 +254,21 @@ class ContinuousBatchingEngine:
             timeout: most seconds to wait for what was accepted, and again for the threads to end. A thread ends
                 after the decoding step, the voice or the rendering stage that it is in.
 
+        From a callback of a future, which one of the engine's own threads may run, nothing is waited for: what is
+        unfinished is cancelled, and the threads end after this call.
+
         Returns:
             Whether all threads have ended.
+
+        Raises:
+            InvalidParameterError: `timeout` is no number of seconds.
         """
+        timeout = waitable(checked_seconds("timeout", timeout, zero_is_allowed=True))
         self._ledger.close()
+        # Nor may one own thread wait for another, which may be doing the same.
+        if threading.current_thread() in self._threads:
+            self._ledger.stop()
+            return False
         if drain:
             self._ledger.wait_until_idle(timeout)
         self._ledger.stop()
@@ -317,27 +346,19 @@ def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
     return wrapper.family
 
 
-def _flow_in(dtype: torch.dtype | None, speaking: torch.dtype, model: ChatterboxTTS) -> tuple[S3Gen, torch.dtype]:
-    """Return S3Gen, or a view of it with a fast flow, and the dtype it computes in; None follows T3's."""
+def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, model: ChatterboxTTS) -> torch.dtype:
+    """Return the dtype that S3Gen's flow computes in; None follows T3's, where that is fast."""
     fast = has_fast_bfloat16(torch.device(model.device))
     if dtype not in (None, *_DTYPES) or (dtype is torch.bfloat16 and not fast):
         accepted = ", ".join(map(str, _DTYPES if fast else _DTYPES[:1]))
         raise InvalidParameterError(f"render_dtype={dtype}: expected None or one of {accepted} on this machine")
-    dtype = speaking if dtype is None else dtype
-    if dtype is torch.float32 or not fast:
-        return model.s3gen, torch.float32
-    return with_fast_flow(model.s3gen), torch.bfloat16
+    if not fast:
+        return torch.float32
+    return speaking if dtype is None else dtype
 
 
 def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:
     cores = torch.get_num_threads()
     workers = max(1, cores // (threads or 1)) if workers is None else workers
     threads = max(1, cores // workers) if threads is None else threads
-    _check_at_least("render_workers", workers, 1)
-    _check_at_least("render_threads", threads, 1)
     return workers, threads
-
-
-def _check_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InvalidParameterError(f"{name}={value!r}: expected an integer of at least {least}")

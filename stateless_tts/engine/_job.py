@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -71,7 +72,23 @@ class Job:
         if not self.future.set_running_or_notify_cancel():
             return
         if isinstance(outcome, BaseException):
+            if outcome.__traceback__ is not None:
+                self._drop(outcome)
             self.future.set_exception(outcome)
         else:
             assert outcome is not None
             self.future.set_result(outcome)
+
+    def _drop(self, raised: BaseException) -> None:
+        """Let go of what the stages hold of a job that failed in one of them.
+
+        The traceback, which lives as long as the future, refers to their frames, and some of those to the job.
+        """
+        error: BaseException | None = raised
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            traceback.clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        self.voice = self.prompt = self.spoken = None
+        del self.request, self.text_tokens  # nobody works on it any more

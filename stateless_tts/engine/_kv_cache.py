@@ -25,7 +25,7 @@ class KeyValueCache:
     def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         self.length = layers[0][0].size(2)
         self._capacity = _blocks(self.length + 1)
-        self._buffers = [self._moved(torch.stack((keys, values))) for keys, values in layers]
+        self._buffers = [_moved(torch.stack((keys, values)), self._capacity) for keys, values in layers]
 
     @property
     def nbytes(self) -> int:
@@ -33,12 +33,14 @@ class KeyValueCache:
         return sum(buffer.nbytes for buffer in self._buffers)
 
     def reserve(self) -> None:
-        """Make room for one more token."""
+        """Make room for one more token; where memory ran out half-way, it may simply be called again."""
         if self.length < self._capacity:
             return
-        self._capacity = _blocks(self.length + 1)
+        capacity = _blocks(self.length + 1)
         for layer, buffer in enumerate(self._buffers):
-            self._buffers[layer] = self._moved(buffer[:, :, :, : self.length])
+            if buffer.size(3) < capacity:  # not yet moved by a call that failed
+                self._buffers[layer] = _moved(buffer[:, :, :, : self.length], capacity)
+        self._capacity = capacity
 
     def put(self, layer: int, keys_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the next token's keys and values, and return all keys and all values of `layer`.
@@ -61,11 +63,12 @@ class KeyValueCache:
         """Count the token that was put into every layer."""
         self.length += 1
 
-    def _moved(self, keys_values: torch.Tensor) -> torch.Tensor:
-        two, rows, heads, tokens, head_dim = keys_values.shape
-        buffer = keys_values.new_empty((two, rows, heads, self._capacity, head_dim))
-        buffer[:, :, :, :tokens] = keys_values
-        return buffer
+
+def _moved(keys_values: torch.Tensor, capacity: int) -> torch.Tensor:
+    two, rows, heads, tokens, head_dim = keys_values.shape
+    buffer = keys_values.new_empty((two, rows, heads, capacity, head_dim))
+    buffer[:, :, :, :tokens] = keys_values
+    return buffer
 
 
 def cache_bytes(rows: int, tokens: int, layers: int, width: int, dtype: torch.dtype) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from stateless_tts.errors import EngineClosedError, QueueFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from stateless_tts.request import SpeechResult
 
@@ -83,7 +85,7 @@ class Ledger:
         """
         with self._changed:
             if block:
-                self._changed.wait_for(lambda: not self._accepting or self._has_place(), timeout)
+                self._changed.wait_for(lambda: not self._accepting or self._has_place(), waitable(timeout))
             if not self._accepting:
                 raise EngineClosedError("the engine is closed; expected a submission before close()")
             if not self._has_place():
@@ -95,7 +97,7 @@ class Ledger:
             self._unfinished.add(job)
             self._waiting.append(job)
             self._changed.notify_all()
-        job.future.add_done_callback(lambda future: self.end(job, None) if future.cancelled() else None)
+        job.future.add_done_callback(self._cancelling(job))
 
     def next_to_prepare(self) -> Job | None:
         """Wait for a job whose prompt is to be prepared; None when the engine stops."""
@@ -122,7 +124,7 @@ class Ledger:
         """
         with self._changed:
             if wait and not self._fits() and not self._stopped:
-                self._changed.wait(self._seconds_to_next_deadline())
+                self._changed.wait(waitable(self._seconds_to_next_deadline()))
             if self._stopped or not self._fits():
                 return None
             job = self._ready.popleft()
@@ -167,7 +169,7 @@ class Ledger:
     def wait_until_idle(self, timeout: float | None) -> bool:
         """Wait until every accepted job has ended; returns whether that came true within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._unfinished, timeout)
+            return self._changed.wait_for(lambda: not self._unfinished, waitable(timeout))
 
     def stop(self, reason: Callable[[], BaseException | None] = lambda: None) -> None:
         """Stop all threads at their next turn and end every job, with a `reason` of its own or cancelled."""
@@ -183,6 +185,17 @@ class Ledger:
     def stopped(self) -> bool:
         """Whether `stop` has been called."""
         return self._stopped
+
+    def _cancelling(self, job: Job) -> Callable[[Future[SpeechResult]], None]:
+        # Who keeps the future keeps its callbacks, and shall not keep the job with all that it holds.
+        reference = weakref.ref(job)
+
+        def end_if_cancelled(future: Future[SpeechResult]) -> None:
+            known = reference()
+            if known is not None and future.cancelled():
+                self.end(known, None)
+
+        return end_if_cancelled
 
     def _has_place(self) -> bool:
         return len(self._unfinished) < self._most_unfinished
@@ -215,3 +228,8 @@ class Ledger:
                 self._decoding.remove(job)
                 self._reserved -= job.cache_bytes
                 self._changed.notify_all()
+
+
+def waitable(seconds: float | None) -> float | None:
+    """Return `seconds`, or the most that a thread can be told to wait."""
+    return None if seconds is None else min(seconds, threading.TIMEOUT_MAX)

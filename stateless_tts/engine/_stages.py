@@ -42,8 +42,7 @@ class Preparer:
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
-        speaker = voice.speaker_embedding
-        assert speaker is not None, "a voice for speaking has a speaker embedding"
+        speaker = voice.t3_conditioning(job.request.exaggeration).speaker_emb  # refuses a voice that has none
         cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
         job.prompt = prepare_prompt(
             self._t3,
@@ -90,10 +89,9 @@ class Renderer:
 def work_on(ledger: Ledger, next_job: Callable[[], Job | None], work: Callable[[Job], None]) -> None:
     """Do `work` on one job after the other until there is none; what it raises ends that job alone."""
     while (job := next_job()) is not None:
-        if job.ended:
-            continue
         try:
-            work(job)
+            if not job.ended:
+                work(job)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this request ends this request alone
             ledger.end(job, error)
-        del job
+        del job  # not to be kept while waiting for the next

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING
 
 from stateless_tts.errors import InvalidParameterError
@@ -45,26 +45,39 @@ class VoiceCache:
     def get(self, digest: str, encode: Callable[[], Voice]) -> Voice:
         """Return the voice kept under `digest`, or encode it; callers that come meanwhile wait for that encoding.
 
-        An exception of `encode` reaches every caller that waited for it; the next caller tries again.
+        An exception of `encode` reaches every caller that waited for it; the next caller tries again. What only stops
+        the encoding thread (`KeyboardInterrupt`, `SystemExit`) stays there, and one who waited encodes instead.
         """
-        with self._lock:
-            if digest in self._voices:
-                self._voices.move_to_end(digest)
-                return self._voices[digest]
-            pending = self._under_way.get(digest)
-            if pending is None:
-                mine = self._under_way[digest] = Future()
-        if pending is not None:
-            return pending.result()
+        while True:
+            mine: Future[Voice] = Future()
+            try:  # from before `mine` can be seen: an interrupt at any moment must leave nobody waiting
+                with self._lock:
+                    if digest in self._voices:
+                        self._voices.move_to_end(digest)
+                        return self._voices[digest]
+                    pending = self._under_way.get(digest)
+                    if pending is None or pending.done():
+                        pending = self._under_way[digest] = mine
+                if pending is mine:
+                    return self._encode(digest, encode, mine)
+            finally:
+                mine.cancel()  # unless it is done
+                with self._lock:
+                    if self._under_way.get(digest) is mine:
+                        del self._under_way[digest]
+            try:
+                return pending.result()
+            except CancelledError:
+                if not pending.cancelled():  # `encode` raised it
+                    raise
+
+    def _encode(self, digest: str, encode: Callable[[], Voice], mine: Future[Voice]) -> Voice:
         try:
             voice = encode()
-        except BaseException as error:
-            with self._lock:
-                del self._under_way[digest]
+        except Exception as error:
             mine.set_exception(error)
             raise
         with self._lock:
-            del self._under_way[digest]
             self._keep(digest, voice)
         mine.set_result(voice)
         return voice

@@ -7,9 +7,9 @@ import gc
 import threading
 import time
 import weakref
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding
+from stateless_tts.engine import _decoding, _engine
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 
@@ -300,6 +300,71 @@ def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
         ContinuousBatchingEngine(model, max_batch_size=0)
     with pytest.raises(InvalidParameterError, match=r"dtype=torch\.float16"):
         ContinuousBatchingEngine(model, dtype=torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_batch_size", 2.5),
+        ("max_batch_size", "4"),
+        ("max_queue", None),
+        ("max_cache_bytes", 0),
+        ("pack_weights", "yes"),
+        ("render_dtype", torch.float16),
+        ("render_workers", 0),
+        ("render_threads", 0),
+        ("voice_cache_bytes", 1.5),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_made(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(_engine, "prepare_decoding", None)
+    arguments: dict[str, Any] = {name: value}
+    with pytest.raises(InvalidParameterError, match=f"{name}={value}|{name}={value!r}"):
+        ContinuousBatchingEngine(model, **arguments)
+
+
+def test_times_without_end_are_waited_for_and_what_is_no_time_is_named(model: ChatterboxTTS) -> None:
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
+        with pytest.raises(InvalidParameterError, match="deadline=nan"):
+            engine.submit(SHORT, deadline=float("nan"))
+        with pytest.raises(InvalidParameterError, match="timeout=-1"):
+            engine.submit(SHORT, timeout=-1)
+        for seconds in (float("inf"), 1e10):
+            engine.submit(SHORT, deadline=seconds, timeout=seconds).result(timeout=60)
+
+
+def test_a_voice_that_cannot_speak_is_refused_as_the_wrapper_refuses_it(model: ChatterboxTTS) -> None:
+    voice = replace(Voice.from_conditionals(model.conds), speaker_embedding=None, t3_prompt_tokens=None)
+    with (
+        ContinuousBatchingEngine(model, max_batch_size=1) as engine,
+        pytest.raises(InvalidParameterError, match="the voice has no speaker embedding"),
+    ):
+        engine.synthesize(replace(SHORT, audio_prompt_path=voice))
+
+
+def test_an_interrupted_wait_cancels_the_request(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(Future[SpeechResult]):
+        def result(self, timeout: float | None = None) -> SpeechResult:  # noqa: ARG002 - as the base class has it
+            raise KeyboardInterrupt
+
+    future = Interrupted()
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
+        monkeypatch.setattr(engine, "submit", lambda _: future)
+        with pytest.raises(KeyboardInterrupt):
+            engine.synthesize(SHORT)
+    assert future.cancelled()
+
+
+def test_a_callback_may_close_the_engine(model: ChatterboxTTS) -> None:
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
+    ended: Future[bool] = Future()
+    endless = engine.submit(ENDLESS)
+    engine.submit(SHORT).add_done_callback(lambda _: ended.set_result(engine.close()))
+    assert ended.result(timeout=60) is False
+    assert endless.cancelled()
+    assert engine.close(timeout=60)
 
 
 def test_the_callers_threads_keep_their_cores(served: Served) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from stateless_tts.engine import _kv_cache
 from stateless_tts.engine._kv_cache import KeyValueCache, cache_bytes
 
 LAYERS, ROWS, HEADS, HEAD_DIM = 3, 2, 4, 8
@@ -39,6 +41,34 @@ def test_a_token_counts_only_after_the_step() -> None:
     assert cache.length == 5
     assert keys.size(2) == 6
     assert torch.equal(keys[:, :, 5:], token[0])
+
+
+def test_growing_that_failed_half_way_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = prompt(31)
+    cache = KeyValueCache(layers)
+    cache.reserve()
+    for layer in range(LAYERS):
+        cache.put(layer, torch.zeros(2, ROWS, HEADS, 1, HEAD_DIM))
+    cache.advance()  # the block is full
+    move = _kv_cache._moved
+    moves = []
+
+    def fail_once(keys_values: torch.Tensor, capacity: int) -> torch.Tensor:
+        moves.append(capacity)
+        if len(moves) == 2:
+            raise MemoryError("no memory for the second layer")
+        return move(keys_values, capacity)
+
+    monkeypatch.setattr(_kv_cache, "_moved", fail_once)
+    with pytest.raises(MemoryError):
+        cache.reserve()
+    cache.reserve()
+    assert len(moves) == LAYERS + 1  # the first layer is not moved again
+    token = torch.ones(2, ROWS, HEADS, 1, HEAD_DIM)
+    for layer in range(LAYERS):
+        keys, values = cache.put(layer, token)
+        assert torch.equal(torch.stack((keys, values))[:, :, :, :31], torch.stack(layers[layer]))
+        assert torch.equal(torch.stack((keys, values))[:, :, :, 32:], token)
 
 
 def test_memory_stays_within_what_was_announced_and_near_the_formula() -> None:

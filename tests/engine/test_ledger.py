@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 
 import pytest
 import torch
@@ -70,6 +72,33 @@ def test_deadlines_end_jobs_wherever_they_are() -> None:
     assert isinstance(late.future.exception(timeout=0), DeadlineExceededError)
     assert not early.future.done()
     assert ledger.next_to_decode(wait=False) is early
+
+
+def test_a_deadline_beyond_what_a_thread_can_wait_is_waited_for() -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    ledger.accept(job(expires_at=time.monotonic() + 1e10), block=True, timeout=1e10)
+    threading.Timer(0.05, ledger.stop).start()
+    assert ledger.next_to_decode(wait=True) is None
+    assert ledger.wait_until_idle(1e10)
+    ledger = Ledger(most_unfinished=0, max_batch_size=1, max_cache_bytes=None)
+    threading.Timer(0.05, ledger.close).start()
+    with pytest.raises(EngineClosedError):
+        ledger.accept(job(), block=True, timeout=1e10)
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "late"])
+def test_who_keeps_the_future_keeps_no_job(outcome: str) -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    one = job()
+    future, alive = one.future, weakref.ref(one)
+    accepted(ledger, one)
+    if outcome == "cancelled":
+        future.cancel()
+    else:
+        ledger.end(one, one.overdue())
+    del one
+    assert future.done()
+    assert alive() is None
 
 
 def test_a_stopped_ledger_ends_everything() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
+
 import torch
 
 from stateless_tts import SpeechRequest
@@ -29,3 +32,25 @@ def test_a_worker_outlives_a_job_that_raises() -> None:
     assert worked_on == ["bad", "good"]
     assert isinstance(jobs[0].future.exception(timeout=0), ValueError)
     assert jobs[1].future.cancelled()
+
+
+def test_a_future_that_is_kept_keeps_nothing_of_a_job_that_failed() -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    text_tokens = torch.zeros(1, 1)
+    job = Job(SpeechRequest("bad"), text_tokens, CallRandomness(0), 1)
+    future, kept = job.future, [weakref.ref(text_tokens)]
+    ledger.accept(job, block=False, timeout=None)
+    del job, text_tokens
+
+    def work(job: Job) -> None:
+        job.spoken = torch.ones(1)
+        own = torch.ones(1)
+        kept.extend([weakref.ref(job.spoken), weakref.ref(own)])
+        raise ValueError("bad")
+
+    worker = threading.Thread(target=work_on, args=(ledger, ledger.next_to_prepare, work))
+    worker.start()
+    assert isinstance(future.exception(timeout=30), ValueError)
+    ledger.stop()
+    worker.join(30)
+    assert [reference() for reference in kept] == [None, None, None]

@@ -1,0 +1,36 @@
+"""Checks of the engine's arguments; each message names the value and what would be accepted."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+from stateless_tts.errors import InvalidParameterError
+
+
+def checked_integer(name: str, value: object, least: int) -> int:
+    """Return `value` as an int of at least `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
+        raise InvalidParameterError(f"{name}={value!r}: expected an integer of at least {least}")
+    return int(value)
+
+
+def checked_integer_or_none(name: str, value: object, least: int) -> int | None:
+    """Return None, or `value` as an int of at least `least`."""
+    return None if value is None else checked_integer(name, value, least)
+
+
+def checked_seconds(name: str, value: object, *, zero_is_allowed: bool = False) -> float | None:
+    """Return `value` as a float; None for None and infinity, which are no limit."""
+    if value is None:
+        return None
+    accepted = f"a number of seconds {'of at least' if zero_is_allowed else 'above'} 0, or None"
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise InvalidParameterError(f"{name}={value!r}: expected {accepted}")
+    try:
+        seconds = float(value)
+    except OverflowError:  # an integer beyond the range of float
+        seconds = -math.inf if value < 0 else math.inf
+    if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero_is_allowed):
+        raise InvalidParameterError(f"{name}={value!r}: expected {accepted}")
+    return None if math.isinf(seconds) else seconds
