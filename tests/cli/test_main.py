@@ -205,6 +205,13 @@ def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
         assert code in told
 
 
+def test_help_leaves_to_the_family_what_it_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speak", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for option, meaning in (("REPETITION_PENALTY", "1 is none"), ("MIN_P", "of sampling"), ("TOP_P", "of sampling")):
+        assert f"{option} {meaning} (default: the family's own)" in told
+
+
 def test_a_checkpoint_that_cannot_be_read_is_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("ve.safetensors", "t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json"):
         (tmp_path / name).write_bytes(b"no weights")
