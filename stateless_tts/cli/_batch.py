@@ -157,7 +157,11 @@ class _Batch:
         if code is ExitCode.OK:
             code = ExitCode.OK if complete else ExitCode.SOME_FAILED
             if any(item.slot for item in self.items):
-                self._write_track(complete=complete)
+                try:
+                    self._write_track(complete=complete)
+                except (OSError, RuntimeError, MemoryError) as error:  # the manifest is still to be written
+                    self._warn(f"{_TRACK} cannot be written: {str(error) or type(error).__name__}")
+                    code = ExitCode.SOME_FAILED
         about = {
             "input": str(self.arguments.input),
             "model": self.choice.identity,

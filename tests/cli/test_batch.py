@@ -219,6 +219,22 @@ def test_subtitles_get_a_track_on_their_time_stamps(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("error", [OSError("full"), RuntimeError("can't allocate"), MemoryError()])
+def test_a_track_that_cannot_be_written_loses_no_manifest(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_to_place(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stateless_tts.cli._batch.place", fail_to_place)
+    file = tmp_path / "in.srt"
+    file.write_text("1\n00:00:00,000 --> 00:00:01,000\nHi.\n", encoding="utf-8")
+    assert run("batch", file, "-o", tmp_path / "out") == 1
+    assert statuses(tmp_path / "out") == ["succeeded"]
+    assert "timeline.wav cannot be written: " in manifest(tmp_path / "out")["warnings"][0]
+
+
+@pytest.mark.usefixtures("engine")
 def test_no_track_with_holes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "in.srt"
     file.write_text(
