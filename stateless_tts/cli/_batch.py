@@ -79,7 +79,13 @@ def defaults_of(arguments: argparse.Namespace) -> Defaults:
         voices[name.strip()] = path
     for path in voices.values():
         check_voice(path)
-    return Defaults(voices, arguments.language, speech_parameters(arguments), arguments.seed)
+    return Defaults(
+        voices,
+        arguments.language,
+        speech_parameters(arguments),
+        arguments.seed,
+        keep_sounds=arguments.family == "turbo",
+    )
 
 
 def utterance_of(item: Item, model: LoadedModel) -> Utterance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import stat
@@ -33,12 +34,14 @@ class Defaults:
         language: code.
         parameters: of speech, without the seed.
         seed: what items' seeds are derived from.
+        keep_sounds: whether the model has tags of its own, such as ``[laugh]``.
     """
 
     voices: Mapping[str, str]
     language: str
     parameters: Mapping[str, Any]
     seed: int
+    keep_sounds: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,9 @@ def _json_item(line: int, content: str, defaults: Defaults, folder: Path) -> Ite
     parameters = {**defaults.parameters, **{key: given[key] for key in defaults.parameters if key in given}}
     seed = given.get("seed")
     seed = segment_seed(defaults.seed, line - 1) if seed is None else seed
-    own = Defaults(voices, given.get("language") or defaults.language, parameters, defaults.seed)
+    own = dataclasses.replace(
+        defaults, voices=voices, language=given.get("language") or defaults.language, parameters=parameters
+    )
     name = _safe_name(given["name"]) if "name" in given else f"{line:04}.wav"
     return make_item(name, line, given["text"], own, seed, character=character)
 
@@ -185,7 +190,13 @@ def make_item(
         character = named.get(character.casefold(), "narrator")
     try:
         SpeechRequest(text=text, seed=seed, **defaults.parameters)
-        script = read_script(text, characters=list(defaults.voices), character=character, language=defaults.language)
+        script = read_script(
+            text,
+            characters=list(defaults.voices),
+            character=character,
+            language=defaults.language,
+            keep_sounds=defaults.keep_sounds,
+        )
     except StatelessTTSError as error:
         return Item(name, line, text, slot=slot, problem=f"line {line}: {error}")
     speakers = {piece.character for piece in script.pieces if isinstance(piece, Speech)}

@@ -94,7 +94,11 @@ def _problem_of_stamps(lines: list[str], begin: int, number: int) -> str:
     """Return why the time stamps in line `number`, of the block from `begin`, cannot be used; empty if they can."""
     line = lines[number]
     if not _STAMPS.fullmatch(line):
-        return f"the time stamps {_shortened(line)!r} cannot be read" if "-->" in line and _is_head(lines[begin:number]) else ""
+        return (
+            f"the time stamps {_shortened(line)!r} cannot be read"
+            if "-->" in line and _is_head(lines[begin:number])
+            else ""
+        )
     try:
         latest = max(srt.srt_timestamp_to_timedelta(stamp[0]) for stamp in list(_STAMP.finditer(line))[:2])
     except (OverflowError, ValueError):

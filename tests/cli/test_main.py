@@ -55,6 +55,14 @@ def test_pauses_are_silence(tmp_path: Path) -> None:
     assert len(samples) == 500 + 103 + 1000 + 103
 
 
+@pytest.mark.parametrize(("family", "samples"), [("turbo", 114), ("english", 205)])
+@pytest.mark.usefixtures("engine")
+def test_sounds_are_turbos_alone(tmp_path: Path, family: str, samples: int) -> None:
+    out = tmp_path / "a.wav"
+    assert run("speak", "Hi [laugh] Ho.", "-o", out, "--family", family) == 0
+    assert soundfile.info(str(out)).frames == samples
+
+
 def test_a_failure_leaves_no_file(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine.scripts[0] = fail
     assert run("speak", "Hello.", "-o", tmp_path / "a.wav") == 1
