@@ -189,7 +189,8 @@ def make_item(
             warnings = (f"no voice is given for {character!r}; the default voice is used",)
         character = named.get(character.casefold(), "narrator")
     try:
-        SpeechRequest(text=text, seed=seed, **defaults.parameters)
+        # The parameters alone: what of the text cannot be spoken, such as half a surrogate pair, is dropped below.
+        SpeechRequest(text="", seed=seed, **defaults.parameters)
         script = read_script(
             text,
             characters=list(defaults.voices),
