@@ -78,10 +78,12 @@ def speak_utterances(
     jobs: dict[int, tuple[int, int]] = {}
     segments: list[StreamingSegment] = []
     for index, utterance in enumerate(utterances):
+        is_first = True
         for place, piece in enumerate(utterance.pieces):
             if isinstance(piece, Speech):
                 jobs[len(segments)] = index, place
-                segments.append(_segment(len(segments), utterance, piece))
+                segments.append(_segment(len(segments), utterance, place, piece, is_first=is_first))
+                is_first = False
     gathered: dict[int, dict[int, StreamingResult]] = {}
     with StreamingCoordinator.stream(segments, adapter, config, device=device) as run:
         for result in run:
@@ -96,10 +98,8 @@ def speak_utterances(
             on_metrics(run.metrics)
 
 
-def _segment(index: int, utterance: Utterance, piece: Speech) -> StreamingSegment:
-    first = next(other for other in utterance.pieces if isinstance(other, Speech))
-    place = [id(other) for other in utterance.pieces].index(id(piece))
-    seed = utterance.seed if piece is first else segment_seed(utterance.seed, place)
+def _segment(index: int, utterance: Utterance, place: int, piece: Speech, *, is_first: bool) -> StreamingSegment:
+    seed = utterance.seed if is_first else segment_seed(utterance.seed, place)
     return StreamingSegment(
         index=index,
         text=piece.text,

@@ -9,7 +9,7 @@ from typing import NoReturn
 from stateless_tts.assembly import TIMINGS
 from stateless_tts.files import SUBTYPES
 from stateless_tts.models import FAMILIES
-from stateless_tts.request import SpeechRequest
+from stateless_tts.request import EnglishDefault, SpeechRequest
 from stateless_tts.streaming import StreamingConfig
 
 from ._errors import UsageError
@@ -98,7 +98,8 @@ def _add_speech(command: argparse.ArgumentParser) -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(SpeechRequest)}
     for name, (kind, meaning) in _PARAMETERS.items():
         option = "--" + name.replace("_", "-")
-        group.add_argument(option, type=kind, default=defaults[name], help=f"{meaning} (default: %(default)s)")
+        told = "the family's own" if isinstance(defaults[name], EnglishDefault) else "%(default)s"
+        group.add_argument(option, type=kind, default=defaults[name], help=f"{meaning} (default: {told})")
     group.add_argument("--workers", type=int, default=config.batch_size, help="1 to 16; 0 is one after the other")
     group.add_argument("--timeout", type=float, default=config.worker_timeout, help="seconds for one piece of text")
     group.add_argument("--format", choices=SUBTYPES, default="PCM_16", help="of the samples (default: %(default)s)")

@@ -79,7 +79,13 @@ def defaults_of(arguments: argparse.Namespace) -> Defaults:
         voices[name.strip()] = path
     for path in voices.values():
         check_voice(path)
-    return Defaults(voices, arguments.language, speech_parameters(arguments), arguments.seed)
+    return Defaults(
+        voices,
+        arguments.language,
+        speech_parameters(arguments),
+        arguments.seed,
+        keep_sounds=arguments.family == "turbo",
+    )
 
 
 def utterance_of(item: Item, model: LoadedModel) -> Utterance:
@@ -157,7 +163,11 @@ class _Batch:
         if code is ExitCode.OK:
             code = ExitCode.OK if complete else ExitCode.SOME_FAILED
             if any(item.slot for item in self.items):
-                self._write_track(complete=complete)
+                try:
+                    self._write_track(complete=complete)
+                except (OSError, RuntimeError, MemoryError) as error:  # the manifest is still to be written
+                    self._warn(f"{_TRACK} cannot be written: {str(error) or type(error).__name__}")
+                    code = ExitCode.SOME_FAILED
         about = {
             "input": str(self.arguments.input),
             "model": self.choice.identity,

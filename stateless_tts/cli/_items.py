@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -32,12 +34,14 @@ class Defaults:
         language: code.
         parameters: of speech, without the seed.
         seed: what items' seeds are derived from.
+        keep_sounds: whether the model has tags of its own, such as ``[laugh]``.
     """
 
     voices: Mapping[str, str]
     language: str
     parameters: Mapping[str, Any]
     seed: int
+    keep_sounds: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _read_jsonl(text: str, defaults: Defaults, folder: Path, _warnings: list[str
         if content.strip():
             try:
                 yield _json_item(line, content, defaults, folder)
-            except (StatelessTTSError, ValueError, RecursionError) as error:
+            except (StatelessTTSError, ValueError, ArithmeticError, RecursionError) as error:
                 told = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
                 yield Item(f"{line:04}.wav", line, content[:_SHOWN], problem=f"line {line}: {told}")
 
@@ -156,11 +160,13 @@ def _json_item(line: int, content: str, defaults: Defaults, folder: Path) -> Ite
     character = given.get("character") or "narrator"
     voices = dict(defaults.voices)
     if given.get("voice"):
-        voices[character] = str(folder / given["voice"])
+        voices[character] = _voice_path(folder, given["voice"])
     parameters = {**defaults.parameters, **{key: given[key] for key in defaults.parameters if key in given}}
     seed = given.get("seed")
     seed = segment_seed(defaults.seed, line - 1) if seed is None else seed
-    own = Defaults(voices, given.get("language") or defaults.language, parameters, defaults.seed)
+    own = dataclasses.replace(
+        defaults, voices=voices, language=given.get("language") or defaults.language, parameters=parameters
+    )
     name = _safe_name(given["name"]) if "name" in given else f"{line:04}.wav"
     return make_item(name, line, given["text"], own, seed, character=character)
 
@@ -183,8 +189,15 @@ def make_item(
             warnings = (f"no voice is given for {character!r}; the default voice is used",)
         character = named.get(character.casefold(), "narrator")
     try:
-        SpeechRequest(text=text, seed=seed, **defaults.parameters)
-        script = read_script(text, characters=list(defaults.voices), character=character, language=defaults.language)
+        # The parameters alone: what of the text cannot be spoken, such as half a surrogate pair, is dropped below.
+        SpeechRequest(text="", seed=seed, **defaults.parameters)
+        script = read_script(
+            text,
+            characters=list(defaults.voices),
+            character=character,
+            language=defaults.language,
+            keep_sounds=defaults.keep_sounds,
+        )
     except StatelessTTSError as error:
         return Item(name, line, text, slot=slot, problem=f"line {line}: {error}")
     speakers = {piece.character for piece in script.pieces if isinstance(piece, Speech)}
@@ -199,6 +212,20 @@ def make_item(
         slot=slot,
         warnings=(*warnings, *script.warnings),
     )
+
+
+def _voice_path(folder: Path, name: str) -> str:
+    """Return the path of a voice; one that is absent is told of when it is read, as others may be by then."""
+    path = folder / name
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return str(path)
+    except ValueError as error:  # no path at all: a null character, or half a surrogate pair
+        raise ScriptError(f"voice={name!r}: expected the path of a file") from error
+    if not stat.S_ISREG(kind):  # a device or a pipe may never end
+        raise ScriptError(f"voice={name!r} is not a file; expected the path of one")
+    return str(path)
 
 
 def _safe_name(name: str) -> str:
@@ -228,7 +255,8 @@ def _without_doubles(items: Iterator[Item]) -> list[Item]:
 
 def file_digest(path: str) -> str:
     """Return the digest of a file's content; a word if it cannot be read."""
+    file = Path(path)
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "unreadable"
+    except (OSError, ValueError):
         return "unreadable"

@@ -91,7 +91,7 @@ def _is_ours(text: str) -> bool:
     """Whether `text` is a manifest of ours, whole or cut off."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[: len(_BEGINNING)] == _BEGINNING[: len(text)]
     return isinstance(content, dict) and content.get("format") == FORMAT
 
@@ -109,12 +109,12 @@ def read_records(folder: Path) -> tuple[dict[str, Record], list[str]]:
         try:
             content = json.loads(_text(manifest))
             records = {entry["name"]: Record(**entry) for entry in content["items"]}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             warnings.append(f"{str(manifest)!r} is cut off or damaged; what it says of finished files is not trusted")
     for line in _text(folder / _JOURNAL).splitlines():
         try:
             record = Record(**json.loads(line))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             warnings.append(f"{_JOURNAL}: a damaged line is not trusted")
         else:
             records[record.name] = record

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stateless_tts.models import LoadedModel, ModelChoice
 from stateless_tts.voice import check_clip, read_clip
 from stateless_tts.voice_file import load_voice
 
+from ._errors import UsageError
 from ._output import tell
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def adapter_of(model: LoadedModel) -> StreamingEngineAdapter:
 
 def check_voice(path: str) -> None:
     """Raise if no voice can come of the file at `path`, before the model is loaded, which takes its time."""
+    if Path(path).exists() and not Path(path).is_file():  # a device or a pipe may never end
+        raise UsageError(f"voice {path!r} is not a file")
     if path.lower().endswith(".safetensors"):
         load_voice(path)
     else:

@@ -198,7 +198,9 @@ class TextNode(SpeechNode):
             Exception: what the first piece that failed, failed with. There is no audio then.
         """
         voices = self._voices(model, reference_audio, reference_path, characters)
-        script = read_script(text, characters=list(voices), language=language)
+        script = read_script(
+            text, characters=list(voices), language=language, keep_sounds=model.choice.family == "turbo"
+        )
         parameters = {"exaggeration": exaggeration, "cfg_weight": cfg_weight, "temperature": temperature}
         (spoken,) = self._speak_all(model, [Utterance(script.pieces, seed, voices, parameters)], batch_size)
         if spoken.audio is None:

@@ -66,7 +66,7 @@ class SubtitlesNode(SpeechNode):
         """
         voices = self._voices(model, reference_audio, reference_path, characters)
         parameters = {"exaggeration": exaggeration, "cfg_weight": cfg_weight, "temperature": temperature}
-        plan = _plan(srt, language, seed, voices, parameters)
+        plan = _plan(srt, language, seed, voices, parameters, keep_sounds=model.choice.family == "turbo")
         _stop_at_failures(plan, on_failure)
         timed = []
         rate = 0
@@ -84,7 +84,13 @@ class SubtitlesNode(SpeechNode):
 
 
 def _plan(
-    srt: str, language: str, seed: int, voices: Mapping[str, str | Voice], parameters: Mapping[str, Any]
+    srt: str,
+    language: str,
+    seed: int,
+    voices: Mapping[str, str | Voice],
+    parameters: Mapping[str, Any],
+    *,
+    keep_sounds: bool,
 ) -> _Plan:
     read = read_subtitles(srt)
     plan = _Plan(report=list(read.warnings), failures=list(read.problems))
@@ -93,7 +99,7 @@ def _plan(
             plan.failures.append(subtitle.problem)
             continue
         try:
-            script = read_script(subtitle.text, characters=list(voices), language=language)
+            script = read_script(subtitle.text, characters=list(voices), language=language, keep_sounds=keep_sounds)
         except ScriptError as error:
             plan.failures.append(f"{_name(subtitle)}: {error}")
             continue

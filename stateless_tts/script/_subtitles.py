@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 import srt
 
@@ -12,6 +13,9 @@ _NUMBER = re.compile(rf"\s*{srt.RGX_INDEX}\s*")
 # Formatting that players show and nobody says: <i>, </font>, {\an8}.
 _FORMATTING = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
 _SHOWN = 40
+_STAMP = re.compile(srt.RGX_TIMESTAMP)
+_LATEST = timedelta(hours=24)  # audio is put together up to the last time stamp: a typing error must not fill the disk
+_LONGEST_NUMBER = 18  # digits
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,47 @@ def _blank_out_bad_stamps(lines: list[str]) -> dict[int, str]:
     for number, line in enumerate(lines):
         if not line.strip():
             begin = number + 1
-        elif "-->" in line and not _STAMPS.fullmatch(line) and _is_head(lines[begin:number]):
-            problems[number + 1] = f"line {number + 1}: the time stamps {_shortened(line)!r} cannot be read"
+        elif problem := _problem_of_stamps(lines, begin, number):
+            problems[number + 1] = f"line {number + 1}: {problem}"
+            begin = _head_begin(lines, begin, number)
             end = number
             while end < len(lines) and lines[end].strip():
                 end += 1
             lines[begin:end] = [""] * (end - begin)
             begin = end
     return problems
+
+
+def _problem_of_stamps(lines: list[str], begin: int, number: int) -> str:
+    """Return why the time stamps in line `number`, of the block from `begin`, cannot be used; empty if they can."""
+    line = lines[number]
+    if not _STAMPS.fullmatch(line):
+        return (
+            f"the time stamps {_shortened(line)!r} cannot be read"
+            if "-->" in line and _is_head(lines[begin:number])
+            else ""
+        )
+    try:
+        latest = max(srt.srt_timestamp_to_timedelta(stamp[0]) for stamp in list(_STAMP.finditer(line))[:2])
+    except (OverflowError, ValueError):
+        latest = timedelta.max
+    if latest > _LATEST:
+        return f"the time stamps {_shortened(line)!r} are beyond 24 h"
+    index = next((lines[above] for above in range(number - 1, -1, -1) if lines[above].strip()), "")
+    if len(index.strip()) > _LONGEST_NUMBER and _NUMBER.fullmatch(index):
+        return f"the number {_shortened(index)!r} before the time stamps is too long"
+    return ""
+
+
+def _head_begin(lines: list[str], begin: int, number: int) -> int:
+    """Return where the block begins, taking in a number that blank lines separate from its time stamps."""
+    if begin == number:
+        while begin and not lines[begin - 1].strip():
+            begin -= 1
+        if begin and _NUMBER.fullmatch(lines[begin - 1]):
+            return begin - 1
+        return number
+    return begin
 
 
 def _is_head(lines: list[str]) -> bool:

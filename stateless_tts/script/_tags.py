@@ -67,12 +67,14 @@ def read_script(
     character: str = "narrator",
     language: str = "en",
     max_characters: int = MAX_CHARACTERS,
+    keep_sounds: bool = False,
 ) -> Script:
     """Take `text` apart at its tags, and long speech at its sentences.
 
     ``[Ann]`` lets Ann speak from here on, ``[de:Ann]`` in German, ``[de:]`` changes the language alone, and
     ``[pause:1.5s]`` or ``[pause:500ms]`` is silence. A character that is not among `characters` speaks with the
-    default voice, and is warned of.
+    default voice, and is warned of; with `keep_sounds` it is taken for a sound, such as ``[laugh]``, and stays where it
+    is in the text.
 
     Args:
         text: what was written.
@@ -80,6 +82,7 @@ def read_script(
         character: who speaks before the first tag.
         language: of what is said before the first tag.
         max_characters: longest piece of speech.
+        keep_sounds: whether the model has tags of its own for sounds, as Turbo has.
 
     Raises:
         ScriptError: a pause cannot be understood, or there is nothing to say.
@@ -88,7 +91,7 @@ def read_script(
     pieces: list[Speech | Pause] = []
     warnings: list[str] = []
     default = character
-    for index, part in enumerate(_TAG.split(text)):
+    for index, part in enumerate(_parts(text, known if keep_sounds else None)):
         if index % 2 == 0:
             pieces.extend(Speech(piece, character, language) for piece in split_text(part, max_characters))
         elif pause := _PAUSE.fullmatch(part.strip()):
@@ -104,6 +107,18 @@ def read_script(
     if not any(isinstance(piece, Speech) for piece in pieces):
         raise ScriptError(f"text={_shortened(text)!r}: there is nothing to say in it")
     return Script(tuple(pieces), tuple(warnings))
+
+
+def _parts(text: str, known: Collection[str] | None) -> list[str]:
+    """Split `text` at its tags: text and tags in turn. Given `known`, tags without a colon not in it stay text."""
+    split = _TAG.split(text)
+    parts = split[:1]
+    for tag, after in zip(split[1::2], split[2::2], strict=True):
+        if known is not None and ":" not in tag and tag.strip().casefold() not in known:
+            parts[-1] += f"[{tag}]{after}"
+        else:
+            parts += [tag, after]
+    return parts
 
 
 def _seconds(tag: str, amount: str) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import inspect
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from chatterbox.mtl_tts import ChatterboxMultilingualTTS
 
+from stateless_tts.errors import QueueFullError
 from stateless_tts.manager import language_code
 from stateless_tts.request import SpeechRequest, SpeechResult
 
@@ -38,7 +41,10 @@ class SubmittingSpeaker(Protocol):
     """Something that speaks requests by itself, such as a batching engine."""
 
     def submit(self, request: SpeechRequest) -> Future[SpeechResult]:
-        """Begin to speak `request`; the future can be cancelled."""
+        """Begin to speak `request`; the future can be cancelled.
+
+        One that has no place for it may take a ``timeout`` too, and raise `QueueFullError` after so many seconds.
+        """
 
 
 class ModelSource(Protocol):
@@ -84,7 +90,7 @@ class ChatterBoxStreamingAdapter(StreamingEngineAdapter):
             parameters = {"language_id": language_code(segment.language), **parameters}
         request = SpeechRequest(text=segment.text, audio_prompt_path=voice, **parameters)
         if isinstance(speaker, SubmittingSpeaker):
-            spoken = _await(speaker.submit(request), checkpoint)
+            spoken = _await(_submit(speaker, request, checkpoint), checkpoint)
         else:
             spoken = speaker.synthesize(request, checkpoint=checkpoint)
         return SegmentAudio(spoken.audio, spoken.sample_rate, {"seed": spoken.seed})
@@ -105,15 +111,34 @@ def is_multilingual(speaker: object) -> bool:
     return isinstance(getattr(speaker, "model", None), ChatterboxMultilingualTTS)
 
 
-def _await(future: Future[SpeechResult], checkpoint: Callable[[], None]) -> SpeechResult:
+def _submit(speaker: SubmittingSpeaker, request: SpeechRequest, checkpoint: Callable[[], None]) -> Future[SpeechResult]:
+    """Hand `request` in; where the speaker can wait for a place in short steps, `checkpoint` is asked between them."""
+    if not _takes_timeout(speaker.submit):
+        return speaker.submit(request)
     while True:
-        try:
-            return future.result(timeout=_CHECK_SECONDS)
-        except FutureTimeoutError:
-            if future.done():
-                raise
-        try:
+        checkpoint()
+        with contextlib.suppress(QueueFullError):
+            return speaker.submit(request, timeout=_CHECK_SECONDS)  # type: ignore[call-arg]
+
+
+def _takes_timeout(submit: Callable[..., object]) -> bool:
+    try:
+        parameters = inspect.signature(submit).parameters.values()
+    except (TypeError, ValueError):  # built-in: it does not tell
+        return False
+    return any(parameter.name == "timeout" or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _await(future: Future[SpeechResult], checkpoint: Callable[[], None]) -> SpeechResult:
+    try:
+        while True:
+            try:
+                return future.result(timeout=_CHECK_SECONDS)
+            except FutureTimeoutError:
+                # It may have ended since the poll timed out, and a result may itself be a TimeoutError.
+                if future.done():
+                    return future.result()
             checkpoint()
-        except BaseException:
-            future.cancel()
-            raise
+    except BaseException:  # also what a killed thread or Ctrl-C raises: nobody waits for the request any more
+        future.cancel()
+        raise

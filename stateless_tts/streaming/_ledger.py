@@ -60,6 +60,7 @@ class SegmentLedger:
         self._group: Hashable = None
         self._retired: set[int] = set()
         self._all_retired = False
+        self._failure: StreamingError | None = None
 
     # -- the consumer's side
 
@@ -77,8 +78,11 @@ class SegmentLedger:
                 raise ProcessorClosedError(f"segment {segment.index}: the processor has been closed")
             entry = _Entry(segment, SegmentControl(segment.index, self._timeout), self._admitted)
             self._pending[entry.position] = entry
-            self._waiting.append(entry)
             self._admitted += 1
+            if self._failure is not None:
+                self._settle(entry, StreamingResult.failure(segment, self._failure))
+                return
+            self._waiting.append(entry)
             self.changed.notify_all()
 
     @property
@@ -228,6 +232,12 @@ class SegmentLedger:
                     self._waiting.remove(entry)
                     self._settle(entry, StreamingResult.failure(entry.segment, error))
             return len(chosen)
+
+    def fail_from_now_on(self, error: StreamingError) -> None:
+        """Fail whatever has no result, and whatever is still to be admitted: there is nobody left to speak it."""
+        with self.changed:
+            self._failure = error
+            self.fail_unfinished(error)
 
     def fail_unfinished(self, error: StreamingError) -> None:
         """Fail whatever has no result, without waiting for the workers that hold it."""

@@ -236,6 +236,9 @@ class TrueStreamingProcessor:
                 self._ledger.retire(worker_id)
                 self._given_up.append(self._workers[worker_id])
                 self._replace(worker_id, "hangs on a segment that is overdue")
+            with self._ledger.changed:  # one that was given up may end after all; nobody waits for its exit
+                for worker_id in self._exits.keys() - self._workers.keys():
+                    del self._exits[worker_id]
 
     def _replace(self, worker_id: int, reason: str) -> None:
         self._workers.pop(worker_id)
@@ -248,8 +251,7 @@ class TrueStreamingProcessor:
         except RuntimeError as error:
             logger.warning("no worker could be started in place of worker %d: %s", worker_id, error)
             if not self._workers:
-                self._ledger.close()
-                self._ledger.fail_unfinished(StreamingStartError(f"no worker is left or can be started: {error}"))
+                self._ledger.fail_from_now_on(StreamingStartError(f"no worker is left or can be started: {error}"))
 
 
 class _Desk:

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from stateless_tts import files
+from stateless_tts.cli._items import file_digest
 from stateless_tts.streaming import ChatterBoxStreamingAdapter
 from tests.streaming.speakers import fail, streaming_threads, until_stopped
 
@@ -201,6 +202,50 @@ def test_json_lines_have_parameters_of_their_own(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"text": "a", "temperature": 1' + "0" * 400 + "}",
+        '{"text": "a", "voice": "a\\u0000b.wav"}',
+        '{"text": "a", "voice": "\\ud800.wav"}',
+        '{"text": "a", "voice": "/dev/zero"}',
+        '{"text": "a", "voice": "pipe.wav"}',
+        '{"text": "a", "voice": "pipe.safetensors"}',
+        '{"text": ' + "[" * 100_000,
+    ],
+)
+def test_one_hostile_line_fails_alone(tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    file = tmp_path / "in.jsonl"
+    file.write_text(bad + '\n{"text": "Good."}\n', encoding="utf-8")
+    assert run("batch", file, "-o", tmp_path / "out") == 1
+    assert statuses(tmp_path / "out") == ["failed", "succeeded"]
+    assert capsys.readouterr().err.startswith("stateless-tts: line 1: ")
+
+
+def test_a_digest_is_of_regular_files_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert [file_digest(path) for path in (str(tmp_path / "pipe"), "a\0b", "\ud800")] == ["unreadable"] * 3
+
+
+def test_a_voice_that_is_a_pipe_is_one_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    assert run("batch", source, "-o", tmp_path / "out", "--voice", tmp_path / "pipe.safetensors") == 2
+    assert "is not a file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("beginning", ["", '{\n "format": "stateless-tts manifest 1", "items": '])
+def test_a_manifest_nested_without_end_is_one_line(
+    source: Path, tmp_path: Path, beginning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text(beginning + "[" * 200_000, encoding="utf-8")
+    assert run("batch", source, "-o", tmp_path, "--resume") == (0 if beginning else 2)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("engine")
 def test_subtitles_get_a_track_on_their_time_stamps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "in.srt"
     file.write_text(
@@ -216,6 +261,22 @@ def test_subtitles_get_a_track_on_their_time_stamps(tmp_path: Path, capsys: pyte
     assert (track[rate : rate + len(first)] == first).all()
     assert "line 2: 0001.wav lasts" in capsys.readouterr().err
     assert len(manifest(out)["warnings"]) == 1
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("error", [OSError("full"), RuntimeError("can't allocate"), MemoryError()])
+def test_a_track_that_cannot_be_written_loses_no_manifest(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_to_place(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stateless_tts.cli._batch.place", fail_to_place)
+    file = tmp_path / "in.srt"
+    file.write_text("1\n00:00:00,000 --> 00:00:01,000\nHi.\n", encoding="utf-8")
+    assert run("batch", file, "-o", tmp_path / "out") == 1
+    assert statuses(tmp_path / "out") == ["succeeded"]
+    assert "timeline.wav cannot be written: " in manifest(tmp_path / "out")["warnings"][0]
 
 
 @pytest.mark.usefixtures("engine")

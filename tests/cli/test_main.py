@@ -55,6 +55,14 @@ def test_pauses_are_silence(tmp_path: Path) -> None:
     assert len(samples) == 500 + 103 + 1000 + 103
 
 
+@pytest.mark.parametrize(("family", "samples"), [("turbo", 114), ("english", 205)])
+@pytest.mark.usefixtures("engine")
+def test_sounds_are_turbos_alone(tmp_path: Path, family: str, samples: int) -> None:
+    out = tmp_path / "a.wav"
+    assert run("speak", "Hi [laugh] Ho.", "-o", out, "--family", family) == 0
+    assert soundfile.info(str(out)).frames == samples
+
+
 def test_a_failure_leaves_no_file(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine.scripts[0] = fail
     assert run("speak", "Hello.", "-o", tmp_path / "a.wav") == 1
@@ -203,6 +211,13 @@ def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     for code in ("0 ", "1 ", "2 ", "3 ", "130 ", "143 "):
         assert code in told
+
+
+def test_help_leaves_to_the_family_what_it_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speak", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for option, meaning in (("REPETITION_PENALTY", "1 is none"), ("MIN_P", "of sampling"), ("TOP_P", "of sampling")):
+        assert f"{option} {meaning} (default: the family's own)" in told
 
 
 def test_a_checkpoint_that_cannot_be_read_is_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

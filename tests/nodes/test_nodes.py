@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 import types
@@ -191,6 +192,15 @@ def test_what_fails_stops_or_is_left_out_and_told() -> None:
             srt="00:00:01,000 --> 00:00:02,000\nfail",
             on_failure="leave_out",
         )
+
+
+def test_sounds_are_turbos_alone() -> None:
+    for family, text in (("turbo", "Hi [laugh]"), ("english", "Hi")):
+        model = fake_model()
+        model.choice = dataclasses.replace(model.choice, family=family)
+        execute("StatelessTTSText", model=model, text="Hi [laugh]")
+        execute("StatelessTTSSubtitles", model=model, srt="1\n00:00:00,000 --> 00:00:01,000\nHi [laugh]\n")
+        assert [request.text for request in requests_of(model)] == [text, text]
 
 
 def test_progress_and_cancel_are_comfyuis(monkeypatch: pytest.MonkeyPatch) -> None:

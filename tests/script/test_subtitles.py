@@ -40,6 +40,35 @@ def test_bad_time_stamps_are_told_and_the_rest_is_read(stamps: str) -> None:
     assert [subtitle.line for subtitle in read.subtitles] == [2, 10, 15]
 
 
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        "99999999999999:00:00,000 --> 99999999999999:00:01,000",
+        "00:00:01,000 --> 24:00:00,001",
+        f"00:00:01,000 --> {'9' * 5000}:00:00,001",
+    ],
+)
+def test_time_stamps_beyond_a_day_are_told_and_the_rest_is_read(stamps: str) -> None:
+    read = read_subtitles(f"2\n{stamps}\nLost.\n\n{PLAIN}")
+    shown = stamps if len(stamps) <= 40 else stamps[:40] + "..."
+    assert read.problems == (f"line 2: the time stamps {shown!r} are beyond 24 h",)
+    assert [subtitle.text for subtitle in read.subtitles] == ["Hello you", "Bye."]
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_number_that_is_too_long_is_told_and_the_rest_is_read(between: str) -> None:
+    read = read_subtitles(f"{'7' * 5000}{between}00:00:00,100 --> 00:00:00,200\nLost.\n\n{PLAIN}")
+    assert len(read.problems) == 1
+    assert "is too long" in read.problems[0]
+    assert [subtitle.text for subtitle in read.subtitles] == ["Hello you", "Bye."]
+
+
+def test_text_before_time_stamps_beyond_a_day_is_told_with_them() -> None:
+    read = read_subtitles(f"notes\n99999999999999:00:00,000 --> 99999999999999:00:01,000\nLost.\n\n{PLAIN}")
+    assert len(read.problems) == 1
+    assert len(read.subtitles) == 2
+
+
 def test_text_without_time_stamps_is_told() -> None:
     read = read_subtitles("Some notes\nof mine\n\n" + PLAIN)
     assert len(read.subtitles) == 2

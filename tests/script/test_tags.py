@@ -30,6 +30,19 @@ def test_an_unknown_character_is_warned_of_and_speaks_with_the_default_voice() -
     assert script.warnings == ("[Zoe]: no voice is given for 'Zoe'; the voice of 'narrator' is used",)
 
 
+def test_sounds_stay_in_the_text_of_a_model_that_has_them() -> None:
+    script = read_script(
+        "Oh. [laugh] No [Ann] Yes [sigh] [pause:1s] [de:Bob] Ja.", characters=["Ann"], keep_sounds=True
+    )
+    assert script.pieces == (
+        Speech("Oh. [laugh] No", "narrator", "en"),
+        Speech("Yes [sigh]", "Ann", "en"),
+        Pause(1.0),
+        Speech("Ja.", "narrator", "de"),
+    )
+    assert script.warnings == ("[de:Bob]: no voice is given for 'Bob'; the voice of 'narrator' is used",)
+
+
 def test_what_is_no_tag_is_warned_of() -> None:
     assert read_script("[a:b:c] Hi.").warnings == ("[a:b:c]: not a tag that is known; it is not spoken",)
 

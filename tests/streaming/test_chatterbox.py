@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from stateless_tts import SpeechRequest, SpeechResult, StageSeconds
+from stateless_tts import QueueFullError, SpeechRequest, SpeechResult, StageSeconds
 from stateless_tts.streaming import (
     ChatterBoxStreamingAdapter,
     SegmentTimeoutError,
@@ -87,6 +88,64 @@ def test_a_submitted_request_is_cancelled_when_overdue() -> None:
     assert engine.submitted.wait(PATIENCE_SECONDS)
     assert engine.futures[0].cancelled()
     assert [type(failure.error) for failure in metrics.failures] == [SegmentTimeoutError]
+
+
+class LateFuture(Future[SpeechResult]):
+    """Ends just after a poll has timed out."""
+
+    def result(self, timeout: float | None = None) -> SpeechResult:
+        if timeout is not None:
+            self.set_result(spoken(SpeechRequest("Hi.")))
+            raise FutureTimeoutError
+        return super().result(timeout)
+
+
+def test_a_result_that_comes_as_the_poll_times_out_is_taken() -> None:
+    class Late:
+        def submit(self, request: SpeechRequest) -> Future[SpeechResult]:
+            assert request.text == "Hi."
+            return LateFuture()
+
+    assert ChatterBoxStreamingAdapter(Late()).process_segment(StreamingSegment(0, "Hi.")).success
+
+
+def test_a_request_is_cancelled_whatever_ends_the_waiting() -> None:
+    class Interrupted(Future[SpeechResult]):
+        def result(self, timeout: float | None = None) -> SpeechResult:
+            raise KeyboardInterrupt(timeout)
+
+    class Speaking:
+        def submit(self, request: SpeechRequest) -> Future[SpeechResult]:
+            assert request.text == "Hi."
+            return future
+
+    future = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        ChatterBoxStreamingAdapter(Speaking()).process_segment(StreamingSegment(0, "Hi."))
+    assert future.cancelled()
+
+
+def test_waiting_for_a_place_has_checkpoints() -> None:
+    class Full:
+        def submit(self, request: SpeechRequest, *, timeout: float | None = None) -> Future[SpeechResult]:
+            assert timeout is not None, f"{request.text}: would wait for ever"
+            waits.append(timeout)
+            if len(waits) < 3:
+                raise QueueFullError("no place")
+            future: Future[SpeechResult] = Future()
+            future.set_result(spoken(request))
+            return future
+
+    def stop() -> None:
+        raise SegmentTimeoutError("enough")
+
+    waits: list[float] = []
+    adapter = ChatterBoxStreamingAdapter(Full())
+    assert adapter.process_segment(StreamingSegment(0, "Hi.")).success
+    assert len(waits) == 3
+    waits.clear()
+    result = adapter.process_segment(StreamingSegment(0, "Hi."), checkpoint=stop)
+    assert isinstance(result.error, SegmentTimeoutError)
 
 
 class Models:

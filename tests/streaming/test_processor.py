@@ -284,6 +284,34 @@ def test_no_worker_left_fails_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [type(result.error) for result in results] == [type(None), *[StreamingStartError] * 3]
 
 
+def test_no_worker_left_fails_also_what_is_still_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Irreplaceable(StreamingWorker):
+        def start(self) -> None:
+            if self.worker_id > 0:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr("stateless_tts.streaming._processor.StreamingWorker", Irreplaceable)
+    config = StreamingConfig(batch_size=1, max_pending=2)
+    results = speak(segments(7), {1: die}, config, in_order=True)
+    assert [result.index for result in results] == list(range(7))
+    assert [type(result.error) for result in results] == [type(None), *[StreamingStartError] * 6]
+
+
+def test_the_exit_of_a_worker_that_was_given_up_is_forgotten() -> None:
+    gate = threading.Event()
+    config = StreamingConfig(batch_size=1, worker_timeout=0.05, timeout_grace=0.05)
+    with TrueStreamingProcessor(ScriptedAdapter({0: until(gate)}), config) as processor:
+        (segment,) = segments(1)
+        processor.submit(segment)
+        assert not next(processor.results()).success
+        gate.set()
+        (hung,) = processor._given_up
+        hung.join(PATIENCE_SECONDS)
+        processor._look_after_workers()
+        assert processor._exits == {}  # with one left in it, the supervisor would never wait
+
+
 def test_segments_are_missing_or_doubled_under_no_mixture_of_faults() -> None:
     faults = [None, fail, die, until_stopped]
 
