@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.commands import main
 from harness.errors import SavedFileError
+from harness.observations.bench_store import BenchWriter
 from harness.report.bench.page import draw_bench
 from harness.verdict.bench.result import judge_bench, save_bench
 from tests.harness import bench_toys
@@ -41,6 +43,13 @@ def test_report_draws_it_again_without_loading_a_model(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert (tmp_path / "index.html").read_bytes() == first
+
+
+def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None:
+    with BenchWriter(tmp_path / "bench-observations.jsonl", bench_toys.observations().facts) as writer:
+        assert writer is not None
+    assert main(["report", str(tmp_path)]) == 0
+    assert "NOT MEASURED" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_measured_little_is_still_drawn(tmp_path: Path) -> None:
