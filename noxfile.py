@@ -50,7 +50,13 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite. Warnings are errors."""
     # Up to 16 threads call the model; a team of OpenMP threads for each of them would only get in its own way.
-    python(session, "-m", "pytest", *session.posargs, OMP_NUM_THREADS="1")
+    # Two processes instead, each with whole files, so that the models of a file are built once.
+    python(
+        session,
+        *("-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", "--benchmark-disable"),
+        *session.posargs,
+        OMP_NUM_THREADS="1",
+    )
 
 
 @nox.session(venv_backend="none", default=False)

@@ -38,7 +38,7 @@ LONG_S = 12.0
 DEFAULTS: dict[str, dict[str, Any]] = {
     "tiny": {
         "workers": (1, 2, 4, 8, 16), "rounds": 3, "time_budget": 900.0, "parts": (WHOLE,),
-        "arrivals": 64, "cost_tokens": 128, "agreement": 200,
+        "arrivals": 64, "cost_tokens": 64, "agreement": 200,
     },
     "full": {
         "workers": (1, 4, 16), "rounds": 2, "time_budget": 1000.0, "parts": (WHOLE, T3_ALONE, S3GEN_ALONE),

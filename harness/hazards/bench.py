@@ -41,11 +41,11 @@ class Trial:
 
 
 class Bench:
-    """A tiny English ChatterBox (`model`, or a new one), and two reference clips in `folder`."""
+    """A new tiny English ChatterBox, and two reference clips in `folder`."""
 
-    def __init__(self, folder: Path, model: ChatterboxTTS | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clips = (write_clip(folder / "one.wav", 1, CLIP_S), write_clip(folder / "two.wav", 2, CLIP_S))
-        self._model = model or build_chatterbox()
+        self._model = build_chatterbox()
         self._folder = folder
         self._families: dict[str, Any] = {}
 

@@ -9,15 +9,13 @@ from harness.run.torch_threads import one_torch_thread
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatterbox.tts import ChatterboxTTS
-
     from harness.hazards.bench import Bench
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory, stock: ChatterboxTTS) -> Iterator[Bench]:
-    """One tiny model for every reproduction."""
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One tiny model for every reproduction: its own, for other tests let stock write to theirs."""
     from harness.hazards.bench import Bench
 
     with one_torch_thread():
-        yield Bench(tmp_path_factory.mktemp("bench"), stock)
+        yield Bench(tmp_path_factory.mktemp("bench"))
