@@ -1,4 +1,4 @@
-"""Sessions of this project. All of them share one environment, because it is 6 GB large."""
+"""Sessions of this project. All but `f5` share one environment, because it is 6 GB large."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 ENVIRONMENT = Path(os.environ.get("STATELESS_TTS_ENV", ROOT / ".nox" / "env"))
-PYTHON = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
+F5_ENVIRONMENT = Path(os.environ.get("STATELESS_TTS_F5_ENV", ROOT / ".nox" / "env-f5"))
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def prepare_environment(session: nox.Session) -> None:
-    """Create the shared environment, or bring it up to date if pyproject.toml has changed since."""
+def prepare_environment(session: nox.Session, environment: Path, extras: str) -> Path:
+    """Create an environment, or bring it up to date if pyproject.toml has changed since; returns its Python."""
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
-    stamp = ENVIRONMENT / "pyproject.sha256"
+    stamp = environment / "pyproject.sha256"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    if not PYTHON.exists():
-        session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
-    session.log("Installing into %s; the first time this takes some minutes and 6 GB.", ENVIRONMENT)
-    session.run(str(PYTHON), "-m", "pip", "install", "--quiet", "--editable", ".[dev]", external=True)
+        return python
+    if not python.exists():
+        session.run(sys.executable, "-m", "venv", str(environment), external=True)
+    session.log("Installing into %s; the first time this takes some minutes and 6 GB.", environment)
+    session.run(str(python), "-m", "pip", "install", "--quiet", "--editable", f".[{extras}]", external=True)
     stamp.write_text(wanted, encoding="utf-8")
+    return python
 
 
 def python(session: nox.Session, *arguments: str, **variables: str) -> None:
     """Run the shared environment's Python on `arguments`, with every model hub switched off."""
-    prepare_environment(session)
-    session.run(str(PYTHON), *arguments, env={**OFFLINE, **variables}, external=True)
+    executable = prepare_environment(session, ENVIRONMENT, "dev")
+    session.run(str(executable), *arguments, env={**OFFLINE, **variables}, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -87,3 +89,17 @@ def bench(session: nox.Session) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     python(session, "-m", "pytest", "tests/benchmarks", "-m", "timed", f"--benchmark-json={folder / 'stages.json'}")
     python(session, "-m", "harness", "bench", "--out", str(folder), *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def f5(session: nox.Session) -> None:
+    """Test and audit F5-TTS behind the streaming seam, in an environment of its own; stock has to come out UNSAFE."""
+    executable = prepare_environment(session, F5_ENVIRONMENT, "dev,f5")
+    tests = ("tests/f5", "tests/harness/subjects/test_f5.py")
+    for arguments, status in (
+        (("-m", "pytest", *tests, *session.posargs), 0),
+        (("-m", "harness", "audit", "harness.subjects.f5:upstream", "--out", "reports/audit-f5-upstream"), 1),
+        (("-m", "harness", "audit", "harness.subjects.f5:stateless", "--out", "reports/audit-f5-stateless"), 0),
+    ):
+        variables = {**OFFLINE, "OMP_NUM_THREADS": "1"}
+        session.run(str(executable), *arguments, env=variables, external=True, success_codes=[status])
