@@ -12,6 +12,7 @@ from vocos import Vocos
 
 from stateless_tts.errors import UnsupportedModelError
 from stateless_tts.private import with_private
+from stateless_tts.randomness import CallRandomness, redirected_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,9 @@ def private_cfm(cfm: CFM, checkpoint: Callable[[], None]) -> CFM:
 
 
 def _fill_tables(model: F5Model) -> None:
-    """Upstream fills its mel table, and the dictionaries of its tokenizers, when they are first needed."""
-    with torch.inference_mode():
-        model.cfm.mel_spec(torch.zeros(1, model.sample_rate // 10, device=model.device))
-    convert_char_to_pinyin(["Hello, 你好。"])
+    """Speak once: upstream and einops fill process-wide tables when they are first needed, and no call has to."""
+    own: Any = private_cfm(model.cfm, lambda: None)
+    silence = torch.zeros(1, model.sample_rate // 10, device=model.device)
+    with torch.inference_mode(), redirected_draws(CallRandomness(0)):
+        mel, _ = own.sample(silence, convert_char_to_pinyin(["Hello, 你好。"]), 1, steps=1)
+        model.vocoder.decode(mel.to(torch.float32).permute(0, 2, 1))

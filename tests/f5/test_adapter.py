@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from stateless_tts.streaming import (
     SegmentTimeoutError,
     StreamingConfig,
     StreamingCoordinator,
+    StreamingEngineAdapter,
     StreamingSegment,
     segment_seed,
 )
@@ -69,7 +70,10 @@ def test_a_clip_and_its_words_are_as_good_as_a_voice(
 
 def test_beside_chatterbox(adapter: F5StreamingAdapter, wrapper: StatelessChatterBoxWrapper) -> None:
     """Both engines at once, in one process, each with workers of its own."""
-    engines = {"f5": (adapter, {"nfe_step": STEPS}), "chatterbox": (ChatterBoxStreamingAdapter(wrapper), {})}
+    engines: dict[str, tuple[StreamingEngineAdapter, dict[str, Any]]] = {
+        "f5": (adapter, {"nfe_step": STEPS}),
+        "chatterbox": (ChatterBoxStreamingAdapter(wrapper), {"max_new_tokens": 8}),
+    }
 
     def audio_of(name: str, workers: int) -> dict[int, torch.Tensor]:
         engine, parameters = engines[name]
@@ -110,7 +114,7 @@ def test_a_segment_that_is_out_of_time_ends_between_two_steps(adapter: F5Streami
 @pytest.mark.parametrize(
     ("segment", "message"),
     [
-        (StreamingSegment(0, "  "), "text='  ': expected something to say"),
+        (StreamingSegment(0, " "), "text=' ': expected something to say"),
         (StreamingSegment(0, "Hi.", voice_path="clip.wav"), "without ref_text; expected one of the voices ada"),
         (StreamingSegment(0, "Hi.", voice_path="absent.wav", metadata={"ref_text": "Hm."}), "does not exist"),
         (StreamingSegment(0, "Hi.", metadata={"nfe_step": 0}), "nfe_step=0: expected an integer from 1"),
