@@ -1,0 +1,183 @@
+"""The page as a real browser shows it: light and dark, on a telephone, a tablet and a desk, and on paper.
+
+Needs a Chromium of the system; nothing is downloaded. `CHROMIUM` names one that is not on the path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from harness.report.draw import draw_report
+from tests.harness.report import samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+Scheme = Literal["light", "dark"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FOUND = os.environ.get("CHROMIUM") or next((path for path in map(shutil.which, NAMES) if path), None)
+WIDTHS = (360, 768, 1280)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+# What is left of A4 between margins of 14 mm, in CSS pixels.
+PAPER_PX = 688
+LEAST_CONTRAST = 4.5  # WCAG 2.2, level AA
+
+pytestmark = pytest.mark.skipif(FOUND is None, reason="no Chromium: install one, or name it in CHROMIUM")
+
+TOO_WIDE = """() => {
+  const most = document.documentElement.clientWidth + 1;
+  const wide = [...document.querySelectorAll('body *')].filter(
+    one => one.getBoundingClientRect().right > most && !one.parentElement.closest('.scroll'));
+  return wide.map(one => `${one.tagName} "${one.textContent.slice(0, 40)}" is too wide`);
+}"""
+MISSING = """() => [...document.images].filter(one => !one.complete || !one.naturalWidth || !one.alt)
+  .map(one => `image "${one.alt}" is missing, or has no words`)"""
+PALE = """least => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = one => {
+    for (; one; one = one.parentElement) {
+      const back = parse(getComputedStyle(one).backgroundColor);
+      if (back.length < 4 || back[3] > 0) return back;
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...document.querySelectorAll('body *')].filter(
+    one => [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()));
+  return texts.filter(one => {
+    const [a, b] = [light(parse(getComputedStyle(one).color)), light(behind(one))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05) < least;
+  }).map(one => `"${one.textContent.slice(0, 40)}" is too pale`);
+}"""
+CUT_ON_PAPER = """() => [
+  ...[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
+    .map(one => `table "${one.textContent.trim().slice(0, 40)}" is cut off on paper`),
+  ...[...document.querySelectorAll('details > div')].filter(one => !one.getBoundingClientRect().height)
+    .map(one => `"${one.textContent.trim().slice(0, 40)}" is folded away on paper`)]"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        # Chromium refuses to sandbox itself for the superuser, who runs the tests in most containers.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        started = driver.chromium.launch(executable_path=FOUND, args=options)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a folder with a result of every kind."""
+    folder = tmp_path_factory.mktemp("report")
+    samples.save_stress(folder)
+    samples.save_bench(folder)
+    samples.save_audit(folder / "audit" / "upstream")
+    samples.save_audit(folder / "audit" / "stateless", "stateless")
+    samples.save_hazards(folder)
+    samples.save_power(folder)
+    samples.save_gate(folder, "FAIL", tuple(samples.gate_run(turn, worse=0.2, answer="FAIL") for turn in (1, 2)))
+    return draw_report(folder)
+
+
+def opened(browser: Browser, path: Path, width: int, scheme: Scheme, complaints: list[str]) -> Page:
+    """Open a page whose every console message, error and request for anything else goes to `complaints`."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.on("console", lambda message: complaints.append(f"console {message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+
+    def note(request: Any) -> None:  # noqa: ANN401 - playwright's own type
+        if request.url != path.as_uri() and not request.url.startswith("data:"):
+            complaints.append(f"request: {request.url}")
+
+    page.on("request", note)
+    page.goto(path.as_uri())
+    return page
+
+
+def look(browser: Browser, path: Path, width: int, scheme: Scheme) -> list[str]:
+    """Return everything that is wrong with a page on a screen."""
+    complaints: list[str] = []
+    page = opened(browser, path, width, scheme, complaints)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    for script, argument in ((TOO_WIDE, None), (MISSING, None), (PALE, LEAST_CONTRAST)):
+        complaints += page.evaluate(script, argument)
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        complaints.append("the page scrolls sideways")
+    page.close()
+    return complaints
+
+
+def print_out(browser: Browser, path: Path) -> list[str]:
+    """Return everything that is wrong with a page on paper."""
+    complaints: list[str] = []
+    page = opened(browser, path, PAPER_PX, "dark", complaints)
+    page.emulate_media(media="print")
+    for script, argument in ((TOO_WIDE, None), (MISSING, None), (PALE, LEAST_CONTRAST), (CUT_ON_PAPER, None)):
+        complaints += page.evaluate(script, argument)
+    page.close()
+    return complaints
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wrong_on_any_screen(browser: Browser, everything: Path, width: int, scheme: Scheme) -> None:
+    assert look(browser, everything, width, scheme) == []
+
+
+def test_nothing_is_wrong_on_paper(browser: Browser, everything: Path) -> None:
+    assert print_out(browser, everything) == []
+
+
+def test_each_screen_gets_a_picture_of_its_own(browser: Browser, everything: Path) -> None:
+    shown = {}
+    for width in (360, 1280):
+        for scheme in SCHEMES:
+            page = opened(browser, everything, width, scheme, [])
+            shown[width, scheme] = page.evaluate("[...document.images].map(one => one.currentSrc)")
+            page.close()
+    for pictures in zip(*shown.values(), strict=True):
+        assert len(set(pictures)) == 4
+
+
+PLANTED = {
+    "too wide": '<p style="width: 900px">wide</p>',
+    "scrolls sideways": '<p style="margin-left: 90vw; white-space: nowrap">words that go on beyond the edge</p>',
+    "is missing": '<img src="data:image/png;base64,AAAA" alt="chart">',
+    "request: http://network.invalid": '<img src="http://network.invalid/a.png" alt="chart">',
+    "console error": "<script>console.error('broken')</script>",
+    "error: undefined_name": "<script>undefined_name()</script>",
+    "is too pale": '<p style="color: #999; background: #fff">hardly there</p>',
+    "is cut off on paper": '<div class="scroll"><p style="width: 900px">wide</p></div>',
+    "is folded away on paper": "<style>details > div { height: 0 !important; overflow: hidden; }</style>",
+}
+
+
+@pytest.fixture(scope="module")
+def faultless(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a small page with which nothing is wrong."""
+    folder = tmp_path_factory.mktemp("faultless")
+    samples.save_power(folder)
+    path = draw_report(folder)
+    assert look(browser, path, 768, "light") + print_out(browser, path) == []
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("complaint", PLANTED)
+def test_a_planted_fault_is_seen(browser: Browser, faultless: str, tmp_path: Path, complaint: str) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(faultless.replace("</body>", f"{PLANTED[complaint]}</body>"), encoding="utf-8")
+    seen = look(browser, path, 768, "light") + print_out(browser, path)
+    assert [line for line in seen if complaint in line]
