@@ -5,6 +5,7 @@ JASA 109, 2014), the method behind the change points of MongoDB's and DataStax's
 Fleming et al., ICPE 2023): split where the energy distance between what lies before and after is largest, keep the
 split if shuffled series hardly ever show one as large, and go on in both halves. It assumes no distribution, and the
 shuffling itself accounts for the search over places. Shuffles are seeded, so that a history says the same twice.
+Its weakness is the dip that recovers: a single split tells it badly, so it needs more commits than a step that stays.
 """
 
 from __future__ import annotations

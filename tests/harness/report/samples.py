@@ -167,3 +167,34 @@ def gate_result(answer: str = "PASS", runs: tuple[dict[str, Any], ...] | None = 
 
 def save_gate(folder: Path, answer: str = "PASS", runs: tuple[dict[str, Any], ...] | None = None) -> Path:
     return save_result(gate_result(answer, runs), folder / "gate.json")
+
+
+def calibration_counts(gates: int, fail: int, low: float, high: float) -> dict[str, Any]:
+    return {
+        "kind": "consecutive", "gates": gates, "fail": fail, "inconclusive": 0, "pass": gates - fail,
+        "fail_share": fail / gates, "fail_low": low, "fail_high": high,
+    }  # fmt: skip
+
+
+def calibration_result(
+    same: tuple[int, int, float, float] = (7, 0, 0.0, 0.41), slow: tuple[int, int, float, float] = (7, 7, 0.59, 1.0)
+) -> dict[str, Any]:
+    """Return a calibration whose gates, failures and interval are given for A/A and for 20 % injected."""
+    conditions = [
+        {
+            "name": name, "injected": injected, "rounds": 112, "gates": calibration_counts(*counts),
+            "measured": [{"metric": "throughput/stateless/4", "median": 1 + injected, "low": 0.99, "high": 1.3}],
+            "first_runs": calibration_counts(*counts),
+            "resampled": {"gates": 2000, "fail": 1, "inconclusive": 1, "pass": 1998, "fail_share": 0.0005},
+        }
+        for name, injected, counts in (("A/A", 0.0, same), ("+20 %", 0.2, slow))
+    ]  # fmt: skip
+    return {
+        "version": "gate-calibration/1", "environment": ENVIRONMENT, "commit": "a" * 40, "rounds_per_gate": 8,
+        "blocks": 14, "seconds": 1190.0, "method": "Blocks in turn.", "stage": "vocoder", "conditions": conditions,
+        "aa_floor": {"throughput/stateless/4": 1.031}, "goal": {"false_fail": 0.01, "power_20": 0.95},
+    }  # fmt: skip
+
+
+def save_calibration(folder: Path) -> Path:
+    return save_result(calibration_result(), folder / "calibration.json")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from harness.report.draw import draw_report
+from harness.verdict.history import SavedRun, Value, judge_history
+from harness.verdict.saved import save_result
 from tests.harness.report import samples
 
 if TYPE_CHECKING:
@@ -89,6 +91,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples.save_hazards(folder)
     samples.save_power(folder)
     samples.save_gate(folder, "FAIL", tuple(samples.gate_run(turn, worse=0.2, answer="FAIL") for turn in (1, 2)))
+    samples.save_calibration(folder)
+    runs = [
+        SavedRun("a.json", f"c{place}", f"2026-{place:03}", "any", {"m": Value(9 - place, "higher")})
+        for place in range(12)
+    ]
+    save_result(judge_history(runs, "*", {}), folder / "history.json")
     return draw_report(folder)
 
 
