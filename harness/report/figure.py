@@ -67,7 +67,7 @@ def draw_chart(
             svgs[theme.name] = _save(figure, "svg")
             if theme is LIGHT:
                 png = _save(figure, "png")
-        with mpl.rc_context({**theme.settings(), "font.size": NARROW_FONT}):
+        with mpl.rc_context({**theme.settings(), "font.size": NARROW_FONT, "axes.titlesize": NARROW_FONT}):
             figure = Figure(figsize=(NARROW_IN, heights[1]), layout="constrained")
             draw(figure, theme)
             svgs[f"{theme.name}-narrow"] = _save(figure, "svg")

@@ -215,7 +215,7 @@ def stages(entries: Sequence[Row]) -> Chart:
         axes.margins(x=0.16)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        legend_above(figure, axes.get_legend_handles_labels()[0], 3)
+        legend_above(figure, axes.get_legend_handles_labels()[0], 4)
 
     return draw_chart(
         "stages",
