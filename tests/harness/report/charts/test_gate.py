@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from harness.report.charts.gate import ANSWERS, _draw_ratio, _span, forest, revisions, rounds
 from harness.report.theme import LIGHT
 from tests.harness.report import samples
+from tests.harness.report.charts.lines import xs, ys
 
 
 def labels(svg: bytes) -> list[str]:
@@ -24,14 +25,14 @@ def test_a_worse_head_lies_right_of_one_with_its_rounds_and_threshold() -> None:
     axes = Figure().subplots()
     row = samples.gate_metric("x", [0.2, 0.25, 0.3], answer="FAIL")
     _draw_ratio(axes, 3, row, 1.03, LIGHT)
-    spans = [tuple(map(float, line.get_xdata())) for line in axes.lines]
-    assert (row["low"], row["high"]) in spans
-    assert (pytest.approx(1 / 1.03), 1.03) in spans
-    assert (1.05, 1.05) in spans
+    spans = [xs(line) for line in axes.lines]
+    assert [row["low"], row["high"]] in spans
+    assert [1 / 1.03, 1.03] in spans
+    assert [1.05, 1.05] in spans
     for value in (0.2, 0.25, 0.3):
-        assert (pytest.approx(math.exp(value)),) in spans
+        assert [math.exp(value)] in spans
     median = next(line for line in axes.lines if line.get_marker() == ANSWERS["FAIL"].marker)
-    assert (median.get_xdata()[0], median.get_ydata()[0]) == (row["median"], 3)
+    assert (xs(median), ys(median)) == ([row["median"]], [3.0])
 
 
 def test_controls_stand_below_the_metrics_and_the_floor_last() -> None:

@@ -5,13 +5,14 @@ from matplotlib.figure import Figure
 
 from harness.report.charts.marks import count_axis, draw_cores, draw_ideal, draw_law, draw_target
 from harness.report.theme import LIGHT, subject_look
+from tests.harness.report.charts.lines import xs, ys
 
 
 def test_the_law_goes_through_what_it_was_fitted_to() -> None:
     axes = Figure().subplots()
     law = {"rate": 2.0, "contention": 0.1, "coherence": 0.01}
     draw_law(axes, law, subject_look("stateless", []), 16, LIGHT)
-    counts, rates = axes.lines[0].get_data()
+    counts, rates = xs(axes.lines[0]), ys(axes.lines[0])
     assert (counts[0], rates[0]) == (1.0, 2.0)
     assert (counts[-1], rates[-1]) == (16.0, pytest.approx(2.0 * 16 / (1 + 0.1 * 15 + 0.01 * 16 * 15)))
 
@@ -20,11 +21,11 @@ def test_target_ideal_and_cores_stand_where_they_belong() -> None:
     axes = Figure().subplots()
     draw_target(axes, 2.0, LIGHT)
     (star,) = [line for line in axes.lines if line.get_marker() == "*"]
-    assert (list(star.get_xdata()), list(star.get_ydata())) == ([4], [2.0])
+    assert (xs(star), ys(star)) == ([4.0], [2.0])
     draw_ideal(axes, 16, LIGHT)
-    assert list(axes.lines[-1].get_xdata()) == list(axes.lines[-1].get_ydata()) == [1, 16]
+    assert xs(axes.lines[-1]) == ys(axes.lines[-1]) == [1.0, 16.0]
     (handle,) = draw_cores(axes, 2, LIGHT)
-    assert list(axes.lines[-1].get_xdata()) == [2, 2]
+    assert xs(axes.lines[-1]) == [2.0, 2.0]
     assert handle.get_label() == "2 cores"
     assert draw_cores(axes, None, LIGHT) == []
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from harness.report.charts.timeline import WAITING_ALPHA, _draw_cell, timeline
 from harness.report.theme import LIGHT, OUTCOMES
@@ -30,7 +31,7 @@ def bars(cell: dict[str, Any]) -> list[tuple[float, float, float, bool, str]]:
         (bar.get_y() + bar.get_height() / 2, bar.get_x(), bar.get_width(), bar.get_alpha() == WAITING_ALPHA,
          to_hex(bar.get_facecolor()))
         for bar in axes.patches
-        if bar.get_width()
+        if isinstance(bar, Rectangle) and bar.get_width()
     ]  # fmt: skip
 
 
