@@ -65,7 +65,14 @@ CUT_ON_PAPER = """() => [
   ...[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
     .map(one => `table "${one.textContent.trim().slice(0, 40)}" is cut off on paper`),
   ...[...document.querySelectorAll('details > div')].filter(one => !one.getBoundingClientRect().height)
-    .map(one => `"${one.textContent.trim().slice(0, 40)}" is folded away on paper`)]"""
+    .map(one => `"${one.textContent.trim().slice(0, 40)}" is folded away on paper`),
+  ...[...document.querySelectorAll('.chip, th')].filter(one => {
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      return one.textContent.trim().split(/[\\s-]+/).length === 1 && range.getClientRects().length > 1;
+    }).map(one => `"${one.textContent}" is broken in two on paper`),
+  ...[...document.images].filter(one => one.getBoundingClientRect().width && one.className !== 'light')
+    .map(one => `the ${one.className} chart is on paper`)]"""
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +161,10 @@ def test_each_screen_gets_a_picture_of_its_own(browser: Browser, everything: Pat
     for width in (360, 1280):
         for scheme in SCHEMES:
             page = opened(browser, everything, width, scheme, [])
-            shown[width, scheme] = page.evaluate("[...document.images].map(one => one.currentSrc)")
+            visible = "[...document.images].filter(one => one.getBoundingClientRect().width).map(one => one.src)"
+            shown[width, scheme] = page.evaluate(visible)
             page.close()
+    assert shown[360, "light"]
     for pictures in zip(*shown.values(), strict=True):
         assert len(set(pictures)) == 4
 
@@ -169,6 +178,8 @@ PLANTED = {
     "error: undefined_name": "<script>undefined_name()</script>",
     "is too pale": '<p style="color: #999; background: #fff">hardly there</p>',
     "is cut off on paper": '<div class="scroll"><p style="width: 900px">wide</p></div>',
+    "is broken in two on paper": '<p style="width: 3rem"><b class="chip" style="white-space: normal">INCONCLUSIVE</b>',
+    "the dark chart is on paper": '<img class="dark" style="width: 9px" src="data:image/svg+xml,<svg/>" alt="chart">',
     "is folded away on paper": "<style>details > div { height: 0 !important; overflow: hidden; }</style>",
 }
 

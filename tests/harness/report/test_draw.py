@@ -64,7 +64,7 @@ def test_the_headline_is_the_worst_verdict_that_counts(parts: list[Part], status
 def test_a_folder_without_results_says_what_was_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert "holds no saved result, nor does a folder below it; looked for stress.json, " in said
+    assert "holds no saved result, nor does a folder below it; looked for gate.json, " in said
     assert said.count("\n") == 1
 
 
