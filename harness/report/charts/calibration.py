@@ -31,7 +31,7 @@ def shares(conditions: Sequence[Mapping[str, Any]], goal: Mapping[str, float]) -
         handles = []
         for number, (key, (label, look)) in enumerate(LOOKS.items()):
             colour = theme.colour(look)
-            known = [(place, one[key]) for place, one in enumerate(conditions) if one.get(key)]
+            known = [(place, one[key]) for place, one in enumerate(conditions) if one.get(key) and one[key]["gates"]]
             for place, counts in known:
                 x = place + SHIFT * (number - 1)
                 if counts.get("fail_low") is not None:

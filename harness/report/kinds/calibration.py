@@ -73,7 +73,7 @@ def _answers(conditions: Sequence[Mapping[str, Any]]) -> Table:
     for condition in conditions:
         for key, way in WAYS.items():
             counts = condition.get(key)
-            if counts:
+            if counts and counts["gates"]:
                 spread = "-" if counts.get("fail_low") is None else _spread(counts).removeprefix("95 % interval ")
                 tally = (str(counts[name]) for name in ("gates", "fail", "inconclusive", "pass"))
                 share = f"{100 * counts['fail_share']:.1f} %"

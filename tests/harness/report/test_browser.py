@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 Scheme = Literal["light", "dark"]
 
@@ -107,65 +107,69 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_report(folder)
 
 
-def opened(browser: Browser, path: Path, width: int, scheme: Scheme, complaints: list[str]) -> Page:
-    """Open a page whose every console message, error and request for anything else goes to `complaints`."""
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.on("console", lambda message: complaints.append(f"console {message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+class Viewer:
+    """A page in a browser, with everything that the browser had to say about it."""
 
-    def note(request: Any) -> None:  # noqa: ANN401 - playwright's own type
-        if request.url != path.as_uri() and not request.url.startswith("data:"):
-            complaints.append(f"request: {request.url}")
+    def __init__(self, browser: Browser, path: Path) -> None:
+        self.page = browser.new_page()
+        self.said: list[str] = []
+        self.page.on("console", lambda message: self.said.append(f"console {message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on("request", lambda request: self._note(request.url, path))
+        self.page.goto(path.as_uri())
 
-    page.on("request", note)
-    page.goto(path.as_uri())
-    return page
+    def _note(self, url: str, path: Path) -> None:
+        if url != path.as_uri() and not url.startswith("data:"):
+            self.said.append(f"request: {url}")
+
+    def look(self, width: int, scheme: Scheme) -> list[str]:
+        """Return everything that is wrong with the page on a screen, all that is folded away opened."""
+        self.page.set_viewport_size({"width": width, "height": 800})
+        self.page.emulate_media(media="screen", color_scheme=scheme)
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        wrong = self._ask(TOO_WIDE, MISSING)
+        if self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            wrong.append("the page scrolls sideways")
+        return wrong
+
+    def print_out(self) -> list[str]:
+        """Return everything that is wrong with the page on paper, as printed from a dark screen."""
+        self.page.set_viewport_size({"width": PAPER_PX, "height": 900})
+        self.page.emulate_media(media="print", color_scheme="dark")
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = false; })")
+        return self._ask(TOO_WIDE, MISSING, CUT_ON_PAPER)
+
+    def shown(self, width: int, scheme: Scheme) -> list[str]:
+        """Return the addresses of the pictures that a screen shows."""
+        self.page.set_viewport_size({"width": width, "height": 800})
+        self.page.emulate_media(media="screen", color_scheme=scheme)
+        visible = "[...document.images].filter(one => one.getBoundingClientRect().width).map(one => one.src)"
+        return list(self.page.evaluate(visible))
+
+    def _ask(self, *scripts: str) -> list[str]:
+        found = [complaint for script in scripts for complaint in self.page.evaluate(script)]
+        return [*self.said, *found, *self.page.evaluate(PALE, LEAST_CONTRAST)]
 
 
-def look(browser: Browser, path: Path, width: int, scheme: Scheme) -> list[str]:
-    """Return everything that is wrong with a page on a screen."""
-    complaints: list[str] = []
-    page = opened(browser, path, width, scheme, complaints)
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-    for script, argument in ((TOO_WIDE, None), (MISSING, None), (PALE, LEAST_CONTRAST)):
-        complaints += page.evaluate(script, argument)
-    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-        complaints.append("the page scrolls sideways")
-    page.close()
-    return complaints
-
-
-def print_out(browser: Browser, path: Path) -> list[str]:
-    """Return everything that is wrong with a page on paper."""
-    complaints: list[str] = []
-    page = opened(browser, path, PAPER_PX, "dark", complaints)
-    page.emulate_media(media="print")
-    for script, argument in ((TOO_WIDE, None), (MISSING, None), (PALE, LEAST_CONTRAST), (CUT_ON_PAPER, None)):
-        complaints += page.evaluate(script, argument)
-    page.close()
-    return complaints
+@pytest.fixture(scope="module")
+def viewer(browser: Browser, everything: Path) -> Viewer:
+    return Viewer(browser, everything)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_wrong_on_any_screen(browser: Browser, everything: Path, width: int, scheme: Scheme) -> None:
-    assert look(browser, everything, width, scheme) == []
+def test_nothing_is_wrong_on_any_screen(viewer: Viewer, width: int, scheme: Scheme) -> None:
+    assert viewer.look(width, scheme) == []
 
 
-def test_nothing_is_wrong_on_paper(browser: Browser, everything: Path) -> None:
-    assert print_out(browser, everything) == []
+def test_nothing_is_wrong_on_paper(viewer: Viewer) -> None:
+    assert viewer.print_out() == []
 
 
-def test_each_screen_gets_a_picture_of_its_own(browser: Browser, everything: Path) -> None:
-    shown = {}
-    for width in (360, 1280):
-        for scheme in SCHEMES:
-            page = opened(browser, everything, width, scheme, [])
-            visible = "[...document.images].filter(one => one.getBoundingClientRect().width).map(one => one.src)"
-            shown[width, scheme] = page.evaluate(visible)
-            page.close()
-    assert shown[360, "light"]
-    for pictures in zip(*shown.values(), strict=True):
+def test_each_screen_gets_a_picture_of_its_own(viewer: Viewer) -> None:
+    shown = [viewer.shown(width, scheme) for width in (360, 1280) for scheme in SCHEMES]
+    assert shown[0]
+    for pictures in zip(*shown, strict=True):
         assert len(set(pictures)) == 4
 
 
@@ -190,7 +194,8 @@ def faultless(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> str
     folder = tmp_path_factory.mktemp("faultless")
     samples.save_power(folder)
     path = draw_report(folder)
-    assert look(browser, path, 768, "light") + print_out(browser, path) == []
+    viewer = Viewer(browser, path)
+    assert viewer.look(768, "light") + viewer.print_out() == []
     return path.read_text(encoding="utf-8")
 
 
@@ -198,5 +203,6 @@ def faultless(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> str
 def test_a_planted_fault_is_seen(browser: Browser, faultless: str, tmp_path: Path, complaint: str) -> None:
     path = tmp_path / "index.html"
     path.write_text(faultless.replace("</body>", f"{PLANTED[complaint]}</body>"), encoding="utf-8")
-    seen = look(browser, path, 768, "light") + print_out(browser, path)
+    viewer = Viewer(browser, path)
+    seen = viewer.look(768, "light") + viewer.print_out()
     assert [line for line in seen if complaint in line]

@@ -33,6 +33,20 @@ def test_few_gates_neither_meet_nor_miss_the_goal(same: Counts, slow: Counts, st
 def test_a_condition_that_is_missing_is_not_made_up() -> None:
     result = samples.calibration_result()
     assert KIND.part({**result, "conditions": result["conditions"][:1]}).status == "NOT MEASURED"
+    none = {
+        "gates": 0,
+        "fail": 0,
+        "inconclusive": 0,
+        "pass": 0,
+        "fail_share": None,
+        "fail_low": None,
+        "fail_high": None,
+    }
+    short = [{**condition, "gates": none} for condition in result["conditions"]]
+    part = KIND.part({**result, "conditions": short})
+    assert part.status == "NOT MEASURED"
+    assert part.sections[0].table is not None
+    assert [row[1].text for row in part.sections[0].table.rows] == ["first runs", "resampled rounds"] * 2
 
 
 def test_every_way_of_counting_has_its_row(tmp_path: Path) -> None:
