@@ -73,7 +73,7 @@ def forest(runs: Sequence[Row], aa_floor: Mapping[str, Any] | None) -> Chart | N
             axes.set_ylim(len(labels) - 0.4, -0.6)
             if controls:
                 axes.axhline(len(titles) - len(controls) - 0.5, color=theme.faint, linewidth=0.8)
-            axes.set_xlabel("head against base: times as bad")
+            axes.set_xlabel("times as bad as base")
             axes.grid(axis="x")
             axes.set_axisbelow(True)
             if len(runs) > 1:

@@ -114,10 +114,13 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> Table:
         plain = numbers((_value(row["base_value"]), _value(row["head_value"])))
         judged = numbers((number(row["median"], 3), spread, number(row["threshold"], 2), str(row["rounds"])))
         answer = Field(row["answer"], TONES.get(row["answer"], "plain"))
-        table.append(
-            (Field(row["title"]), *plain, Field(row["unit"] or ""), *judged, answer, Field(row["reason"] or "-"))
-        )
+        table.append((Field(row["title"]), *plain, Field(row["unit"] or ""), *judged, answer, Field(_why(row))))
     return Table(heads, tuple(table))
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """What the figures beside it do not say already: why an answer is open."""
+    return str(row["reason"]).removeprefix(f"{row['title']}: ") if row["answer"] == "INCONCLUSIVE" else "-"
 
 
 def _laws(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -160,8 +163,8 @@ def _machine(runs: Sequence[Mapping[str, Any]]) -> Table:
 def _floor(floor: Mapping[str, Any] | None) -> tuple[str, ...]:
     if not floor or not floor.get("floor"):
         return ()
-    source = floor.get("source") or "the built-in least threshold, no calibration being there"
-    return (f"A/A floor: {floor['floor']:.3f}, from {source}. {floor.get('rule', '')}".strip(),)
+    source = f" Measured in {floor['source']}." if floor.get("source") else ""
+    return (f"A/A floor, how far a revision strays from itself: {floor['floor']:.3f} ({floor.get('rule')}).{source}",)
 
 
 def _facts(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,16 @@ def test_a_second_run_has_ratios_and_rounds_of_its_own(tmp_path: Path) -> None:
     assert "Say &lt;hello&gt;" in page
 
 
+def test_a_ratio_says_why_only_where_its_figures_do_not() -> None:
+    run = samples.gate_run()
+    known = {"reason": "x <&>: worse by 20 %", "title": "x <&>"}
+    metrics = [{**run["metrics"][0], **known, "answer": answer} for answer in ("FAIL", "INCONCLUSIVE")]
+    part = KIND.part(samples.gate_result(runs=({**run, "metrics": metrics},)))
+    table = next(section.table for section in part.sections if section.title == "Ratios")
+    assert table is not None
+    assert [row[9].text for row in table.rows] == ["-", "worse by 20 %", "-", "-"]
+
+
 def test_without_a_run_the_page_says_why() -> None:
     sections = {section.title: section for section in KIND.part(samples.gate_result("FAIL", ())).sections}
     assert sections["Performance"].text == ("bits differ",)
