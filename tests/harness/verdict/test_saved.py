@@ -30,7 +30,8 @@ def test_a_value_that_json_lacks_is_saved_as_its_text(tmp_path: Path) -> None:
 def test_saving_again_never_leaves_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save_result(RESULT, tmp_path / "toy.json")
 
-    def full(*_: object, **__: object) -> int:
+    def full(self: Path, text: str, **_: object) -> int:
+        self.write_bytes(text[:20].encode())
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
