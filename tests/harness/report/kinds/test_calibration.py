@@ -19,6 +19,8 @@ Counts = tuple[int, int, float, float]
     [
         ((500, 0, 0.0, 0.007), (500, 495, 0.97, 1.0), "GOAL MET", "good"),
         ((7, 0, 0.0, 0.41), (7, 7, 0.59, 1.0), "WITHIN THE GOAL", "unsure"),
+        ((7, 0, 0.0, 0.41), (500, 495, 0.97, 1.0), "WITHIN THE GOAL", "unsure"),
+        ((500, 0, 0.0, 0.007), (7, 7, 0.59, 1.0), "WITHIN THE GOAL", "unsure"),
         ((7, 1, 0.004, 0.58), (7, 7, 0.59, 1.0), "OUTSIDE THE GOAL", "unsure"),
         ((7, 4, 0.2, 0.9), (7, 7, 0.59, 1.0), "GOAL MISSED", "bad"),
         ((7, 0, 0.0, 0.41), (7, 2, 0.1, 0.7), "GOAL MISSED", "bad"),
