@@ -32,7 +32,10 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PAPER_PX = 688
 LEAST_CONTRAST = 4.5  # WCAG 2.2, level AA
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason="no Chromium: install one, or name it in CHROMIUM")
+pytestmark = [
+    pytest.mark.skipif(FOUND is None, reason="no Chromium: install one, or name it in CHROMIUM"),
+    pytest.mark.slow,
+]
 
 TOO_WIDE = """() => {
   const most = document.documentElement.clientWidth + 1;
