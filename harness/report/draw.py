@@ -46,8 +46,9 @@ def draw_report(folder: Path) -> Path:
 
 
 def find_results(folder: Path, kinds: Sequence[Kind]) -> Iterator[tuple[Path, Kind]]:
-    """Yield each result's folder, relative to `folder`, and kind; links are not followed."""
-    for place, _, _ in os.walk(folder):
+    """Yield each result's folder, relative to `folder`, and kind; hidden folders and links are passed by."""
+    for place, below, _ in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
         for kind in kinds:
             if kind.lies_in(Path(place)):
                 yield Path(place).relative_to(folder), kind

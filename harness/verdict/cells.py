@@ -39,7 +39,8 @@ class CellSummary:
     `utterances` is the sum of `bit_identical`, `value_corruptions`, `shape_corruptions`, `crashes`, `hangs`
     and `not_started`. Rates count only calls that returned. `speedup` is against the `sequential` cell of the
     same round; `None` where there is none. Memory is resident memory in MiB; `rss_growth_per_thread_mib` is
-    the cell's peak less what the process held before it, per worker thread.
+    the cell's peak less what the process held before it, per worker thread. `calls` are the parallel phase's, on the
+    clock of the cell.
     """
 
     subject: str

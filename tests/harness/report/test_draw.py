@@ -26,6 +26,7 @@ def test_results_are_found_in_the_folder_and_below_it(tmp_path: Path) -> None:
     samples.save_hazards(tmp_path)
     samples.save_audit(tmp_path / "deep" / "down")
     (tmp_path / "empty").mkdir()
+    samples.save_power(tmp_path / ".cache")
     found = sorted((place.as_posix(), kind.name) for place, kind in find_results(tmp_path, all_kinds()))
     assert found == [(".", "hazards"), (".", "power"), ("deep/down", "audit")]
 
