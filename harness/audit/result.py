@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Verdict = Literal["SAFE", "UNSAFE", "INCONCLUSIVE"]
 SCHEMA = 1
+FILE = "audit.json"
+NEEDED = frozenset({"subject", "verdict", "reason", "writes", "draws", "guarded", "stress", "facts"})
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,4 @@ class AuditResult:
 
     def save(self, folder: Path) -> Path:
         """Write `audit.json` into `folder` and return its path."""
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "audit.json"
-        file.write_text(json.dumps(self.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
-        return file
+        return save_result(self.as_json(), folder / FILE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.events import OWN
 from harness.audit.locate import short
+from harness.audit.result import FILE, NEEDED, SCHEMA
+from harness.verdict.saved import load_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,8 +19,7 @@ HEAD = "| subject | verdict | writes (harmful) | shared draws (harmful) | first 
 
 def read_audit(folder: Path) -> dict[str, Any]:
     """The data of `folder`/audit.json."""
-    data: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    return data
+    return load_result(folder / FILE, SCHEMA, needed=NEEDED, key="schema")
 
 
 def summary_lines(audits: Iterable[dict[str, Any]]) -> list[str]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": "say which shared state a subject's calls write, where, and what harm it does",
     "bench": "time every way to serve many callers, in rounds, and draw the report",
     "report": "draw charts and page again from a run's saved data",
+    "history": "follow a metric of many saved results over their commits, and mark its steps",
     "hazards": "reproduce every known hazard, on stock and on stateless_tts",
     "explore": "find, explain and replay the interleaving of two calls that shows a hazard",
     "power": "plant faults in the wrapper and see which detector catches which",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 DEFAULT_REQUESTS = 8
 AUDITED = 3
-OWN_FILES = frozenset({"audit.json", "clips"})
+OWN_FILES = frozenset({"audit.json", "clips", "index.html", "charts"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.audit.table import audit_lines  # noqa: PLC0415
     from harness.audit.target import find_target  # noqa: PLC0415
     from harness.environment import describe_environment  # noqa: PLC0415
+    from harness.report.draw import draw_report  # noqa: PLC0415
 
     make = find_target(parsed.target, source)
     arguments.claim_folder(parsed.out, OWN_FILES)
@@ -78,9 +79,9 @@ def run(parsed: argparse.Namespace) -> int:
     finally:
         _progress("")
     result.facts["environment"] = describe_environment()
-    file = result.save(parsed.out)
+    result.save(parsed.out)
     print("\n".join(audit_lines(result)))  # noqa: T201 - the result goes to standard output
-    print(f"\nReport: {file}")  # noqa: T201
+    print(f"\nReport: {draw_report(parsed.out)}")  # noqa: T201
     return EXIT_STATUS[result.verdict]
 
 

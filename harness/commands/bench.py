@@ -99,13 +99,14 @@ def run(parsed: argparse.Namespace) -> int:
     observe(parsed, source, size)
 
     from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415
-    from harness.report.bench.page import draw_bench  # noqa: PLC0415 - matplotlib, not while anything is timed
     from harness.report.bench.text import bench_lines  # noqa: PLC0415
-    from harness.verdict.bench.result import judge_bench, save_bench  # noqa: PLC0415
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, not while anything is timed
+    from harness.verdict.bench.result import FILE, judge_bench  # noqa: PLC0415
+    from harness.verdict.saved import save_result  # noqa: PLC0415
 
     result = judge_bench(read_bench_observations(parsed.out / OBSERVATIONS))
-    save_bench(result, parsed.out)
-    page = draw_bench(parsed.out)
+    save_result(result, parsed.out / FILE)
+    page = draw_report(parsed.out)
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0

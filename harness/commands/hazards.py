@@ -5,7 +5,6 @@ Exit status: 0 everything is as the catalogue says; 1 something is not; 2 wrong 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -15,13 +14,15 @@ from harness.commands import arguments
 from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 from harness.hazards.catalogue import CATALOGUE, Hazard, find
+from harness.hazards.verdict import FILE, VERSION, confirmed
+from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-VERSION = "hazards/1"
-RESULT, TABLE = "hazards.json", "hazards.md"
+TABLE = "hazards.md"
+OWN_FILES = frozenset({FILE, TABLE, "index.html", "charts"})
 DEFAULT_REPEATS = 3
 
 
@@ -40,13 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Run the reproductions, save what they saw and the table, and return the exit status."""
     chosen = _chosen(parsed.only)
-    arguments.claim_folder(parsed.out, frozenset({RESULT, TABLE}))
+    arguments.claim_folder(parsed.out, OWN_FILES)
     quieten_upstream()
     from harness.hazards.table import markdown  # noqa: PLC0415 - after the arguments were checked
-    from harness.hazards.verdict import confirmed  # noqa: PLC0415
+    from harness.report.draw import draw_report  # noqa: PLC0415 - the same
 
     result = _measure(chosen, parsed.repeats)
-    (parsed.out / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save_result(result, parsed.out / FILE)
     table = markdown(result["hazards"])
     (parsed.out / TABLE).write_text(table, encoding="utf-8")
     wrong = [row["id"] for row in result["hazards"] if not confirmed(row)]
@@ -54,6 +55,7 @@ def run(parsed: argparse.Namespace) -> int:
     print(f"{len(chosen) - len(wrong)} of {len(chosen)} hazards are as the catalogue says.")  # noqa: T201
     if wrong:
         print(f"Not as it says: {', '.join(wrong)}")  # noqa: T201
+    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
     return 1 if wrong else 0
 
 

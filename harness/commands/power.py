@@ -5,7 +5,6 @@ Exit status: 0 every fault was caught and there was no false alarm; 1 not so; 2 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -14,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from harness.commands import arguments
 from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
+from harness.power.verdict import FILE, VERSION, missed
+from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:
     import argparse
 
     from harness.power.faults import Fault
 
-VERSION = "power/1"
-RESULT, TABLE = "power.json", "power.md"
+TABLE = "power.md"
+OWN_FILES = frozenset({FILE, TABLE, "index.html", "charts"})
 DEFAULT_CLEAN_RUNS, DEFAULT_MOST_RUNS = 200, 10
 
 
@@ -47,20 +48,22 @@ def run(parsed: argparse.Namespace) -> int:
     """Measure, save the result and its table, and return the exit status."""
     quieten_upstream()
     from harness.power.table import markdown  # noqa: PLC0415 - nothing heavy before the arguments were checked
+    from harness.report.draw import draw_report  # noqa: PLC0415 - the same
 
     faults = _chosen(parsed.only)
-    arguments.claim_folder(parsed.out, frozenset({RESULT, TABLE}))
+    arguments.claim_folder(parsed.out, OWN_FILES)
     result = _measure(faults, parsed)
-    (parsed.out / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save_result(result, parsed.out / FILE)
     table = markdown(result)
     (parsed.out / TABLE).write_text(table, encoding="utf-8")
-    missed = [row["fault"] for row in result["faults"] if not any(row["caught_at_run"].values())]
+    uncaught = missed(result)
     alarms = len(result["clean"]["alarms"])
     print(table)  # noqa: T201 - the result goes to standard output
-    print(f"{len(faults) - len(missed)} of {len(faults)} faults caught; {alarms} runs with a false alarm.")  # noqa: T201
-    if missed:
-        print(f"Missed: {', '.join(missed)}")  # noqa: T201
-    return 1 if missed or alarms else 0
+    print(f"{len(faults) - len(uncaught)} of {len(faults)} faults caught; {alarms} runs with a false alarm.")  # noqa: T201
+    if uncaught:
+        print(f"Missed: {', '.join(uncaught)}")  # noqa: T201
+    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
+    return 1 if uncaught or alarms else 0
 
 
 def _chosen(only: tuple[str, ...] | None) -> tuple[Fault, ...]:

@@ -75,14 +75,15 @@ def run(parsed: argparse.Namespace) -> int:
     sample_rate, control, facts = observe(parsed, source)
 
     from harness.observations.store import read_observations  # noqa: PLC0415
-    from harness.report.stress import draw_stress  # noqa: PLC0415 - matplotlib, not while threads are timed
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, not while threads are timed
     from harness.report.table import stress_lines  # noqa: PLC0415
-    from harness.verdict.stress_result import judge_stress, save_stress  # noqa: PLC0415
+    from harness.verdict.saved import save_result  # noqa: PLC0415
+    from harness.verdict.stress_result import FILE, judge_stress  # noqa: PLC0415
 
     observations = read_observations(parsed.out / OBSERVATIONS)
     result = judge_stress(observations, sample_rate=sample_rate, control=control, facts=facts)
-    save_stress(result, parsed.out)
-    page = draw_stress(parsed.out)
+    save_result(result, parsed.out / FILE)
+    page = draw_report(parsed.out)
     print("\n".join(stress_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     return int(result["run"]["exit_status"])

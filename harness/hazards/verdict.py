@@ -9,6 +9,10 @@ from harness.hazards.catalogue import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+VERSION = "hazards/1"
+FILE = "hazards.json"
+NEEDED = frozenset({"environment", "hazards"})
+
 
 def confirmed(row: Mapping[str, Any]) -> bool:
     """Whether a measured row says what the catalogue says.

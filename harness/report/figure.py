@@ -1,4 +1,4 @@
-"""Draw a figure once per theme, as SVG for the page and as PNG for other uses."""
+"""Draw a figure once per theme and width, as SVG for the page and as PNG for other uses."""
 
 from __future__ import annotations
 
@@ -10,38 +10,43 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from harness.report.theme import DARK, LIGHT, THEMES, Theme
+from harness.report.theme import LIGHT, THEMES, Theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
 PNG_DPI = 150
+WIDE_IN, NARROW_IN = 9.6, 4.3
+# Drawn for a telephone and shown at that width, this stays as readable as the page's own text.
+NARROW_FONT = 9.0
+NARROW_LEGEND_COLUMNS = 2
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart: one SVG per theme, and words for readers who cannot see it."""
+    """A drawn chart: an SVG per theme and width, and words for readers who cannot see it.
+
+    `svgs` has the keys `light`, `dark`, `light-narrow` and `dark-narrow`.
+    """
 
     name: str
     title: str
     caption: str
-    light_svg: bytes
-    dark_svg: bytes
+    svgs: Mapping[str, bytes]
     png: bytes
 
-    @property
-    def light_uri(self) -> str:
-        return _uri(self.light_svg)
-
-    @property
-    def dark_uri(self) -> str:
-        return _uri(self.dark_svg)
+    def uri(self, key: str) -> str:
+        """Return one of `svgs` as a `data:` address."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svgs[key]).decode("ascii")
 
     def save(self, folder: Path) -> None:
-        """Write `NAME.svg` and `NAME.png`, both for a light background."""
+        """Write `NAME.svg` and `NAME.png`, both wide and for a light background."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.name}.svg").write_bytes(self.light_svg)
+        (folder / f"{self.name}.svg").write_bytes(self.svgs[LIGHT.name])
         (folder / f"{self.name}.png").write_bytes(self.png)
 
 
@@ -49,20 +54,43 @@ def draw_chart(
     name: str,
     title: str,
     caption: str,
-    size: tuple[float, float],
+    heights: tuple[float, float],
     draw: Callable[[Figure, Theme], None],
 ) -> Chart:
-    """Draw in every theme; `draw` fills an empty figure of `size` inches."""
+    """Draw for every theme, wide and narrow; `draw` fills an empty figure, `heights` are inches, wide and narrow."""
     svgs: dict[str, bytes] = {}
     png = b""
     for theme in THEMES:
         with mpl.rc_context(theme.settings()):
-            figure = Figure(figsize=size, layout="constrained")
+            figure = Figure(figsize=(WIDE_IN, heights[0]), layout="constrained")
             draw(figure, theme)
             svgs[theme.name] = _save(figure, "svg")
             if theme is LIGHT:
+                # The places that were found for the first file hold for the second, and finding them takes longest.
+                figure.set_layout_engine("none")
                 png = _save(figure, "png")
-    return Chart(name, title, caption, svgs[LIGHT.name], svgs[DARK.name], png)
+        with mpl.rc_context({**theme.settings(), "font.size": NARROW_FONT, "axes.titlesize": NARROW_FONT}):
+            figure = Figure(figsize=(NARROW_IN, heights[1]), layout="constrained")
+            draw(figure, theme)
+            svgs[f"{theme.name}-narrow"] = _save(figure, "svg")
+    return Chart(name, title, caption, svgs, png)
+
+
+def is_narrow(figure: Figure) -> bool:
+    """Whether the figure is the one for a narrow screen."""
+    return bool(figure.get_figwidth() <= NARROW_IN)
+
+
+def two_panels(figure: Figure) -> tuple[Axes, Axes]:
+    """Return two panels: beside each other, or one above the other on a narrow screen."""
+    first, second = figure.subplots(2, 1) if is_narrow(figure) else figure.subplots(1, 2)
+    return first, second
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """Put one legend above all panels, with fewer columns on a narrow screen."""
+    columns = min(columns, NARROW_LEGEND_COLUMNS) if is_narrow(figure) else columns
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)
 
 
 def _save(figure: Figure, kind: str) -> bytes:
@@ -71,7 +99,3 @@ def _save(figure: Figure, kind: str) -> bytes:
     metadata = {"Date": None} if kind == "svg" else None
     figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
     return buffer.getvalue()
-
-
-def _uri(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")

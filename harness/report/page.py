@@ -1,4 +1,4 @@
-"""One self-contained page: the verdict first, then sections of text, tables and charts, for any command."""
+"""One self-contained page: the verdict first, then a part per result with its text, tables and charts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import jinja2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.report.figure import Chart
 
 Tone = Literal["good", "bad", "unsure", "plain"]
-TONES: dict[str, Tone] = {
-    "SAFE": "good",
-    "UNSAFE": "bad",
-    "INCONCLUSIVE": "unsure",
-    "MET": "good",
-    "NOT MET": "bad",
-    "WRONG OUTPUTS": "bad",
-    "NOT MEASURED": "unsure",
-}
+TONES: dict[str, Tone] = {"SAFE": "good", "UNSAFE": "bad", "INCONCLUSIVE": "unsure"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; all but the title may be empty. `folded` parts open on a click, and in print."""
+    """A section of a part; all but the title may be empty. `folded` ones open on a click, and in print."""
 
     title: str
     text: tuple[str, ...] = ()
@@ -52,18 +46,44 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Page:
-    """The whole page; `status` is the one word that a hurried reader takes away."""
+class Part:
+    """All that the page says about one saved result.
+
+    Attributes:
+        title: what was asked, in a few words.
+        status: the one word that a hurried reader takes away.
+        tone: whether that word is good news.
+        summary: the verdict in a sentence.
+        sections: what it rests on.
+        source: which saved files this was drawn from.
+        counted: whether the verdict is on this project's code; a finding in somebody else's is no bad news about it.
+        name: unique on the page, fit for an anchor and for file names.
+    """
 
     title: str
     status: str
+    tone: Tone
     summary: str
     sections: tuple[Section, ...]
-    footer: str
+    source: str
+    counted: bool = True
+    name: str = ""
 
-    @property
-    def tone(self) -> Tone:
-        return TONES.get(self.status, "unsure")
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page; with a single part, its verdict is the page's."""
+
+    title: str
+    status: str
+    tone: Tone
+    summary: str
+    parts: tuple[Part, ...]
+
+
+def numbers(texts: Sequence[str]) -> tuple[Field, ...]:
+    """Return fields that are set to the right."""
+    return tuple(Field(text, number=True) for text in texts)
 
 
 def render_page(page: Page) -> str:

@@ -17,13 +17,30 @@ EXAMPLES_PER_CELL = 5
 
 
 @dataclass(frozen=True)
+class CallSpan:
+    """When one call of the parallel phase ran, in seconds from the start of the cell, and what became of it.
+
+    `started_s` is `None` for a call that never began, `ended_s` for one that never ended. `alone_s` is what the
+    reference of the same request took, by itself.
+    """
+
+    worker: int
+    request: int
+    started_s: float | None
+    ended_s: float | None
+    alone_s: float | None
+    outcome: str
+
+
+@dataclass(frozen=True)
 class CellSummary:
     """One cell in numbers; the fields are those of `cells` in `stress.json`.
 
     `utterances` is the sum of `bit_identical`, `value_corruptions`, `shape_corruptions`, `crashes`, `hangs`
     and `not_started`. Rates count only calls that returned. `speedup` is against the `sequential` cell of the
     same round; `None` where there is none. Memory is resident memory in MiB; `rss_growth_per_thread_mib` is
-    the cell's peak less what the process held before it, per worker thread.
+    the cell's peak less what the process held before it, per worker thread. `calls` are the parallel phase's, on the
+    clock of the cell.
     """
 
     subject: str
@@ -49,6 +66,7 @@ class CellSummary:
     errors: tuple[str, ...]
     stages: dict[str, int]
     not_run: str | None
+    calls: tuple[CallSpan, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,7 +115,17 @@ def _summarise_cell(cell: CellMeasurement, observations: Observations, sample_ra
         errors=tuple(dict.fromkeys(finding.detail for finding in faults))[:EXAMPLES_PER_CELL],
         stages=dict(Counter(finding.stage for finding in findings if finding.stage)),
         not_run=cell.not_run,
+        calls=tuple(
+            _span(call, references[call.request], finding) for call, finding in zip(cell.calls, findings, strict=True)
+        ),
     )
+
+
+def _span(call: CallRecord, reference: CallRecord, finding: Finding) -> CallSpan:
+    alone = None
+    if reference.started_s is not None and reference.ended_s is not None:
+        alone = reference.ended_s - reference.started_s
+    return CallSpan(call.worker, call.request, call.started_s, call.ended_s, alone, str(finding.outcome))
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:

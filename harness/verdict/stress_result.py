@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SavedFileError
-from harness.verdict.cells import summarise
+from harness.verdict.bench.scaling_law import fit_scaling_law
+from harness.verdict.cells import BASELINE, summarise
 from harness.verdict.judge import Control, judge_run, judge_subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from harness.observations.store import Observations
     from harness.run.records import CallRecord
+    from harness.verdict.cells import CellSummary
 
 VERSION = "stress/1"
 FILE = "stress.json"
+NEEDED = frozenset({"environment", "cells", "verdicts", "reasons", "run"})
 
 
 def check_control(references: Sequence[CallRecord], digests: Mapping[int, str]) -> Control:
@@ -57,36 +57,21 @@ def judge_stress(
         "sample_rate": sample_rate,
         "control": None if control is None else {**asdict(control), "ok": control.ok},
         "cells": [cell.as_json() for cell in cells],
+        "scaling_law": _laws(cells),
         "verdicts": {name: str(verdict.status) for name, verdict in verdicts.items()},
         "reasons": {name: verdict.reason for name, verdict in verdicts.items()},
         "run": {"status": str(run.status), "exit_status": run.exit_status, "reason": run.reason},
     }
 
 
-def save_stress(result: Mapping[str, Any], folder: Path) -> Path:
-    """Write `stress.json` into `folder`."""
-    path = folder / FILE
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return path
-
-
-def load_stress(folder: Path) -> dict[str, Any]:
-    """Read `stress.json` from `folder`.
-
-    Raises:
-        SavedFileError: it is missing, damaged, or of another version.
-    """
-    path = folder / FILE
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SavedFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SavedFileError(f"{path}: is not JSON: {error}") from error
-    version = result.get("version") if isinstance(result, dict) else None
-    if version != VERSION:
-        raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
-    missing = {"environment", "cells", "verdicts", "reasons", "run"} - set(result)
-    if missing:
-        raise SavedFileError(f"{path}: has no {min(missing)!r}")
-    return dict(result)
+def _laws(cells: Sequence[CellSummary]) -> dict[str, Any]:
+    """Fit each subject's throughput; one that takes its calls one by one, or was wrong somewhere, has no law."""
+    laws = {}
+    for subject in dict.fromkeys(cell.subject for cell in cells if cell.subject != BASELINE):
+        own = [cell for cell in cells if cell.subject == subject and cell.not_run is None]
+        if all(cell.bit_identical == cell.utterances for cell in own):
+            points = [(cell.workers, cell.utterances_per_s) for cell in own if cell.utterances_per_s]
+            law = fit_scaling_law([count for count, _ in points], [rate for _, rate in points])
+            if law:
+                laws[subject] = asdict(law)
+    return laws

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.report.page import Field, Table, Tone
+from harness.report.page import Field, Table, Tone, numbers
 from harness.report.table import number
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> Table:
         text, tone = MET[row["met"]]
         figures = (f"{sign}{row['at_least']:.2f}", number(row["aim"], 1), number(row["measured"], 2), spread)
         table.append(
-            (Field(row["what"]), Field(row["against"]), *_numbers(figures), Field(text, tone), Field(row["note"]))
+            (Field(row["what"]), Field(row["against"]), *numbers(figures), Field(text, tone), Field(row["note"]))
         )
     return Table(heads, tuple(table))
 
@@ -66,7 +66,7 @@ def scaling(rows: Sequence[Mapping[str, Any]]) -> Table:
             counts = (str(row["workers"]), str(row["rounds"]), str(row["calls"]))
             figures = (*counts, *medians, interval(row["speedup"]))
         tone: Tone = "plain" if row["not_run"] or not row["wrong_outputs"] else "bad"
-        table.append((Field(row["subject"]), *_numbers(figures), Field(outputs(row), tone)))
+        table.append((Field(row["subject"]), *numbers(figures), Field(outputs(row), tone)))
     return Table(heads, tuple(table))
 
 
@@ -85,7 +85,7 @@ def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
             f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
             f"{entry['answered']}/{entry['arrivals']}", *cells, number(alone, 2),
         )  # fmt: skip
-        table.append((Field(entry["subject"]), *_numbers(figures)))
+        table.append((Field(entry["subject"]), *numbers(figures)))
     return Table(heads, tuple(table))
 
 
@@ -105,7 +105,7 @@ def memory(entries: Sequence[Mapping[str, Any]]) -> Table:
             number(entry["cache_mib_per_request"], 1),
             number(entry["slope_over_cache"], 2),
         )
-        table.append((Field(entry["subject"]), *_numbers(figures)))
+        table.append((Field(entry["subject"]), *numbers(figures)))
     return Table(heads, tuple(table))
 
 
@@ -119,7 +119,7 @@ def stages(rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['gflop_per_s']:.1f}", _percent(row["of_arithmetic_limit"]),
         )  # fmt: skip
         texts = (Field(row["nearer_limit"] or "-"), Field(row["what"]))
-        table.append((Field(row["subject"]), Field(row["stage"]), Field(row["dtype"]), *_numbers(figures), *texts))
+        table.append((Field(row["subject"]), Field(row["stage"]), Field(row["dtype"]), *numbers(figures), *texts))
     return Table(heads, tuple(table))
 
 
@@ -133,7 +133,7 @@ def agreement(entries: Sequence[Mapping[str, Any]]) -> Table:
             f"{100 * entry['share_at_least']:.1f} %", str(entry["tokens"]),
         )  # fmt: skip
         where = ", ".join(map(str, sorted(entry["first_differences"])[:12])) or "-"
-        table.append((Field(entry["profile"]), Field(entry["dtype"]), *_numbers(figures), Field(where)))
+        table.append((Field(entry["profile"]), Field(entry["dtype"]), *numbers(figures), Field(where)))
     return Table(heads, tuple(table))
 
 
@@ -146,17 +146,13 @@ def laws(found: Mapping[str, Mapping[str, Any]]) -> Table:
             f"{law['rate']:.3f}", f"{law['contention']:.4f}", f"{law['coherence']:.5f}",
             number(law["best_workers"], 1), number(law["r_squared"], 3),
         )  # fmt: skip
-        table.append((Field(subject), *_numbers(figures)))
+        table.append((Field(subject), *numbers(figures)))
     return Table(heads, tuple(table))
 
 
 def limits(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Say in one line what this machine can do."""
     return "; ".join(f"{name} {limit['best']:.0f} {limit['unit']}" for name, limit in found.items())
-
-
-def _numbers(texts: Sequence[str]) -> tuple[Field, ...]:
-    return tuple(Field(text, number=True) for text in texts)
 
 
 def _percent(share: float | None) -> str:

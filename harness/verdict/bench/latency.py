@@ -20,14 +20,15 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
     """Return one entry per contestant: latencies, and the share of them that waiting and sharing add.
 
     `alone_s` are the latencies of the same contestant with one request at a time. What a request takes beyond
-    its time alone is `queueing_s`; requests that were never served alone are left out there.
+    its time alone is `queueing_s`; requests that were never served alone are left out there. `split_s` has both
+    of each such request, service and queueing, from the fastest to the slowest.
     """
     entries = []
     for cell in arrivals:
         answered = [call for call in cell.calls if call.error is None]
         latencies = [call.ended_s - call.scheduled_s for call in answered]
         alone = _alone(cells, cell.subject)
-        queueing = [call.ended_s - call.scheduled_s - alone[call.request] for call in answered if call.request in alone]
+        known = [(call.ended_s - call.scheduled_s, alone[call.request]) for call in answered if call.request in alone]
         entries.append(
             {
                 "subject": cell.subject,
@@ -39,7 +40,8 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
                 "percentiles": [_percentile(latencies, percentile) for percentile in PERCENTILES],
                 "latency_s": sorted(latencies),
                 "alone_s": sorted(alone.values()),
-                "queueing_s": sorted(queueing),
+                "queueing_s": sorted(latency - service for latency, service in known),
+                "split_s": [[min(latency, service), max(0.0, latency - service)] for latency, service in sorted(known)],
                 "late_start_s": max((call.started_s - call.scheduled_s for call in answered), default=0.0),
             }
         )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SavedFileError
 from harness.verdict.bench.latency import latency_table
 from harness.verdict.bench.memory import memory_table
 from harness.verdict.bench.rates import scaling_table
@@ -17,7 +15,6 @@ from harness.verdict.bench.tokens import agreement_in_cells, agreement_table, to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from harness.observations.bench_store import BenchObservations
 
@@ -56,34 +53,6 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "contestants": [asdict(one) for one in observations.contestants],
         "rounds": [asdict(cell) for cell in cells],
     }
-
-
-def save_bench(result: Mapping[str, Any], folder: Path) -> Path:
-    """Write `bench.json` into `folder`."""
-    path = folder / FILE
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return path
-
-
-def load_bench(folder: Path) -> dict[str, Any]:
-    """Read `bench.json` from `folder`.
-
-    Raises:
-        SavedFileError: it is missing, damaged, or of another version.
-    """
-    path = folder / FILE
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SavedFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SavedFileError(f"{path}: is not JSON: {error}") from error
-    version = result.get("version") if isinstance(result, dict) else None
-    if version != VERSION:
-        raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
-    if missing := NEEDED - set(result):
-        raise SavedFileError(f"{path}: has no {min(missing)!r}")
-    return dict(result)
 
 
 def _laws(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def test_the_verdict_is_printed_first_saved_and_the_exit_status(
 
     assert capsys.readouterr().out.startswith(f"{verdict}  mine: ")
     saved = json.loads((project / "out" / "audit.json").read_text(encoding="utf-8"))
+    assert "Audit of" in (project / "out" / "index.html").read_text(encoding="utf-8")
     assert saved["verdict"] == verdict
     assert {"path", "kind", "location", "harmful", "evidence"} <= set().union(*saved["writes"], {*()}) or not (
         saved["writes"]

@@ -79,8 +79,8 @@ def test_a_folder_of_somebody_elses_is_left_alone(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot be read: No such file"),
-        ("{", "is not JSON"),
+        (None, "holds no saved result, nor does a folder below it"),
+        ("{", "is not whole JSON"),
         (json.dumps({"version": "stress/0"}), "version 'stress/0' is not 'stress/1'"),
         (json.dumps([1]), "version None is not"),
         (json.dumps({"version": "stress/1"}), "has no 'cells'"),

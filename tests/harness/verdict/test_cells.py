@@ -35,6 +35,19 @@ def test_a_clean_subject_is_bit_identical_and_measured() -> None:
     assert cell.peak_rss_mib >= cell.rss_before_mib > 0
 
 
+def test_every_call_tells_its_thread_and_when_it_began_and_ended() -> None:
+    cell = summary_of(toys.shared_conditionals())
+    assert {call.worker for call in cell.calls} <= {0, 1}
+    assert [call.request for call in cell.calls] == [0, 1, 2, 3]
+    assert "value" in {call.outcome for call in cell.calls}
+    for call in cell.calls:
+        assert call.started_s is not None
+        assert call.ended_s is not None
+        assert 0 <= call.started_s < call.ended_s <= cell.wall_s
+        assert call.alone_s is not None
+        assert call.alone_s > 0
+
+
 PLANTED = {
     "shared conditionals": (toys.shared_conditionals, "value_corruptions"),
     "process-wide generator": (toys.process_generator, "value_corruptions"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import SavedFileError
-from harness.verdict.bench.result import FILE, judge_bench, load_bench, save_bench
+from harness.verdict.bench.result import FILE, NEEDED, VERSION, judge_bench
+from harness.verdict.saved import load_result, save_result
 from tests.harness import bench_toys
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 def test_raw_rounds_and_everything_derived_are_saved(tmp_path: Path) -> None:
     result = judge_bench(bench_toys.observations())
-    save_bench(result, tmp_path)
-    again = load_bench(tmp_path)
+    save_result(result, tmp_path / FILE)
+    again = load_result(tmp_path / FILE, VERSION, needed=NEEDED)
     assert again["run"]["status"] == "MET"
     assert again["run"]["wrong_outputs"] == 0
     assert "set for the full size" in again["run"]["reason"]
@@ -55,7 +56,7 @@ def test_without_the_plans_own_target_nothing_is_claimed() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "is not whole JSON"),
         (json.dumps({"version": "bench/0"}), "version 'bench/0' is not 'bench/1'"),
         (json.dumps({"version": "bench/1"}), "has no 'agreement'"),
     ],
@@ -63,4 +64,4 @@ def test_without_the_plans_own_target_nothing_is_claimed() -> None:
 def test_a_file_that_cannot_be_used_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     with pytest.raises(SavedFileError, match=message):
-        load_bench(tmp_path)
+        load_result(tmp_path / FILE, VERSION, needed=NEEDED)

@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.report.figure import Chart, draw_chart
+from harness.report.charts.marks import (
+    DASHES,
+    TARGET_SPEEDUP,
+    TARGET_WORKERS,
+    count_axis,
+    draw_cores,
+    draw_ideal,
+    draw_law,
+    draw_target,
+    law_handle,
+    subject_handles,
+)
+from harness.report.figure import Chart, draw_chart, is_narrow, legend_above, two_panels
 from harness.report.theme import OUTCOMES, Theme, subject_look
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Cell = dict[str, Any]
 
-TARGET_THREADS = 4
-TARGET_SPEEDUP = 2.0
+TARGET_THREADS = TARGET_WORKERS
 BASELINE = "sequential"
 
 
@@ -31,7 +42,9 @@ def integrity(cells: Sequence[Cell]) -> Chart:
         axes = figure.subplots()
         for cell in cells:
             row, column = names.index(cell["subject"]), counts.index(cell["threads"])
-            _draw_outcomes(axes, cell, column, row, theme)
+            _draw_outcomes(axes, cell, column, row, theme, narrow=is_narrow(figure))
+        if is_narrow(figure):
+            axes.tick_params(axis="y", labelsize="small", pad=1)
         axes.set_xticks(range(len(counts)), [str(count) for count in counts])
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(-0.55, len(counts) - 0.45)
@@ -49,39 +62,51 @@ def integrity(cells: Sequence[Cell]) -> Chart:
             )
             for key in seen
         ]
-        figure.legend(handles=patches, loc="outside upper left", ncols=len(patches))
+        legend_above(figure, patches, len(patches))
 
     return draw_chart(
         "integrity",
         "Integrity",
         "Each bar is one cell; its length is shared out among what the calls returned, compared with the "
         "sequential reference of the same request. The figure is the number of bit-identical outputs.",
-        (9.0, 0.9 + 0.62 * len(names)),
+        (0.9 + 0.62 * len(names), 1.2 + 0.55 * len(names)),
         draw,
     )
 
 
-def throughput(cells: Sequence[Cell]) -> Chart:
-    """Utterances per second, and the speed-up over `sequential` in the same round."""
+def throughput(cells: Sequence[Cell], cores: int | None, laws: Mapping[str, Any]) -> Chart:
+    """Utterances per second with the fitted law, and the speed-up over `sequential` in the same round."""
+    names, counts = _names(cells), _counts(cells)
 
     def draw(figure: Figure, theme: Theme) -> None:
-        left, right = figure.subplots(1, 2)
+        left, right = two_panels(figure)
         _draw_lines(left, cells, "utterances_per_s", theme)
+        for name, law in laws.items():
+            draw_law(left, law, subject_look(name, names), max(counts), theme)
         left.set(title="Throughput", ylabel="utterances per second")
         baseline = [cell for cell in cells if cell["subject"] == BASELINE and cell["threads"] == TARGET_THREADS]
         if baseline and baseline[0]["utterances_per_s"]:
-            _draw_target(left, TARGET_SPEEDUP * baseline[0]["utterances_per_s"], theme)
+            draw_target(left, TARGET_SPEEDUP * baseline[0]["utterances_per_s"], theme)
         _draw_lines(right, cells, "speedup", theme)
         right.set(title="Speed-up over sequential, same round", ylabel="times sequential")
-        _draw_target(right, TARGET_SPEEDUP, theme)
-        _finish(figure, (left, right), cells, theme, f"target: {TARGET_SPEEDUP:g}x at {TARGET_THREADS} threads")
+        marks = [draw_target(right, TARGET_SPEEDUP, theme)]
+        # The ideal line must not squeeze what was measured into the bottom of the panel.
+        top = max([TARGET_SPEEDUP, *(cell["speedup"] for cell in cells if cell["speedup"] is not None)])
+        marks.append(draw_ideal(right, max(counts), theme))
+        for axes in (left, right):
+            cores_mark = draw_cores(axes, cores, theme)
+            count_axis(axes, counts, "threads")
+        left.set_ylim(0, 1.08 * left.get_ylim()[1])
+        right.set_ylim(0, 1.2 * top)
+        marks += [*cores_mark, *([law_handle(theme)] if laws else [])]
+        legend_above(figure, [*subject_handles(names, theme), *marks], 4)
 
     return draw_chart(
         "throughput",
         "Throughput",
         f"The star is the target: {TARGET_SPEEDUP:g} times sequential with {TARGET_THREADS} threads. "
         "Hollow markers: some outputs of that cell were wrong, so its speed is worth nothing.",
-        (9.0, 3.9),
+        (4.2, 7.6),
         draw,
     )
 
@@ -90,7 +115,7 @@ def memory(cells: Sequence[Cell]) -> Chart:
     """Peak resident memory, and its growth within the cell per thread."""
 
     def draw(figure: Figure, theme: Theme) -> None:
-        left, right = figure.subplots(1, 2)
+        left, right = two_panels(figure)
         _draw_lines(left, cells, "peak_rss_mib", theme)
         left.set(title="Peak resident memory", ylabel="MiB")
         ran = [cell for cell in cells if not cell["not_run"]]
@@ -98,22 +123,26 @@ def memory(cells: Sequence[Cell]) -> Chart:
             least = min(cell["threads"] for cell in ran)
             start = [cell for cell in ran if cell["threads"] == least]
             level = next((cell for cell in start if cell["subject"] == BASELINE), start[0])["peak_rss_mib"]
-            left.axhline(level, color=theme.target, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1)
+            left.axhline(level, color=theme.target, linestyle=DASHES, linewidth=1.2, zorder=1)
         _draw_lines(right, cells, "rss_growth_per_thread_mib", theme)
         right.set(title="Growth during the cell, per thread", ylabel="MiB per thread")
-        _finish(figure, (left, right), cells, theme, "constant memory", star=False)
+        for axes in (left, right):
+            count_axis(axes, _counts(cells), "threads")
+            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.08 * axes.get_ylim()[1])
+        constant = Line2D([], [], color=theme.target, linestyle=DASHES, label="constant memory")
+        legend_above(figure, [*subject_handles(_names(cells), theme), constant], 3)
 
     return draw_chart(
         "memory",
         "Memory",
         "The dashed line is constant memory: what the first sequential cell needed at its peak. All subjects "
-        "run in one process; what a cell freed is given back before the next. The right panel is what a cell added.",
-        (9.0, 3.9),
+        "run in one process; what a cell freed is given back before the next. The other panel is what a cell added.",
+        (3.9, 7.2),
         draw,
     )
 
 
-def _draw_outcomes(axes: Axes, cell: Cell, column: int, row: int, theme: Theme) -> None:
+def _draw_outcomes(axes: Axes, cell: Cell, column: int, row: int, theme: Theme, *, narrow: bool) -> None:
     width, height = 0.92, 0.62
     if cell["not_run"] or not cell["utterances"]:
         axes.text(column, row, "not run", ha="center", va="center", color=theme.faint)
@@ -137,7 +166,7 @@ def _draw_outcomes(axes: Axes, cell: Cell, column: int, row: int, theme: Theme) 
     axes.text(
         column,
         row,
-        f"{cell['bit_identical']}/{cell['utterances']}",
+        str(cell["bit_identical"]) if narrow else f"{cell['bit_identical']}/{cell['utterances']}",
         ha="center",
         va="center",
         fontweight="bold",
@@ -165,44 +194,6 @@ def _draw_lines(axes: Axes, cells: Sequence[Cell], key: str, theme: Theme) -> No
                 threads, value, marker=look.marker, markersize=6.5, markeredgecolor=colour,
                 markerfacecolor=colour if clean else theme.background, linestyle="none", zorder=4,
             )  # fmt: skip
-
-
-def _draw_target(axes: Axes, height: float, theme: Theme) -> None:
-    axes.axhline(height, color=theme.target, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1)
-    axes.plot(TARGET_THREADS, height, marker="*", markersize=15, color=theme.target, zorder=5)
-
-
-def _finish(
-    figure: Figure,
-    panels: Sequence[Axes],
-    cells: Sequence[Cell],
-    theme: Theme,
-    goal: str,
-    *,
-    star: bool = True,
-) -> None:
-    names, counts = _names(cells), _counts(cells)
-    for axes in panels:
-        axes.set_xlabel("threads")
-        axes.set_xticks(counts)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.08 * axes.get_ylim()[1])
-        axes.grid(axis="y")
-    handles = []
-    for name in names:
-        look = subject_look(name, names)
-        handles.append(Line2D([], [], color=theme.colour(look), linestyle=look.line, marker=look.marker, label=name))
-    handles.append(
-        Line2D(
-            [],
-            [],
-            color=theme.target,
-            linestyle=(0, (5, 3)),
-            marker="*" if star else "",
-            markersize=11,
-            label=goal,
-        )
-    )
-    figure.legend(handles=handles, loc="outside upper left", ncols=3)
 
 
 def _is_clean(cell: Cell) -> bool:

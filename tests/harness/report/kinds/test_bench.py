@@ -12,8 +12,9 @@ import pytest
 from harness.commands import main
 from harness.errors import SavedFileError
 from harness.observations.bench_store import BenchWriter
-from harness.report.bench.page import draw_bench
-from harness.verdict.bench.result import judge_bench, save_bench
+from harness.report.draw import draw_report
+from harness.verdict.bench.result import FILE, judge_bench
+from harness.verdict.saved import save_result
 from tests.harness import bench_toys
 
 if TYPE_CHECKING:
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def test_the_page_says_the_verdict_first_and_stands_alone(tmp_path: Path) -> None:
-    save_bench(judge_bench(bench_toys.observations()), tmp_path)
-    page = draw_bench(tmp_path).read_text(encoding="utf-8")
+    save_result(judge_bench(bench_toys.observations()), tmp_path / FILE)
+    page = draw_report(tmp_path).read_text(encoding="utf-8")
     body = re.sub(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+", "", page[page.index("<body>") :])
     assert body.index("MET") < body.index("Targets") < body.index("Throughput") < body.index("Environment")
     assert "needs 662 samples" in body
     assert "no time left" in body
     assert "&lt;b&gt;odd &amp; ends&lt;/b&gt;" in body
     assert not re.search(r"""(src|href|srcset)=["'](?!data:|["'])""", body)
-    for name in ("throughput", "memory", "latency", "stages"):
+    for name in ("throughput", "memory", "latency", "latency-split", "stages", "limits", "rounds"):
         assert (tmp_path / "charts" / f"{name}.svg").stat().st_size > 1000
 
 
 def test_report_draws_it_again_without_loading_a_model(tmp_path: Path) -> None:
-    save_bench(judge_bench(bench_toys.observations()), tmp_path)
-    first = draw_bench(tmp_path).read_bytes()
+    save_result(judge_bench(bench_toys.observations()), tmp_path / FILE)
+    first = draw_report(tmp_path).read_bytes()
     (tmp_path / "index.html").unlink()
     code = (
         "import sys; from harness.commands import main; status = main(['report', sys.argv[1]]);"
@@ -54,12 +55,12 @@ def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None
 
 def test_a_run_that_measured_little_is_still_drawn(tmp_path: Path) -> None:
     empty = type(bench_toys.observations())(facts=bench_toys.observations().facts)
-    save_bench(judge_bench(empty), tmp_path)
-    assert "NOT MEASURED" in draw_bench(tmp_path).read_text(encoding="utf-8")
+    save_result(judge_bench(empty), tmp_path / FILE)
+    assert "NOT MEASURED" in draw_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
     result = judge_bench(bench_toys.observations())
-    save_bench({**result, "targets": [{}]}, tmp_path)
+    save_result({**result, "targets": [{}]}, tmp_path / FILE)
     with pytest.raises(SavedFileError, match="an entry is missing or of the wrong kind"):
-        draw_bench(tmp_path)
+        draw_report(tmp_path)

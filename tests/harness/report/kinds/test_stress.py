@@ -7,40 +7,30 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from harness.report.stress import draw_stress
-from harness.verdict.judge import Control
-from harness.verdict.stress_result import judge_stress, save_stress
-from tests.harness import toys
+from harness.report.draw import draw_report
+from harness.report.kinds.stress import part
+from tests.harness.report import samples
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def save(folder: Path) -> None:
-    observations = toys.observe(toys.shared_conditionals())
-    clean = toys.observe(toys.clean())
-    both = type(clean)({**observations.references, **clean.references}, (*observations.cells, *clean.cells))
-    facts = {"environment": {"cpu": "<b>odd & ends</b>", "versions": {"python": "3"}}}
-    save_stress(judge_stress(both, sample_rate=24000, control=Control(3, 3), facts=facts), folder)
-
-
 def test_the_page_says_the_verdict_first_and_stands_alone(tmp_path: Path) -> None:
-    save(tmp_path)
-    page = draw_stress(tmp_path).read_text(encoding="utf-8")
+    samples.save_stress(tmp_path)
+    page = draw_report(tmp_path).read_text(encoding="utf-8")
     body = re.sub(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+", "", page[page.index("<body>") :])
     assert body.index("SAFE") < body.index("Verdicts") < body.index("Integrity")
     assert "upstream-shared" in body
     assert "&lt;b&gt;odd &amp; ends&lt;/b&gt;" in body
     assert not re.search(r"""(src|href|srcset)=["'](?!data:|["'])""", body)
     assert "http" not in body
-    assert page.count("prefers-color-scheme: dark") == 4
-    for name in ("integrity", "throughput", "memory"):
+    for name in ("integrity", "throughput", "timeline", "memory"):
         assert (tmp_path / "charts" / f"{name}.svg").stat().st_size > 1000
 
 
 def test_drawing_again_gives_the_same_page_without_loading_a_model(tmp_path: Path) -> None:
-    save(tmp_path)
-    first = draw_stress(tmp_path).read_bytes()
+    samples.save_stress(tmp_path)
+    first = draw_report(tmp_path).read_bytes()
     (tmp_path / "index.html").unlink()
     code = (
         "import sys; from harness.commands import main; status = main(['report', sys.argv[1]]);"
@@ -48,3 +38,11 @@ def test_drawing_again_gives_the_same_page_without_loading_a_model(tmp_path: Pat
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert (tmp_path / "index.html").read_bytes() == first
+
+
+def test_a_file_that_holds_no_calls_is_drawn_without_a_timeline() -> None:
+    result = samples.stress_result()
+    titles = [section.title for section in part(result).sections]
+    older = {**result, "cells": [{**cell, "calls": ()} for cell in result["cells"]]}
+    assert [title for title in titles if title != "Timeline"] == [section.title for section in part(older).sections]
+    assert "Timeline" in titles

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from harness.report.figure import Chart, draw_chart
+from harness.report.charts.marks import (
+    TARGET_SPEEDUP,
+    count_axis,
+    draw_cores,
+    draw_ideal,
+    draw_law,
+    draw_target,
+    law_handle,
+    subject_handles,
+)
+from harness.report.figure import Chart, draw_chart, is_narrow, legend_above, two_panels
 from harness.report.theme import Look, Theme, subject_look
 
 if TYPE_CHECKING:
@@ -18,9 +29,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-TARGET_WORKERS, TARGET_SPEEDUP = 4, 2.0
-DASHES = (0, (5, 3))
-CURVE_POINTS = 200
+SERVICE, QUEUEING = Look("#0072b2", "#56b4e9", "", ""), Look("#e69f00", "#f0c244", "", "")
 STAGES: Mapping[str, tuple[str, Look, str]] = {
     "voice": ("voice preparation", Look("#009e73", "#2fc99b", "", ""), "..."),
     "speech_tokens": ("T3", Look("#0072b2", "#56b4e9", "", ""), ""),
@@ -31,36 +40,35 @@ STAGES: Mapping[str, tuple[str, Look, str]] = {
 }
 
 
-def throughput(table: Sequence[Row], laws: Mapping[str, Any]) -> Chart:
+def throughput(table: Sequence[Row], laws: Mapping[str, Any], cores: int | None) -> Chart:
     """Audio per second against workers, and the speed-up over stock sequential with its interval."""
     rows = [row for row in table if not row["not_run"]]
+    names, counts = _names(rows), sorted({int(row["workers"]) for row in rows})
 
     def draw(figure: Figure, theme: Theme) -> None:
-        left, right = figure.subplots(1, 2)
+        left, right = two_panels(figure)
         _lines(left, rows, "audio_s_per_s", theme)
         for subject, law in laws.items():
-            _draw_law(left, law, theme.colour(subject_look(subject, _names(rows))), _most_workers(rows))
-        left.set(title="Throughput", ylabel="seconds of audio per second", ylim=(0, None))
+            draw_law(left, law, subject_look(subject, names), max(counts), theme)
+        left.set(title="Throughput", ylabel="seconds of audio per second")
         _lines(right, rows, "speedup", theme)
-        most = _most_workers(rows)
-        right.plot([1, most], [1, most], color=theme.faint, linestyle=":", linewidth=1.4, zorder=1)
-        _target(right, theme)
+        marks = [draw_target(right, TARGET_SPEEDUP, theme), draw_ideal(right, max(counts), theme)]
         top = max((row["speedup"]["high"] or row["speedup"]["median"] for row in rows if row["speedup"]), default=1.0)
-        right.set(title="Speed-up over stock sequential, same round", ylabel="times", ylim=(0, 1.15 * max(top, 2.2)))
-        extra = [
-            Line2D([], [], color=theme.target, linestyle=DASHES, marker="*", markersize=11, label="target: 2x at 4"),
-            Line2D([], [], color=theme.faint, linestyle=":", label="ideal: n workers, n times"),
-        ]
-        if laws:
-            extra.append(Line2D([], [], color=theme.text, linewidth=0.9, alpha=0.55, label="scaling law, fitted"))
-        _finish(figure, (left, right), rows, theme, extra)
+        right.set(title="Speed-up over stock sequential, same round", ylabel="times stock")
+        for axes in (left, right):
+            cores_mark = draw_cores(axes, cores, theme)
+            count_axis(axes, counts, "workers")
+        left.set_ylim(0, 1.08 * left.get_ylim()[1])
+        right.set_ylim(0, 1.15 * max(top, 1.1 * TARGET_SPEEDUP))
+        marks += [*cores_mark, *([law_handle(theme)] if laws else [])]
+        legend_above(figure, [*subject_handles(names, theme), *marks], 4)
 
     return draw_chart(
         "throughput",
         "Throughput",
         "Medians over rounds; bars are bootstrap 95 % intervals. Thin curves: the universal scalability law, fitted. "
         "Hollow markers: some outputs of that cell had the wrong bits, so its speed is worth nothing.",
-        (9.6, 4.3),
+        (4.4, 7.8),
         draw,
     )
 
@@ -70,31 +78,40 @@ def memory(entries: Sequence[Row]) -> Chart:
     names = [entry["subject"] for entry in entries]
 
     def draw(figure: Figure, theme: Theme) -> None:
-        left, right = figure.subplots(1, 2)
+        left, right = two_panels(figure)
         for entry in entries:
             look = subject_look(entry["subject"], names)
             counts = [int(count) for count in entry["peak_mib"]]
             peaks = list(entry["peak_mib"].values())
-            style = {"color": theme.colour(look), "linestyle": look.line, "marker": look.marker, "linewidth": 1.8}
-            left.plot(counts, peaks, **style, label=entry["subject"])
+            style: dict[str, Any] = {
+                "color": theme.colour(look),
+                "linestyle": look.line,
+                "marker": look.marker,
+                "linewidth": 1.8,
+            }
+            left.plot(counts, peaks, **style, label=_with_slope(entry))
             right.plot(counts, [peak - peaks[0] for peak in peaks], **style)
+            if entry["slope_mib_per_worker"] is not None:
+                fitted = [entry["slope_mib_per_worker"] * (count - counts[0]) for count in counts]
+                right.plot(counts, fitted, color=theme.colour(look), linewidth=0.9, alpha=0.6)
             if entry["cache_mib_per_request"] and entry["subject"].startswith("engine"):
                 growth = [entry["cache_mib_per_request"] * (count - counts[0]) for count in counts]
                 right.plot(counts, growth, color=theme.colour(look), linestyle=":", linewidth=1.2)
         left.set(title="Peak memory", ylabel="MiB", ylim=(0, 1.08 * left.get_ylim()[1]))
         right.set(title="Growth from the fewest workers", ylabel="MiB")
         for axes in (left, right):
-            _worker_axis(axes, sorted({int(count) for entry in entries for count in entry["peak_mib"]}))
+            count_axis(axes, sorted({int(count) for entry in entries for count in entry["peak_mib"]}), "workers")
         handles = [*left.get_legend_handles_labels()[0]]
         handles.append(Line2D([], [], color=theme.text, linestyle=":", label="caches alone, by formula (engines)"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+        handles.append(Line2D([], [], color=theme.text, linewidth=0.9, alpha=0.6, label="slope, fitted"))
+        legend_above(figure, handles, 3)
 
     return draw_chart(
         "memory",
         "Memory",
         "Peak memory of each contestant by itself: the shared model and libraries, what the contestant added when it "
         "was built, and what the cell added. The pool holds a model in each of its processes.",
-        (9.6, 4.1),
+        (4.1, 7.4),
         draw,
     )
 
@@ -104,7 +121,7 @@ def latency(entries: Sequence[Row]) -> Chart:
     names = [entry["subject"] for entry in entries]
 
     def draw(figure: Figure, theme: Theme) -> None:
-        left, right = figure.subplots(1, 2)
+        left, right = two_panels(figure)
         for entry in entries:
             look = subject_look(entry["subject"], names)
             colour = theme.colour(look)
@@ -120,13 +137,54 @@ def latency(entries: Sequence[Row]) -> Chart:
             axes.grid()
         handles = [*left.get_legend_handles_labels()[0]]
         handles.append(Line2D([], [], color=theme.text, linestyle=":", label="the same requests alone"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        legend_above(figure, handles, 2)
 
     return draw_chart(
         "latency",
         "Latency",
         "Arrivals follow a Poisson process that waits for nobody, at a share of each contestant's own capacity.",
-        (9.6, 4.3),
+        (4.3, 7.8),
+        draw,
+    )
+
+
+def latency_split(entries: Sequence[Row]) -> Chart | None:
+    """Each answered request as a column: its time alone, and on top of it waiting and sharing."""
+    known = [entry for entry in entries if entry.get("split_s")]
+    if not known:
+        return None
+    most = max(sum(split) for entry in known for split in entry["split_s"])
+
+    def draw(figure: Figure, theme: Theme) -> None:
+        across = 1 if is_narrow(figure) else min(3, len(known))
+        down = -(-len(known) // across)
+        panels = list(figure.subplots(down, across, sharey=True, squeeze=False).flat)
+        for axes in panels[len(known) :]:
+            axes.set_visible(False)
+        for axes, entry in zip(panels, known, strict=False):
+            alone, beyond = zip(*entry["split_s"], strict=True)
+            places = range(len(alone))
+            axes.bar(places, alone, 1.0, color=theme.colour(SERVICE), linewidth=0)
+            axes.bar(places, beyond, 1.0, alone, color=theme.colour(QUEUEING), linewidth=0)
+            axes.set_title(entry["subject"], fontsize="medium")
+            axes.set_xticks([])
+            axes.set_xlabel(f"{len(alone)} requests, fastest to slowest")
+            axes.set_ylabel("seconds")
+            axes.label_outer()
+            axes.set_ylim(0, 1.05 * most)
+            axes.grid(axis="y")
+            axes.set_axisbelow(True)
+        service = Patch(facecolor=theme.colour(SERVICE), label="service: the request's time alone")
+        queueing = Patch(facecolor=theme.colour(QUEUEING), label="queueing: waiting for others, sharing with them")
+        legend_above(figure, [service, queueing], 1 if is_narrow(figure) else 2)
+
+    count = len(known)
+    return draw_chart(
+        "latency-split",
+        "Latency, split",
+        "A column per request, ordered by its latency from the scheduled arrival. Requests that were never served "
+        "alone, or were faster in company, are drawn with what is known.",
+        (1.0 + 2.2 * -(-count // min(3, count)), 1.0 + 2.0 * count),
         draw,
     )
 
@@ -154,17 +212,17 @@ def stages(entries: Sequence[Row]) -> Chart:
         axes.set_yticks(range(len(entries)), [entry["subject"] for entry in entries])
         axes.set_ylim(len(entries) - 0.4, -0.6)
         axes.set_xlabel("seconds per second of audio, one request at a time")
-        axes.margins(x=0.12)
+        axes.margins(x=0.16)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        figure.legend(loc="outside upper left", ncols=3)
+        legend_above(figure, axes.get_legend_handles_labels()[0], 4)
 
     return draw_chart(
         "stages",
         "Where the time goes",
         "Wall time by stage. Stock encodes the voice anew for every call, the others once. Stock's S3Gen makes mel "
         "and waveform in one go.",
-        (9.6, 1.7 + 0.45 * len(entries)),
+        (1.7 + 0.45 * len(entries), 2.0 + 0.45 * len(entries)),
         draw,
     )
 
@@ -193,17 +251,6 @@ def _lines(axes: Axes, rows: Sequence[Row], key: str, theme: Theme) -> None:
             axes.axhline(points[0][1]["median"], color=colour, linestyle=look.line, linewidth=1.0, alpha=0.6, zorder=1)
 
 
-def _draw_law(axes: Axes, law: Mapping[str, Any], colour: str, most: int) -> None:
-    counts = np.linspace(1, most, CURVE_POINTS)
-    slowdown = 1 + law["contention"] * (counts - 1) + law["coherence"] * counts * (counts - 1)
-    axes.plot(counts, law["rate"] * counts / slowdown, color=colour, linewidth=0.9, alpha=0.55, zorder=1)
-
-
-def _target(axes: Axes, theme: Theme) -> None:
-    axes.axhline(TARGET_SPEEDUP, color=theme.target, linestyle=DASHES, linewidth=1.2, zorder=1)
-    axes.plot(TARGET_WORKERS, TARGET_SPEEDUP, marker="*", markersize=15, color=theme.target, zorder=5)
-
-
 def _ecdf(axes: Axes, values: Sequence[float], colour: str, line: str, label: str | None) -> None:
     if values:
         ordered = sorted(values)
@@ -213,26 +260,10 @@ def _ecdf(axes: Axes, values: Sequence[float], colour: str, line: str, label: st
         )
 
 
-def _finish(figure: Figure, panels: Sequence[Axes], rows: Sequence[Row], theme: Theme, extra: Sequence[Line2D]) -> None:
-    names = _names(rows)
-    for axes in panels:
-        _worker_axis(axes, sorted({row["workers"] for row in rows}))
-    handles = []
-    for name in names:
-        look = subject_look(name, names)
-        handles.append(Line2D([], [], color=theme.colour(look), linestyle=look.line, marker=look.marker, label=name))
-    figure.legend(handles=[*handles, *extra], loc="outside upper left", ncols=4)
-
-
-def _worker_axis(axes: Axes, counts: Sequence[int]) -> None:
-    axes.set_xlabel("workers")
-    axes.set_xticks(counts)
-    axes.grid(axis="y")
-
-
 def _names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["subject"] for row in rows))
 
 
-def _most_workers(rows: Sequence[Row]) -> int:
-    return max(int(row["workers"]) for row in rows)
+def _with_slope(entry: Row) -> str:
+    slope = entry["slope_mib_per_worker"]
+    return str(entry["subject"]) if slope is None else f"{entry['subject']} ({slope:.1f} MiB/worker)"

@@ -1,20 +1,30 @@
-"""Draw a benchmark: charts and page from `bench.json`."""
+"""A benchmark: targets, scaling, memory, latency, and each stage beside its limit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SavedFileError
-from harness.report.bench import charts, tables
-from harness.report.page import Field, Page, Section, Table, render_page
-from harness.verdict.bench.result import FILE, load_bench
+from harness.report.bench import tables
+from harness.report.charts import bench as charts
+from harness.report.charts.limits import stages_beside_limits
+from harness.report.charts.rounds import rounds
+from harness.report.facts import environment_section
+from harness.report.kind import Kind
+from harness.report.page import Field, Part, Section, Table, Tone, numbers
+from harness.verdict.bench.result import FILE, NEEDED, VERSION
+from harness.verdict.history import Better, Value
+from harness.verdict.saved import load_result, save_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PAGE = "index.html"
-CHART_FOLDER = "charts"
+OBSERVATIONS = "bench-observations.jsonl"
+BASELINE = "sequential"
+FOLLOWED: dict[str, Better] = {
+    "utterances_per_s": "higher", "audio_s_per_s": "higher", "speedup": "higher", "cpu_s_per_audio_s": "lower",
+}  # fmt: skip
+TONES: dict[str, Tone] = {"MET": "good", "NOT MET": "bad", "WRONG OUTPUTS": "bad", "NOT MEASURED": "unsure"}
 PARTS = {
     "t3": (
         "T3 alone",
@@ -38,32 +48,20 @@ HOW = (
 )
 
 
-def draw_bench(folder: Path) -> Path:
-    """Draw the charts and the page of the run saved in `folder`; return the page's path.
-
-    Raises:
-        SavedFileError: `bench.json` is missing, damaged or of another version.
-    """
-    result = load_bench(folder)
-    try:
-        page = bench_page(result)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise SavedFileError(f"{folder / FILE}: an entry is missing or of the wrong kind: {error!r}") from error
-    for section in page.sections:
-        for chart in section.charts:
-            chart.save(folder / CHART_FOLDER)
-    path = folder / PAGE
-    path.write_text(render_page(page), encoding="utf-8")
-    return path
+def load(folder: Path) -> dict[str, Any]:
+    """Read `bench.json` of `folder`; a run that was cut off is judged first, by what it saw."""
+    if not (folder / FILE).exists():
+        _judge_what_was_seen(folder)
+    return load_result(folder / FILE, VERSION, needed=NEEDED)
 
 
-def bench_page(result: Mapping[str, Any]) -> Page:
-    """Lay out the page."""
+def part(result: Mapping[str, Any]) -> Part:
+    """Lay out a benchmark."""
     whole = result["table"].get("whole", [])
     drawable = [row for row in whole if not row["not_run"]]
     sections = [Section("Targets", table=tables.targets(result["targets"]))]
     if drawable:
-        chart = charts.throughput(whole, result["scaling_law"])
+        chart = charts.throughput(whole, result["scaling_law"], result["environment"].get("cores"))
         sections.append(Section("Throughput", HOW, tables.scaling(whole), (chart,)))
     if result["scaling_law"]:
         law = "Throughput = rate n / (1 + contention (n - 1) + coherence n (n - 1)), fitted to the medians."
@@ -73,10 +71,38 @@ def bench_page(result: Mapping[str, Any]) -> Page:
         for part, (title, text) in PARTS.items()
         if result["table"].get(part)
     ]
-    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result)
-    sections.append(Section("Environment", table=_environment(result)))
-    footer = f"Drawn from bench.json ({result['version']}); raw observations are in bench-observations.jsonl beside it."
-    return Page("Benchmark", result["run"]["status"], result["run"]["reason"], tuple(sections), footer)
+    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result) + _rounds(result)
+    sections.append(environment_section(result["environment"], _facts(result)))
+    status = result["run"]["status"]
+    source = f"{FILE} ({result['version']}); raw observations are in {OBSERVATIONS} beside it."
+    return Part("Benchmark", status, TONES[status], result["run"]["reason"], tuple(sections), source)
+
+
+def metrics(result: Mapping[str, Any]) -> dict[str, Value]:
+    """Return `bench/SIZE/PART/CONTESTANT/WORKERS/NAME`, and memory under the part `memory`."""
+    head = f"bench/{result['command'].get('profile')}"
+    found = {}
+    for part_name, rows in result["table"].items():
+        for row in rows:
+            for name, better in FOLLOWED.items():
+                if not row["not_run"] and row[name] and row["subject"] != BASELINE:
+                    at = f"{head}/{part_name}/{row['subject']}/{row['workers']}/{name}"
+                    found[at] = Value(row[name]["median"], better, row[name]["low"], row[name]["high"])
+    for entry in result["memory"]:
+        for workers, peak in entry["peak_mib"].items():
+            found[f"{head}/memory/{entry['subject']}/{workers}/peak_mib"] = Value(peak, "lower")
+    return found
+
+
+KIND = Kind("bench", 20, (FILE, OBSERVATIONS), load, part, metrics)
+
+
+def _judge_what_was_seen(folder: Path) -> None:
+    """Judge a benchmark that was cut off: every observation is on disk as soon as it is made."""
+    from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415 - seldom needed
+    from harness.verdict.bench.result import judge_bench  # noqa: PLC0415 - the same
+
+    save_result(judge_bench(read_bench_observations(folder / OBSERVATIONS)), folder / FILE)
 
 
 def _memory(result: Mapping[str, Any]) -> list[Section]:
@@ -101,7 +127,8 @@ def _latency(result: Mapping[str, Any]) -> list[Section]:
             "with the samples that MLPerf LoadGen's early stopping asks for (99 % confidence)."
         ),
     )
-    return [Section("Latency", text, tables.latencies(result["latency"]), (charts.latency(result["latency"]),))]
+    drawn = [charts.latency(result["latency"]), charts.latency_split(result["latency"])]
+    return [Section("Latency", text, tables.latencies(result["latency"]), tuple(chart for chart in drawn if chart))]
 
 
 def _stages(result: Mapping[str, Any]) -> list[Section]:
@@ -116,7 +143,9 @@ def _stages(result: Mapping[str, Any]) -> list[Section]:
             "attention; reading counts weights and cache once per call, which is too little for a stage that goes over "
             "its weights several times."
         )
-        sections.append(Section("Stages beside the limits", (limit, how), tables.stages(result["stages"])))
+        chart = stages_beside_limits(result["stages"])
+        drawn = (chart,) if chart else ()
+        sections.append(Section("Stages beside the limits", (limit, how), tables.stages(result["stages"]), drawn))
     return sections
 
 
@@ -130,9 +159,8 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         rows = tuple(
             (
                 Field(entry["dtype"]),
-                *(
-                    Field(text, number=True)
-                    for text in (
+                *numbers(
+                    (
                         f"{min(entry['tokens'])} to {max(entry['tokens'])}",
                         f"{entry['early_s_per_token']:.4f}",
                         f"{entry['late_s_per_token']:.4f}",
@@ -147,11 +175,15 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
     return sections
 
 
-def _environment(result: Mapping[str, Any]) -> Table:
-    facts = {**result["environment"]}
-    facts.update(facts.pop("versions", {}))
-    facts.update({f"command: {name}": value for name, value in result["command"].items()})
+def _rounds(result: Mapping[str, Any]) -> list[Section]:
+    text = "Every round as it was timed: what the medians, and their intervals, are made of."
+    chart = rounds(result.get("rounds", []))
+    return [Section("Raw rounds", (text,), charts=(chart,))] if chart else []
+
+
+def _facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {f"command: {name}": value for name, value in result["command"].items()}
     for one in result.get("contestants", ()):
         if one["details"] and one["part"] == "whole":
             facts[one["name"]] = ", ".join(f"{name} {value}" for name, value in one["details"].items())
-    return Table(("What", "Value"), tuple((Field(str(name)), Field(str(value))) for name, value in facts.items()))
+    return facts

@@ -1,60 +1,82 @@
-"""Draw a stress run: charts and page from `stress.json`."""
+"""A stress run: who returned what under threads, how fast, and with how much memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SavedFileError
-from harness.report.charts import TARGET_SPEEDUP, TARGET_THREADS, integrity, memory, throughput
-from harness.report.page import TONES, Field, Page, Section, Table, render_page
+from harness.report.charts.marks import TARGET_SPEEDUP, TARGET_WORKERS
+from harness.report.charts.stress import integrity, memory, throughput
+from harness.report.charts.timeline import timeline
+from harness.report.facts import environment_section
+from harness.report.kind import Kind
+from harness.report.page import TONES, Field, Part, Section, Table, numbers
 from harness.report.table import number
-from harness.verdict.stress_result import load_stress
+from harness.verdict.history import Better, Value
+from harness.verdict.saved import load_result
+from harness.verdict.stress_result import FILE, NEEDED, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PAGE = "index.html"
-CHART_FOLDER = "charts"
+OBSERVATIONS = "observations.jsonl"
+FOLLOWED: dict[str, Better] = {
+    "utterances_per_s": "higher", "audio_s_per_s": "higher", "speedup": "higher", "peak_rss_mib": "lower",
+}  # fmt: skip
 
 
-def draw_stress(folder: Path) -> Path:
-    """Draw the charts and the page of the run saved in `folder`; return the page's path.
-
-    Raises:
-        SavedFileError: `stress.json` is missing, damaged or of another version.
-    """
-    result = load_stress(folder)
-    try:
-        page = stress_page(result)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise SavedFileError(
-            f"{folder / 'stress.json'}: an entry is missing or of the wrong kind: {error!r}"
-        ) from error
-    for section in page.sections:
-        for chart in section.charts:
-            chart.save(folder / CHART_FOLDER)
-    path = folder / PAGE
-    path.write_text(render_page(page), encoding="utf-8")
-    return path
+def load(folder: Path) -> dict[str, Any]:
+    """Read `stress.json` of `folder`."""
+    return load_result(folder / FILE, VERSION, needed=NEEDED)
 
 
-def stress_page(result: Mapping[str, Any]) -> Page:
-    """Lay out the page of a stress run."""
-    cells = result["cells"]
+def part(result: Mapping[str, Any]) -> Part:
+    """Lay out a stress run."""
+    cells, cores = result["cells"], result["environment"].get("cores")
+    laws = result.get("scaling_law", {})
     sections = (
         Section("Verdicts", table=_verdicts(result)),
         Section("Integrity", charts=(integrity(cells),)),
-        Section("Throughput", text=_against_target(cells), charts=(throughput(cells),)),
+        Section("Throughput", text=_against_target(cells), charts=(throughput(cells, cores, laws),)),
+        *_timeline(cells),
         Section("Memory", text=_memory_text(cells), charts=(memory(cells),)),
-        Section("Cells", table=_cells(result)),
+        Section("Cells", table=_cells(result), folded=True),
         Section("What went wrong, in examples", table=_examples(result), folded=True),
         Section("Workload", text=_workload_text(result), table=_workload(result), folded=True),
-        Section("Environment", table=_environment(result)),
+        environment_section(result["environment"], _model(result)),
     )
-    footer = f"Drawn from stress.json ({result['version']}); the raw calls are in observations.jsonl beside it."
+    status = result["run"]["status"]
+    source = f"{FILE} ({result['version']}); the raw calls are in {OBSERVATIONS} beside it."
     title = "Stress: many threads, one ChatterBox"
-    return Page(title, result["run"]["status"], result["run"]["reason"], sections, footer)
+    return Part(title, status, TONES[status], result["run"]["reason"], sections, source)
+
+
+def metrics(result: Mapping[str, Any]) -> dict[str, Value]:
+    """Return `stress/SIZE/SUBJECT/THREADS/NAME`."""
+    model = (result.get("command") or {}).get("model") or {}
+    size = model.get("profile") or model.get("kind") or "own"
+    found = {
+        f"stress/{size}/{cell['subject']}/{cell['threads']}/{name}": Value(cell[name], better)
+        for cell in result["cells"]
+        for name, better in FOLLOWED.items()
+        if not cell["not_run"] and cell[name] is not None
+    }
+    # Sequential is its own measure.
+    return {name: value for name, value in found.items() if not name.endswith("/speedup") or "/sequential/" not in name}
+
+
+KIND = Kind("stress", 10, (FILE,), load, part, metrics)
+
+
+def _timeline(cells: list[dict[str, Any]]) -> tuple[Section, ...]:
+    """The cells with the most threads, as far as the file holds their calls."""
+    known = [cell for cell in cells if cell.get("calls")]
+    if not known:
+        return ()
+    most = max(cell["threads"] for cell in known)
+    chart = timeline([cell for cell in known if cell["threads"] == most])
+    text = f"What each of the {most} threads did. Behind a lock the calls end one by one, however early they began."
+    return (Section("Timeline", text=(text,), charts=(chart,)),)
 
 
 def _verdicts(result: Mapping[str, Any]) -> Table:
@@ -80,7 +102,7 @@ def _cells(result: Mapping[str, Any]) -> Table:
             number(cell["audio_s_per_s"], 2), number(cell["speedup"], 2),
             number(cell["peak_rss_mib"], 0), number(cell["rss_growth_per_thread_mib"], 1),
         )  # fmt: skip
-        rows.append((Field(cell["subject"]), *(Field(figure, number=True) for figure in figures)))
+        rows.append((Field(cell["subject"]), *numbers(figures)))
     return Table(heads, tuple(rows))
 
 
@@ -96,11 +118,11 @@ def _examples(result: Mapping[str, Any]) -> Table:
 def _against_target(cells: list[Mapping[str, Any]]) -> tuple[str, ...]:
     lines = []
     for cell in cells:
-        known = cell["threads"] == TARGET_THREADS and cell["speedup"] is not None
+        known = cell["threads"] == TARGET_WORKERS and cell["speedup"] is not None
         if known and cell["subject"] == "stateless":
             met = "met" if cell["speedup"] >= TARGET_SPEEDUP else "not met"
             lines.append(
-                f"stateless at {TARGET_THREADS} threads: {cell['speedup']:.2f} times sequential; "
+                f"stateless at {TARGET_WORKERS} threads: {cell['speedup']:.2f} times sequential; "
                 f"the target of {TARGET_SPEEDUP:g} is {met}."
             )
     return tuple(lines)
@@ -137,15 +159,10 @@ def _workload(result: Mapping[str, Any]) -> Table | None:
         request = item["request"]
         values = (request["exaggeration"], request["cfg_weight"], request["temperature"], request["seed"])
         figures = (str(len(request["text"])), *map(str, values))
-        rows.append((Field(item["voice"]), *(Field(text, number=True) for text in figures), Field(request["text"])))
+        rows.append((Field(item["voice"]), *numbers(figures), Field(request["text"])))
     return Table(("Voice", "Characters", "Exaggeration", "CFG weight", "Temperature", "Seed", "Text"), tuple(rows))
 
 
-def _environment(result: Mapping[str, Any]) -> Table:
-    facts = dict(result["environment"])
-    facts.update(facts.pop("versions", {}))
+def _model(result: Mapping[str, Any]) -> dict[str, str]:
     model = (result.get("command") or {}).get("model")
-    if model:
-        facts = {"model": " ".join(str(part) for part in model.values() if part), **facts}
-    rows = tuple((Field(str(name)), Field(str(value))) for name, value in facts.items())
-    return Table(("What", "Value"), rows)
+    return {"model": " ".join(str(part) for part in model.values() if part)} if model else {}
