@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.run.soak.schedule import PlannedSegment, RoundPlan
     from harness.run.soak.trips import Trips
-    from stateless_tts.streaming import StreamingConfig, StreamingEngineAdapter, StreamingMetrics, StreamingResult
+    from stateless_tts.streaming import StreamingConfig, StreamingEngineAdapter, StreamingResult
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stage:
 def play(stage: Stage, plan: RoundPlan, phase: str) -> SoakRound:
     """Play one round and return what was seen."""
     began, before = time.perf_counter(), thread_names()
-    metrics, round_ = _play(stage, plan)
+    (replaced, retried), round_ = _play(stage, plan)
     stage.after_round()
     release_free_memory()
     return SoakRound(
@@ -68,8 +68,8 @@ def play(stage: Stage, plan: RoundPlan, phase: str) -> SoakRound:
         threads_before=before,
         threads_after=thread_names(),
         memory_mib=resident_mib(),
-        workers_replaced=metrics.workers_replaced,
-        retried=metrics.retried_segments,
+        workers_replaced=replaced,
+        retried=retried,
     )
 
 
@@ -78,7 +78,12 @@ def thread_names() -> tuple[str, ...]:
     return tuple(sorted(thread.name for thread in threading.enumerate()))
 
 
-def _play(stage: Stage, plan: RoundPlan) -> tuple[StreamingMetrics, _Round]:
+def _play(stage: Stage, plan: RoundPlan) -> tuple[tuple[int, int], _Round]:
+    """Play the round and return how many workers were replaced and segments retried, and what was seen.
+
+    Numbers alone: metrics hold the failures, their tracebacks hold the frames of the calls, and those hold tensors,
+    which are to be gone when memory is looked at.
+    """
     by_index = {planned.index: planned for planned in plan.segments}
     with FaultyAdapter(stage.engine, by_index, stage.trips, lambda index: _spoiled(stage, plan, index)) as adapter:
         round_ = _Round(stage, plan, adapter)
@@ -89,7 +94,7 @@ def _play(stage: Stage, plan: RoundPlan) -> tuple[StreamingMetrics, _Round]:
                     round_.disturb(processor, taken)
                     del result  # its audio is not to be held while the next is waited for
                 adapter.release()
-            return processor.metrics, round_
+            return (processor.metrics.workers_replaced, processor.metrics.retried_segments), round_
         finally:
             round_.clean_up()
 

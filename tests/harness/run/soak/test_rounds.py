@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from harness.run.soak.rounds import play, thread_names
 from harness.run.soak.schedule import (
@@ -19,10 +23,14 @@ from harness.run.soak.schedule import (
     plan_round,
 )
 from harness.verdict.soak.segments import count_segments
-from tests.harness.soak_toys import REQUESTS, toy_references, toy_stage
+from tests.harness.soak_toys import REQUESTS, ToyEngine, toy_references, toy_stage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
+
+    from stateless_tts.streaming import SegmentAudio
 
 
 def test_every_fault_happens_and_every_segment_is_accounted_for(tmp_path: Path) -> None:
@@ -61,6 +69,29 @@ def test_a_cancelled_segment_is_told_of(tmp_path: Path) -> None:
     plan = replace(plan, segments=tuple(replace(p, after=1) for p in plan.segments))
     seen = play(toy_stage(tmp_path), plan, "soak")
     assert count_segments([seen], toy_references()).said == {}
+
+
+def test_no_tensor_of_a_round_is_left_when_memory_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+
+    class Holding(ToyEngine):
+        def speak_segment(self, *arguments: Any) -> SegmentAudio:
+            scratch = torch.empty(1, 54_321)  # held by the traceback of whatever is raised below
+            spoken = super().speak_segment(*arguments)
+            assert scratch.numel()
+            return spoken
+
+    def look() -> float:
+        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            left.append(sum(torch.is_tensor(kept) and kept.numel() == 54_321 for kept in gc.get_objects()))
+        return 1.0
+
+    monkeypatch.setattr("harness.run.soak.rounds.resident_mib", look)
+    stage = toy_stage(tmp_path)
+    play(replace(stage, engine=Holding(stage.trips)), plan_round(0, 2, REQUESTS, 2), "soak")
+    assert left == [0]
 
 
 def test_no_message_tells_where_it_was_run(tmp_path: Path) -> None:
