@@ -75,7 +75,7 @@ def test_no_tensor_of_a_round_is_left_when_memory_is_looked_at(tmp_path: Path, m
     left: list[int] = []
 
     class Holding(ToyEngine):
-        def speak_segment(self, *arguments: Any) -> SegmentAudio:
+        def speak_segment(self, *arguments: Any) -> SegmentAudio:  # noqa: ANN401 - passed on
             scratch = torch.empty(1, 54_321)  # held by the traceback of whatever is raised below
             spoken = super().speak_segment(*arguments)
             assert scratch.numel()
