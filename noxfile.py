@@ -80,6 +80,12 @@ def power(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def soak(session: nox.Session) -> None:
+    """Use everything for some minutes with faults injected everywhere, and account for every segment."""
+    python(session, "-m", "harness", "soak", "--out", "reports/soak", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Time kernels and stages with pytest-benchmark, then every way to serve many callers; draw the report.
 

@@ -54,7 +54,8 @@ class SpeechRequest:
         exaggeration: emotional intensity, 0 or more; 0.5 is neutral.
         cfg_weight: classifier-free guidance, 0 or more. At 0 no unconditional row is computed (upstream's English
             model crashes there).
-        temperature: above 0.
+        temperature: above 0. Upstream's Turbo takes 0, too, and leaves the temperature out, which is 1 and not the
+            greedy choice that 0 stands for elsewhere; here 0 is refused in every family, and 1 is that.
         seed: as for `torch.manual_seed`; None takes a fresh one, which the result reports.
         repetition_penalty: above 0; 1 is none; if left out, the family's own (1.2; multilingual 2.0).
         min_p: in [0, 1]; if left out, the family's own (0.05).
@@ -62,7 +63,8 @@ class SpeechRequest:
         max_new_tokens: most speech tokens, 1 to 4096, at 25 per second of audio. Upstream fixes it at 1000 (Turbo: one
             more than that).
         top_k: 0 or more, 0 is none; Turbo's alone, and 1000 there if None.
-        language_id: such as ``"fr"``; the multilingual family's alone, which needs it.
+        language_id: such as ``"fr"``; the multilingual family's alone, which needs it. Upstream takes None, too, and
+            reads the text without a mark of its language; here that is refused.
 
     Raises:
         InvalidParameterError: a value is of the wrong type, not finite or out of range; the message names it.

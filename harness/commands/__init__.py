@@ -18,6 +18,7 @@ COMMANDS = {
     "stress": "put threads on subjects, judge what they return, and draw the report",
     "audit": "say which shared state a subject's calls write, where, and what harm it does",
     "bench": "time every way to serve many callers, in rounds, and draw the report",
+    "soak": "use everything for minutes, with faults everywhere, and account for every segment",
     "report": "draw charts and page again from a run's saved data",
     "history": "follow a metric of many saved results over their commits, and mark its steps",
     "hazards": "reproduce every known hazard, on stock and on stateless_tts",

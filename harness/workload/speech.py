@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.workload.clips import Clip, draw_recipes, write_clip
 from harness.workload.texts import large_segment, short_segment
 from stateless_tts import SpeechRequest
+from stateless_tts.request import EnglishDefault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +86,10 @@ def make_workload(seed: int, utterances: int, folder: Path) -> Workload:
 
 
 def request_as_json(request: SpeechRequest) -> dict[str, Any]:
-    """Turn a request into plain data; a clip becomes its path."""
-    plain = {name: getattr(request, name) for name in request.__dataclass_fields__}
+    """Turn a request into plain data; a clip becomes its path, and what is left to the family is left out."""
+    values = {name: getattr(request, name) for name in request.__dataclass_fields__}
+    # As a plain number, what English defaults to would be what was asked for: other families would take it.
+    plain = {name: value for name, value in values.items() if not isinstance(value, EnglishDefault)}
     clip = plain["audio_prompt_path"]
     return {**plain, "audio_prompt_path": None if clip is None else str(clip)}
 

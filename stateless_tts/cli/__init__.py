@@ -16,7 +16,7 @@ from ._arguments import parser
 from ._batch import batch
 from ._errors import ExitCode, TerminatedError
 from ._output import Muffled, tell
-from ._speak import prepare_voice, speak
+from ._speak import convert, prepare_voice, speak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExitCode", "entry_point", "main"]
 
-_COMMANDS = {"speak": speak, "batch": batch, "voices": prepare_voice}
+_COMMANDS = {"speak": speak, "batch": batch, "convert": convert, "voices": prepare_voice}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from stateless_tts.assembly import TIMINGS
 from stateless_tts.files import SUBTYPES
-from stateless_tts.models import FAMILIES
+from stateless_tts.models import CONVERSION, ENGINE_DTYPES, FAMILIES
 from stateless_tts.request import EnglishDefault, SpeechRequest
 from stateless_tts.streaming import StreamingConfig
 
@@ -62,23 +62,36 @@ def parser() -> argparse.ArgumentParser:
     )
     for command in (speak, batch):
         _add_speech(command)
-        _add_model(command)
+        _add_model(command, FAMILIES)
+        command.add_argument(
+            "--engine",
+            choices=tuple(ENGINE_DTYPES),
+            default="",
+            help="decode all workers' texts in one batch, in this precision: faster, and not stock's bits (English)",
+        )
+    convert = commands.add_parser("convert", help="say a recording in another voice")
+    convert.add_argument("source", metavar="SOURCE", help="the recording")
+    convert.add_argument("-o", "--output", required=True, metavar="FILE.wav")
+    convert.add_argument("--voice", metavar="CLIP|VOICE.safetensors", help="whose (default: the model's own voice)")
+    _add_seed(convert)
+    _add_format(convert)
+    _add_model(convert, (CONVERSION,))
     voices = commands.add_parser("voices", help="prepare voices")
     prepare = voices.add_subparsers(dest="voices_command", required=True, metavar="COMMAND").add_parser(
         "prepare", help="encode a reference clip once and for all"
     )
     prepare.add_argument("clip", metavar="CLIP")
     prepare.add_argument("-o", "--output", required=True, metavar="VOICE.safetensors")
-    _add_model(prepare)
+    _add_model(prepare, (*FAMILIES, CONVERSION))
     return root
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
+def _add_model(command: argparse.ArgumentParser, families: tuple[str, ...]) -> None:
     group = command.add_argument_group("model (without either: synthetic weights, whose voice is noise)")
     choice = group.add_mutually_exclusive_group()
     choice.add_argument("--checkpoint", metavar="DIR", help="folder in upstream's format")
     choice.add_argument("--pretrained", action="store_true", help="upstream's weights, downloaded if need be")
-    group.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help="of models (default: %(default)s)")
+    group.add_argument("--family", choices=families, default=families[0], help="of models (default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 
@@ -94,7 +107,7 @@ def _add_speech(command: argparse.ArgumentParser) -> None:
         help="voice of what follows a [NAME] tag; may be repeated",
     )
     group.add_argument("--language", default="en", help="code of the language (default: %(default)s)")
-    group.add_argument("--seed", type=int, default=0, help="the same seed gives the same audio (default: %(default)s)")
+    _add_seed(group)
     defaults = {field.name: field.default for field in dataclasses.fields(SpeechRequest)}
     for name, (kind, meaning) in _PARAMETERS.items():
         option = "--" + name.replace("_", "-")
@@ -102,7 +115,17 @@ def _add_speech(command: argparse.ArgumentParser) -> None:
         group.add_argument(option, type=kind, default=defaults[name], help=f"{meaning} (default: {told})")
     group.add_argument("--workers", type=int, default=config.batch_size, help="1 to 16; 0 is one after the other")
     group.add_argument("--timeout", type=float, default=config.worker_timeout, help="seconds for one piece of text")
-    group.add_argument("--format", choices=SUBTYPES, default="PCM_16", help="of the samples (default: %(default)s)")
+    _add_format(group)
+
+
+def _add_seed(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same audio (default: %(default)s)"
+    )
+
+
+def _add_format(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--format", choices=SUBTYPES, default="PCM_16", help="of the samples (default: %(default)s)")
 
 
 def speech_parameters(arguments: argparse.Namespace) -> dict[str, object]:

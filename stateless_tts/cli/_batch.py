@@ -13,7 +13,6 @@ import torch
 
 from stateless_tts.assembly import TimedAudio, place
 from stateless_tts.files import remove_partial_files, wav_bytes, write_atomically
-from stateless_tts.models import LoadedModel, ModelChoice, choose_model
 from stateless_tts.streaming import MAX_WORKERS, StreamingConfig
 from stateless_tts.utterances import Utterance, speak_utterances
 
@@ -22,7 +21,7 @@ from ._arguments import speech_parameters
 from ._errors import ExitCode, TerminatedError, UsageError
 from ._items import Defaults, Item, file_digest, read_items
 from ._manifest import Journal, Record
-from ._model import adapter_of, check_voice, load_model
+from ._model import adapter_of, check_voice, chosen_model, load_model
 from ._output import bar as progress_bar
 from ._output import say, tell
 from ._signals import interrupts_deferred
@@ -30,6 +29,7 @@ from ._signals import interrupts_deferred
 if TYPE_CHECKING:
     import argparse
 
+    from stateless_tts.models import LoadedModel, ModelChoice
     from stateless_tts.utterances import SpokenUtterance
 
 _TRACK = "timeline.wav"
@@ -38,9 +38,7 @@ _SHOWN = 120
 
 def batch(arguments: argparse.Namespace) -> ExitCode:
     """Run the command."""
-    choice = choose_model(
-        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
-    )
+    choice = chosen_model(arguments)
     config = config_of(arguments)
     items, warnings = read_items(arguments.input, defaults_of(arguments))
     folder = Path(arguments.output)
@@ -113,7 +111,7 @@ class _Batch:
         self.warnings: list[str] = []
         self.kept = 0
         digest_of = functools.cache(file_digest)
-        self.requests = {item.name: item.fingerprint(choice.identity, arguments.format, digest_of) for item in items}
+        self.requests = {item.name: item.fingerprint(choice.speaks_as, arguments.format, digest_of) for item in items}
         self.records: dict[str, Record] = {item.name: self._record(item, "unfinished") for item in items}
 
     def recall(self, warnings: list[str]) -> None:
@@ -155,6 +153,7 @@ class _Batch:
                     bar.update()
         finally:
             journal.close()
+            model.close()
 
     def conclude(self, code: ExitCode) -> ExitCode:
         """Write the manifest, and the track of subtitles; tell how it went."""
@@ -170,7 +169,7 @@ class _Batch:
                     code = ExitCode.SOME_FAILED
         about = {
             "input": str(self.arguments.input),
-            "model": self.choice.identity,
+            "model": self.choice.speaks_as,
             "synthetic": self.choice.is_synthetic,
             "seed": self.arguments.seed,
             "interrupted": code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED),

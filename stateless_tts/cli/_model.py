@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stateless_tts.models import LoadedModel, ModelChoice
+from stateless_tts.models import LoadedModel, ModelChoice, choose_model
 from stateless_tts.voice import check_clip, read_clip
 from stateless_tts.voice_file import load_voice
 
@@ -13,8 +14,21 @@ from ._errors import UsageError
 from ._output import tell
 
 if TYPE_CHECKING:
+    import argparse
+
     from stateless_tts.streaming import StreamingEngineAdapter
 from stateless_tts.streaming import ChatterBoxStreamingAdapter
+
+
+def chosen_model(arguments: argparse.Namespace) -> ModelChoice:
+    """Return the model that the arguments ask for, not yet loaded."""
+    return choose_model(
+        arguments.family,
+        checkpoint=arguments.checkpoint,
+        pretrained=arguments.pretrained,
+        device=arguments.device,
+        engine=getattr(arguments, "engine", ""),
+    )
 
 
 def load_model(choice: ModelChoice) -> LoadedModel:
@@ -38,8 +52,9 @@ def adapter_of(model: LoadedModel) -> StreamingEngineAdapter:
 
 def check_voice(path: str) -> None:
     """Raise if no voice can come of the file at `path`, before the model is loaded, which takes its time."""
-    if Path(path).exists() and not Path(path).is_file():  # a device or a pipe may never end
-        raise UsageError(f"voice {path!r} is not a file")
+    with contextlib.suppress(OSError, ValueError):  # told of when it is read
+        if Path(path).exists() and not Path(path).is_file():  # a device or a pipe may never end
+            raise UsageError(f"voice {path!r} is not a file")
     if path.lower().endswith(".safetensors"):
         load_voice(path)
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stateless_tts.files import wav_bytes, write_atomically
-from stateless_tts.models import choose_model
+from stateless_tts.request import ConversionRequest
 from stateless_tts.utterances import speak_utterances
 from stateless_tts.voice import check_clip, read_clip
 from stateless_tts.voice_file import save_voice
@@ -15,20 +16,20 @@ from stateless_tts.voice_file import save_voice
 from ._batch import config_of, defaults_of, utterance_of
 from ._errors import ExitCode, UsageError
 from ._items import make_item
-from ._model import adapter_of, load_model
+from ._model import adapter_of, check_voice, chosen_model, load_model
 from ._output import say, tell
 from ._signals import interrupts_deferred
 
 if TYPE_CHECKING:
     import argparse
 
+    import torch
+
 
 def speak(arguments: argparse.Namespace) -> ExitCode:
     """Run ``speak``."""
     text = _read_standard_input() if arguments.text == "-" else arguments.text
-    choice = choose_model(
-        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
-    )
+    choice = chosen_model(arguments)
     config = config_of(arguments)
     target = _target(arguments.output)
     item = make_item(target.name, 1, text, defaults_of(arguments), arguments.seed)
@@ -36,29 +37,46 @@ def speak(arguments: argparse.Namespace) -> ExitCode:
         raise UsageError(item.problem.removeprefix("line 1: "))
     for warning in item.warnings:
         tell(f"warning: {warning}")
-    model = load_model(choice)
-    (spoken,) = speak_utterances([utterance_of(item, model)], adapter_of(model), config, device=choice.device)
+    with contextlib.closing(load_model(choice)) as model:
+        (spoken,) = speak_utterances([utterance_of(item, model)], adapter_of(model), config, device=choice.device)
     if spoken.audio is None:
         tell(str(spoken.error))
         return ExitCode.SOME_FAILED
-    with interrupts_deferred():
-        write_atomically(target, wav_bytes(spoken.audio, spoken.sample_rate, arguments.format))
-    say(f"{target}: {spoken.audio.shape[1] / spoken.sample_rate:.2f} s, seed {item.seed}")
+    _write(target, spoken.audio, spoken.sample_rate, item.seed, arguments.format)
+    return ExitCode.OK
+
+
+def convert(arguments: argparse.Namespace) -> ExitCode:
+    """Run ``convert``."""
+    choice = chosen_model(arguments)
+    target = _target(arguments.output)
+    ConversionRequest(arguments.source, seed=arguments.seed)
+    check_clip(read_clip(arguments.source), silence_allowed=True)
+    if arguments.voice:
+        check_voice(arguments.voice)
+    with contextlib.closing(load_model(choice)) as model:
+        voice = model.voice(arguments.voice) if arguments.voice else None
+        spoken = model.wrapper.synthesize(ConversionRequest(arguments.source, voice, arguments.seed))
+    _write(target, spoken.audio, spoken.sample_rate, arguments.seed, arguments.format)
     return ExitCode.OK
 
 
 def prepare_voice(arguments: argparse.Namespace) -> ExitCode:
     """Run ``voices prepare``."""
-    choice = choose_model(
-        arguments.family, checkpoint=arguments.checkpoint, pretrained=arguments.pretrained, device=arguments.device
-    )
+    choice = chosen_model(arguments)
     target = _target(arguments.output)
     check_clip(read_clip(arguments.clip))  # before the model is loaded, which takes its time
-    model = load_model(choice)
-    voice = model.wrapper.prepare_voice(arguments.clip)
+    with contextlib.closing(load_model(choice)) as model:
+        voice = model.wrapper.prepare_voice(arguments.clip)
     save_voice(voice, target, model=choice.identity)
     say(f"{target}: {voice.nbytes} bytes, for the model {choice.identity!r}")
     return ExitCode.OK
+
+
+def _write(target: Path, audio: torch.Tensor, sample_rate: int, seed: int, sample_format: str) -> None:
+    with interrupts_deferred():
+        write_atomically(target, wav_bytes(audio, sample_rate, sample_format))
+    say(f"{target}: {audio.shape[1] / sample_rate:.2f} s, seed {seed}")
 
 
 def _read_standard_input() -> str:

@@ -49,6 +49,8 @@ class MultilingualFamily(SpeakingFamily):
     does on the shared T3, once more with every call. Here each call has a skeleton of T3 of its own, over the shared
     weights: the hooks and the configuration die with the call. Upstream's first call already runs on eager attention,
     as all its later ones do, so there is one stock result to be identical to, whether or not stock was called before.
+
+    Upstream's ``language_id=None``, a text without a mark of its language, is refused: no language is meant by it.
     """
 
     def warm_up(self) -> None:

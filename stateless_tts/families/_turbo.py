@@ -38,7 +38,8 @@ _NEUTRAL = SpeechRequest(text="")
 class TurboFamily(SpeakingFamily):
     """Turbo: a GPT-2 backbone without guidance, and an S3Gen distilled to two steps.
 
-    As upstream, it ignores `exaggeration`, `cfg_weight` and `min_p`, and says so in the log.
+    As upstream, it ignores `exaggeration`, `cfg_weight` and `min_p`, and says so in the log. Where upstream takes
+    ``temperature=0`` for 1, `SpeechRequest` refuses it: ask for 1 to have upstream's bits.
 
     Attributes:
         tokenizer: a copy of the model's. Called with padding and truncation, a fast tokenizer writes these settings to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -65,6 +66,26 @@ class LoadModelNode:
         """Load the model."""
         folder = checkpoint if source == "checkpoint" else None
         return (LoadedModel(choose_model(family, checkpoint=folder, pretrained=source == "pretrained", device=device)),)
+
+
+@dataclass(frozen=True)
+class SpeechInputs:
+    """What the speaking nodes take beside the model and what is to be said; ComfyUI passes it by name."""
+
+    language: str = "en"
+    seed: int = 0
+    exaggeration: float = 0.5
+    cfg_weight: float = 0.5
+    temperature: float = 0.8
+    batch_size: int = 4
+    reference_audio: Audio | None = None
+    reference_path: str = ""
+    characters: str = ""
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters of speech, by name, without the seed."""
+        return {name: getattr(self, name) for name in _PARAMETERS}
 
 
 class SpeechNode:
@@ -156,14 +177,12 @@ class SpeechNode:
         return sorted(spoken, key=lambda utterance: utterance.index)
 
     @staticmethod
-    def _voices(
-        model: LoadedModel, reference_audio: Audio | None, reference_path: str, characters: str
-    ) -> dict[str, str | Voice]:
-        voices: dict[str, str | Voice] = {name: model.voice(path) for name, path in _paths(characters).items()}
-        if reference_audio is not None:
-            voices["narrator"] = voice_of(reference_audio, model.wrapper)
-        elif reference_path.strip():
-            voices["narrator"] = model.voice(reference_path.strip())
+    def _voices(model: LoadedModel, given: SpeechInputs) -> dict[str, str | Voice]:
+        voices: dict[str, str | Voice] = {name: model.voice(path) for name, path in _paths(given.characters).items()}
+        if given.reference_audio is not None:
+            voices["narrator"] = voice_of(given.reference_audio, model.wrapper)
+        elif given.reference_path.strip():
+            voices["narrator"] = model.voice(given.reference_path.strip())
         return voices
 
 
@@ -177,32 +196,20 @@ class TextNode(SpeechNode):
         """Describe the inputs, as ComfyUI asks for them."""
         return cls._inputs(text="text", more={})
 
-    def speak(
-        self,
-        model: LoadedModel,
-        text: str,
-        language: str = "en",
-        seed: int = 0,
-        exaggeration: float = 0.5,
-        cfg_weight: float = 0.5,
-        temperature: float = 0.8,
-        batch_size: int = 4,
-        reference_audio: Audio | None = None,
-        reference_path: str = "",
-        characters: str = "",
-    ) -> tuple[Audio, str]:
-        """Speak `text`.
+    def speak(self, model: LoadedModel, text: str, **inputs: Any) -> tuple[Audio, str]:  # noqa: ANN401 - by ComfyUI
+        """Speak `text`; `inputs` are those of `SpeechInputs`.
 
         Raises:
             StatelessTTSError: the text or an input cannot be used.
             Exception: what the first piece that failed, failed with. There is no audio then.
         """
-        voices = self._voices(model, reference_audio, reference_path, characters)
+        given = SpeechInputs(**inputs)
+        voices = self._voices(model, given)
         script = read_script(
-            text, characters=list(voices), language=language, keep_sounds=model.choice.family == "turbo"
+            text, characters=list(voices), language=given.language, keep_sounds=model.choice.family == "turbo"
         )
-        parameters = {"exaggeration": exaggeration, "cfg_weight": cfg_weight, "temperature": temperature}
-        (spoken,) = self._speak_all(model, [Utterance(script.pieces, seed, voices, parameters)], batch_size)
+        utterance = Utterance(script.pieces, given.seed, voices, given.parameters)
+        (spoken,) = self._speak_all(model, [utterance], given.batch_size)
         if spoken.audio is None:
             assert spoken.error is not None
             raise spoken.error

@@ -11,7 +11,7 @@ from stateless_tts.streaming import segment_seed
 from stateless_tts.utterances import Utterance
 
 from ._comfy import Audio, to_audio
-from ._nodes import SpeechNode, about
+from ._nodes import SpeechInputs, SpeechNode, about
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,30 +47,21 @@ class SubtitlesNode(SpeechNode):
         self,
         model: LoadedModel,
         srt: str,
-        language: str = "en",
-        seed: int = 0,
-        exaggeration: float = 0.5,
-        cfg_weight: float = 0.5,
-        temperature: float = 0.8,
-        batch_size: int = 4,
         timing: str = "overlap",
         on_failure: str = "stop",
-        reference_audio: Audio | None = None,
-        reference_path: str = "",
-        characters: str = "",
+        **inputs: Any,  # noqa: ANN401 - by ComfyUI
     ) -> tuple[Audio, str]:
-        """Speak the subtitles in `srt`, the text of a file.
+        """Speak the subtitles in `srt`, the text of a file; `inputs` are those of `SpeechInputs`.
 
         Raises:
             ScriptError: a subtitle cannot be read or spoken, and `on_failure` is ``"stop"``; or none can.
         """
-        voices = self._voices(model, reference_audio, reference_path, characters)
-        parameters = {"exaggeration": exaggeration, "cfg_weight": cfg_weight, "temperature": temperature}
-        plan = _plan(srt, language, seed, voices, parameters, keep_sounds=model.choice.family == "turbo")
+        given = SpeechInputs(**inputs)
+        plan = _plan(srt, given, self._voices(model, given), keep_sounds=model.choice.family == "turbo")
         _stop_at_failures(plan, on_failure)
         timed = []
         rate = 0
-        for spoken in self._speak_all(model, plan.utterances, batch_size):
+        for spoken in self._speak_all(model, plan.utterances, given.batch_size):
             subtitle = plan.subtitles[spoken.index]
             if spoken.audio is None:
                 plan.failures.append(f"{_name(subtitle)}: {spoken.error}")
@@ -83,15 +74,7 @@ class SubtitlesNode(SpeechNode):
         return to_audio(track, rate), "\n".join(filter(None, told))
 
 
-def _plan(
-    srt: str,
-    language: str,
-    seed: int,
-    voices: Mapping[str, str | Voice],
-    parameters: Mapping[str, Any],
-    *,
-    keep_sounds: bool,
-) -> _Plan:
+def _plan(srt: str, given: SpeechInputs, voices: Mapping[str, str | Voice], *, keep_sounds: bool) -> _Plan:
     read = read_subtitles(srt)
     plan = _Plan(report=list(read.warnings), failures=list(read.problems))
     for number, subtitle in enumerate(read.subtitles):
@@ -99,13 +82,15 @@ def _plan(
             plan.failures.append(subtitle.problem)
             continue
         try:
-            script = read_script(subtitle.text, characters=list(voices), language=language, keep_sounds=keep_sounds)
+            script = read_script(
+                subtitle.text, characters=list(voices), language=given.language, keep_sounds=keep_sounds
+            )
         except ScriptError as error:
             plan.failures.append(f"{_name(subtitle)}: {error}")
             continue
         plan.report.extend(f"{_name(subtitle)}: {warning}" for warning in script.warnings)
         plan.subtitles.append(subtitle)
-        plan.utterances.append(Utterance(script.pieces, segment_seed(seed, number), voices, parameters))
+        plan.utterances.append(Utterance(script.pieces, segment_seed(given.seed, number), voices, given.parameters))
     return plan
 
 

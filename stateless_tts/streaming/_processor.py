@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stateless_tts.randomness import fresh_seed
 
-from ._errors import SegmentCancelledError, StreamingStartError
+from ._errors import ProcessorClosedError, SegmentCancelledError, StreamingStartError
 from ._ledger import SegmentLedger
 from ._types import StreamingConfig, StreamingMetrics, StreamingResult, StreamingSegment
 from ._worker import StreamingWorker, WorkItem
@@ -118,7 +118,11 @@ class TrueStreamingProcessor:
                     self.close()
                     yield from self.results(in_order=in_order)
                     return
-                self.submit(segment)
+                try:
+                    self.submit(segment)
+                except ProcessorClosedError:  # shut down meanwhile; what was taken in before has its results
+                    yield from self.results(in_order=in_order)
+                    return
             result = self._next_result(in_order=in_order)
             if result is None:  # shut down meanwhile
                 return

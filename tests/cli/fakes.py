@@ -32,6 +32,9 @@ class FakeModel:
     def voice(self, path: str) -> str:
         return path
 
+    def close(self) -> None:
+        pass
+
 
 def use(monkeypatch: pytest.MonkeyPatch, engine: ScriptedAdapter) -> None:
     """Let the command line speak with `engine`."""

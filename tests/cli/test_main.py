@@ -2,26 +2,31 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from stateless_tts import Voice
+from stateless_tts import ConversionRequest, SpeechResult, StageSeconds, Voice
 from stateless_tts.cli import main
 from stateless_tts.cli._output import Muffled, say, tell
+from stateless_tts.streaming import segment_seed
 from stateless_tts.synthetic import write_clip
 from stateless_tts.voice_file import load_voice, save_voice
 from tests.streaming.speakers import fail
 from tests.test_voice_file import some_voice
 
-from .fakes import Engine, run, use
+from .fakes import Engine, FakeModel, run, use
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stateless_tts import StatelessChatterBoxWrapper
+    from stateless_tts.models import ModelChoice
 
 
 @pytest.fixture
@@ -194,6 +199,95 @@ def test_texts_of_every_kind_are_spoken(tmp_path: Path, text: str) -> None:
     assert run("speak", text, "-o", tmp_path / "a.wav") == 0
 
 
+class FakeConverter:
+    """Stands for a loaded voice converter: it notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.requests: list[ConversionRequest] = []
+        self.closed = 0
+        self.wrapper = self
+
+    def voice(self, path: str) -> str:
+        return path
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def synthesize(self, request: ConversionRequest) -> SpeechResult:
+        self.requests.append(request)
+        return SpeechResult(
+            torch.full((1, 240), 0.5), 24_000, request.seed or 0, torch.zeros(1), StageSeconds(0, 0, 0, 0)
+        )
+
+
+def chosen_models(monkeypatch: pytest.MonkeyPatch, make: Callable[[], object]) -> list[ModelChoice]:
+    """Let `make` make every model; returns the list that what is chosen is noted in."""
+    chosen: list[ModelChoice] = []
+
+    def load(choice: ModelChoice) -> object:
+        chosen.append(choice)
+        return make()
+
+    monkeypatch.setattr("stateless_tts.cli._speak.load_model", load)
+    return chosen
+
+
+def test_convert_says_a_recording_in_another_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converter = FakeConverter()
+    chosen = chosen_models(monkeypatch, lambda: converter)
+    source = write_noise(tmp_path / "source.wav", 24_000, 1.0)
+    clip = write_noise(tmp_path / "clip.wav", 24_000, 1.0)
+    out = tmp_path / "out.wav"
+    assert run("convert", source, "--voice", clip, "-o", out, "--seed", 5, "--format", "FLOAT") == 0
+    assert converter.requests == [ConversionRequest(str(source), str(clip), 5)]
+    assert (chosen[0].family, converter.closed) == ("vc", 1)
+    assert soundfile.info(str(out)).subtype == "FLOAT"
+    assert capsys.readouterr().out == f"{out}: 0.01 s, seed 5\n"
+    assert run("convert", source, "-o", out) == 0
+    assert converter.requests[1] == ConversionRequest(str(source), None, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: SOURCE, -o/--output"),
+        (["absent.wav", "-o", "out.wav"], "'absent.wav' does not exist"),
+        (["empty.wav", "-o", "out.wav"], "is empty (0 bytes)"),
+        (["/dev/zero", "-o", "out.wav"], "is not a file"),
+        (["good.wav", "-o", "out.wav", "--voice", "absent.wav"], "'absent.wav' does not exist"),
+        (["good.wav", "-o", "out.wav", "--voice", "empty.wav"], "is empty (0 bytes)"),
+        (["good.wav", "-o", "no/out.wav"], "the folder 'no' does not exist"),
+        (["good.wav", "-o", "out.wav", "--seed", str(2**64)], "seed=18446744073709551616: expected"),
+        (["good.wav", "-o", "out.wav", "--family", "english"], "invalid choice: 'english'"),
+        (["good.wav", "-o", "out.wav", "--checkpoint", "."], "s3gen.safetensors not found"),
+    ],
+)
+def test_what_cannot_be_converted_is_one_line(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.wav").touch()
+    write_noise(tmp_path / "good.wav", 24_000, 1.0)
+    assert run("convert", *arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_the_engine_is_chosen_by_its_precision(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = chosen_models(monkeypatch, lambda: FakeModel(engine))
+    assert run("speak", "Hi.", "-o", tmp_path / "a.wav", "--engine", "bfloat16") == 0
+    assert run("speak", "Hi.", "-o", tmp_path / "a.wav", "--engine", "fp8") == 2
+    assert [choice.engine for choice in chosen] == ["bfloat16"]
+
+
 def test_upstreams_chatter_is_dropped_and_ours_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     out, errors = io.StringIO(), io.StringIO()
     monkeypatch.setattr("sys.stdout", Muffled(out))
@@ -242,6 +336,34 @@ def test_a_voice_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
     save_voice(some_voice(), tmp_path / "v.safetensors", model="this")
     assert isinstance(loaded.voice(str(tmp_path / "v.safetensors")), Voice)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_the_real_converter_and_the_real_engine_speak(
+    wrapper: StatelessChatterBoxWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stateless_tts import ContinuousBatchingEngine, StatelessChatterBoxWrapper, models
+    from stateless_tts.files import wav_bytes
+    from stateless_tts.synthetic import build_chatterbox
+
+    source, clip = write_clip(tmp_path / "said.wav", 4, 0.5), write_clip(tmp_path / "clip.wav", 5, 1.0)
+    converter = build_chatterbox("vc")
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: converter)  # noqa: ARG005 - as it is called
+    assert run("convert", source, "--voice", clip, "-o", tmp_path / "a.wav", "--seed", 3) == 0
+    alone = StatelessChatterBoxWrapper(converter).convert(source, clip, 3)
+    assert (tmp_path / "a.wav").read_bytes() == wav_bytes(alone, 24_000)
+    voice = tmp_path / "v.safetensors"
+    assert run("voices", "prepare", clip, "-o", voice, "--family", "vc") == 0
+    assert run("convert", source, "--voice", voice, "-o", tmp_path / "b.wav", "--seed", 3) == 0
+    assert (tmp_path / "b.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
+
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: wrapper.model)  # noqa: ARG005 - as it is called
+    (tmp_path / "in.txt").write_text("One.\nTwo.\n", encoding="utf-8")
+    assert run("batch", tmp_path / "in.txt", "-o", tmp_path / "out", "--engine", "float32") == 0
+    with ContinuousBatchingEngine(wrapper.model, 16, torch.float32) as engine:
+        spoken = engine.generate_stateless("Two.", seed=segment_seed(0, 1))
+    assert (tmp_path / "out" / "0002.wav").read_bytes() == wav_bytes(spoken, 24_000)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("stateless-tts")]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import torch
 from stateless_tts import InvalidClipError, SpeechRequest, SpeechResult, StageSeconds
 from stateless_tts.models import LoadedModel, ModelChoice
 from stateless_tts.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from stateless_tts.nodes._nodes import SpeechInputs
 from stateless_tts.script import ScriptError
 from stateless_tts.streaming import segment_seed
 from stateless_tts.synthetic import write_clip
@@ -94,7 +95,9 @@ def test_nodes_are_declared_as_comfyui_reads_them(name: str) -> None:
     assert node_class.CATEGORY
     assert len(node_class.RETURN_TYPES) == len(node_class.RETURN_NAMES)
     declared = node_class.INPUT_TYPES()
-    accepted = inspect.signature(getattr(node_class, node_class.FUNCTION)).parameters
+    accepted = set(inspect.signature(getattr(node_class, node_class.FUNCTION)).parameters)
+    if "inputs" in accepted:
+        accepted |= {field.name for field in dataclasses.fields(SpeechInputs)}
     for section in declared.values():
         for key, (kind, *options) in section.items():
             assert key in accepted

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from stateless_tts import QueueFullError, SpeechRequest, SpeechResult, StageSeconds
+from stateless_tts import (
+    ContinuousBatchingEngine,
+    InvalidClipError,
+    QueueFullError,
+    SpeechRequest,
+    SpeechResult,
+    StageSeconds,
+)
 from stateless_tts.streaming import (
     ChatterBoxStreamingAdapter,
     SegmentTimeoutError,
@@ -24,6 +31,8 @@ from .speakers import PATIENCE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from chatterbox.tts import ChatterboxTTS
 
     from stateless_tts import StatelessChatterBoxWrapper
 
@@ -200,6 +209,41 @@ def test_real_model_gives_the_same_bits_in_every_mode(wrapper: StatelessChatterB
     for workers in (1, 4):
         for index in (0, 1, 2):
             assert torch.equal(heard[workers][index], heard[0][index])
+
+
+@pytest.mark.slow
+def test_the_batching_engine_gives_its_own_bits_from_every_worker(model: ChatterboxTTS, tmp_path: Path) -> None:
+    from stateless_tts.synthetic import write_clip
+
+    clip = write_clip(tmp_path / "clip.wav", seed=3, seconds=1.0)
+    given = [
+        StreamingSegment(0, "One."),
+        StreamingSegment(1, "Two is longer.", voice_path=clip),
+        StreamingSegment(2, "Three.", metadata={"temperature": 0.5}),
+        StreamingSegment(3, "Four.", voice_path=tmp_path / "absent.wav"),
+        *(StreamingSegment(index, f"Number {index}.", voice_path=clip) for index in range(4, 8)),
+    ]
+    with ContinuousBatchingEngine(model, max_batch_size=8) as engine:
+        alone = {
+            segment.index: engine.synthesize(
+                SpeechRequest(
+                    segment.text,
+                    segment.voice_path,
+                    seed=segment_seed(7, segment.index),
+                    temperature=(segment.metadata or {}).get("temperature", 0.8),
+                )
+            ).audio
+            for segment in given
+            if segment.index != 3
+        }
+        for workers in (0, 8):
+            audio, metrics, _ = StreamingCoordinator.process(
+                given, ChatterBoxStreamingAdapter(engine), StreamingConfig(batch_size=workers), seed=7
+            )
+            assert [failure.index for failure in metrics.failures] == [3]
+            assert isinstance(metrics.failures[0].error, InvalidClipError)
+            assert audio.keys() == alone.keys()
+            assert all(torch.equal(audio[index], alone[index]) for index in alone)
 
 
 @pytest.mark.slow

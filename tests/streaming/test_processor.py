@@ -228,6 +228,27 @@ def test_shutdown_drains() -> None:
     assert [result.success for result in processor.results(in_order=True)] == [True] * 10
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_whoever_shuts_down_in_mid_run_still_gets_the_results_of_what_was_taken_in(in_order: bool) -> None:
+    read: list[int] = []
+
+    def source() -> Iterator[StreamingSegment]:
+        for segment in segments(40):
+            read.append(segment.index)
+            yield segment
+
+    with TrueStreamingProcessor(ScriptedAdapter(), StreamingConfig(batch_size=2, max_pending=8)) as processor:
+        seen = []
+        for result in processor.process(source(), in_order=in_order):
+            seen.append(result.index)
+            if len(seen) == 10:
+                processor.shutdown()
+    taken_in = [index for index in read if index in seen]
+    assert sorted(seen) == taken_in
+    assert len(read) - len(taken_in) <= 1, "at most the one that was refused"
+    assert 10 < len(seen) < 40
+
+
 def test_shutdown_cancels_within_its_time_even_if_the_engine_hangs() -> None:
     gate = threading.Event()
     started = threading.Event()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import wave
 from typing import TYPE_CHECKING
 
 from harness.workload.speech import BUILT_IN_VOICE, make_workload, request_as_json, request_from_json
 from harness.workload.texts import LARGE_LEAST
+from stateless_tts import SpeechRequest
+from stateless_tts.request import Sampling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,4 +42,11 @@ def test_clips_are_wav_files_of_three_seconds_and_more(tmp_path: Path) -> None:
 
 def test_a_request_survives_being_saved(tmp_path: Path) -> None:
     for request in make_workload(0, 4, tmp_path).requests:
-        assert request_from_json(request_as_json(request)) == request
+        assert request_from_json(json.loads(json.dumps(request_as_json(request)))) == request
+
+
+def test_what_is_left_to_the_family_stays_left_to_it() -> None:
+    turbo = Sampling(repetition_penalty=2.0, min_p=0.1, top_p=0.95)
+    for request in (SpeechRequest("Hi."), SpeechRequest("Hi.", top_p=1.0)):
+        saved = request_from_json(json.loads(json.dumps(request_as_json(request))))
+        assert saved.sampling(turbo) == request.sampling(turbo)

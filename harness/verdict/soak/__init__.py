@@ -1,0 +1,1 @@
+"""What a soak's observations come to."""

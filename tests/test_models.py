@@ -1,0 +1,128 @@
+"""Loading models: nothing in a file is executed, and an engine that does not take a model says so once."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from stateless_tts import InvalidParameterError, UnsupportedModelError, models
+from stateless_tts.engine import ContinuousBatchingEngine
+from stateless_tts.models import LoadedModel, ModelError, choose_model
+from stateless_tts.voice_file import InvalidVoiceFileError, load_voice
+from tests.cli.fakes import run
+
+if TYPE_CHECKING:
+    from chatterbox.tts import ChatterboxTTS
+
+
+class Malicious:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.target,)
+
+
+def write_malicious(path: Path, target: Path, *, as_archive: bool = True) -> Path:
+    """Write what `torch.save`, or plain pickle, makes of `Malicious`."""
+    if as_archive:
+        torch.save({"t3": Malicious(target), "gen": {}}, path)
+    else:
+        path.write_bytes(pickle.dumps(Malicious(target), protocol=2))
+    return path
+
+
+def no_model(*_arguments: object) -> dict[str, torch.Tensor]:
+    return {}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "executed"
+
+
+@pytest.mark.parametrize("as_archive", [True, False])
+def test_the_file_would_execute_code(tmp_path: Path, target: Path, as_archive: bool) -> None:
+    file = write_malicious(tmp_path / "conds.pt", target, as_archive=as_archive)
+    with contextlib.suppress(RuntimeError):  # it is no checkpoint; that is found out too late
+        torch.load(file, weights_only=False)
+    assert target.exists()
+
+
+@pytest.mark.parametrize("force", ["", "1"])
+@pytest.mark.parametrize("as_archive", [True, False])
+@pytest.mark.parametrize("family", ["english", "multilingual", "turbo", "vc"])
+def test_code_in_a_built_in_voice_is_refused(
+    tmp_path: Path, target: Path, family: str, as_archive: bool, force: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)  # upstream's voice conversion would obey it
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    for name in models._CHECKPOINT_FILES[family]:
+        (folder / name).write_bytes(b"")
+    write_malicious(folder / "conds.pt", target, as_archive=as_archive)
+    with pytest.raises(ModelError, match="holds more than tensors, which could execute code"):
+        LoadedModel(choose_model(family, checkpoint=str(folder), device="cpu"))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["ve.pt", "s3gen.pt"])
+def test_code_in_multilingual_weights_is_refused(
+    tmp_path: Path, target: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.nn.Module.load_state_dict", no_model)
+    for file in models._CHECKPOINT_FILES["multilingual"]:
+        (tmp_path / file).write_bytes(b"")
+    torch.save({}, tmp_path / "ve.pt")
+    write_malicious(tmp_path / name, target)
+    with pytest.raises(ModelError):
+        LoadedModel(choose_model("multilingual", checkpoint=str(tmp_path), device="cpu"))
+    assert not target.exists()
+
+
+def test_a_voice_file_holds_no_code(tmp_path: Path, target: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("voice.safetensors", "voice.pt"):
+        voice = write_malicious(tmp_path / name, target)
+        assert run("speak", "Hi.", "-o", tmp_path / "out.wav", "--voice", voice) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(InvalidVoiceFileError):
+        load_voice(tmp_path / "voice.safetensors")
+    assert not target.exists()
+
+
+def test_what_cannot_be_chosen_is_named() -> None:
+    with pytest.raises(InvalidParameterError, match="family='bark': expected one of english, multilingual, turbo, vc"):
+        choose_model("bark")
+    with pytest.raises(InvalidParameterError, match="engine='fp8': expected one of float32, bfloat16"):
+        choose_model(engine="fp8")
+
+
+def test_the_engine_speaks_with_other_bits_and_the_same_voices() -> None:
+    plain, engine = choose_model(), choose_model(engine="float32")
+    assert plain.identity == engine.identity
+    assert plain.speaks_as == plain.identity != engine.speaks_as
+
+
+def test_a_chosen_engine_is_made_at_once_and_closed(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: model)  # noqa: ARG005 - as it is called
+    loaded = LoadedModel(choose_model(engine="float32", device="cpu"))
+    engine: object = loaded.wrapper
+    assert isinstance(engine, ContinuousBatchingEngine)
+    loaded.close()
+    assert not any(thread.is_alive() for thread in engine._threads)
+
+
+def test_a_model_that_the_engine_does_not_take_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stateless_tts.synthetic import build_chatterbox
+
+    turbo = build_chatterbox("vc")
+    monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: turbo)  # noqa: ARG005 - as it is called
+    with pytest.raises(UnsupportedModelError):
+        LoadedModel(choose_model("vc", engine="float32", device="cpu"))
