@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import torch
 
 _BLOCK_TOKENS = 32
 # On the CPU, address space for this many tokens is taken at a time. Memory is given to it page by page, as tokens
@@ -33,9 +33,14 @@ class KeyValueCache:
         self.length = first.size(2)
         self._step = _RESERVED_TOKENS if first.device.type == "cpu" else _BLOCK_TOKENS
         self._capacity = _rounded_up(self.length + 1, self._step)
-        self._buffers: list[torch.Tensor] = []
-        for group in _groups(len(layers), 2 * first[:, :, 0].numel() * self._capacity * first.itemsize):
-            self._buffers.extend(_moved([layers[layer] for layer in group], self._capacity))
+        # Each of shape (layers, 2, rows, heads, capacity, head_dim), for some layers after the others.
+        self._buffers = [
+            _moved([layers[layer] for layer in group], self._capacity)
+            for group in _groups(len(layers), 2 * first[:, :, 0].numel() * self._capacity * first.itemsize)
+        ]
+        self._places: list[torch.Tensor] = []
+        self._keys: list[torch.Tensor] = []
+        self._values: list[torch.Tensor] = []
 
     @property
     def nbytes(self) -> int:
@@ -45,22 +50,29 @@ class KeyValueCache:
 
     def reserve(self) -> None:
         """Make room for one more token; where memory ran out half-way, it may simply be called again."""
-        if self.length < self._capacity:
-            return
+        if self.length >= self._capacity:
+            self._grow()
+        end = self.length + 1
+        # Made for all layers at once: a step asks for them layer by layer, and is short.
+        self._places = [place for buffer in self._buffers for place in buffer[..., self.length : end, :].unbind()]
+        self._keys = [keys for buffer in self._buffers for keys in buffer[:, 0, ..., :end, :].unbind()]
+        self._values = [values for buffer in self._buffers for values in buffer[:, 1, ..., :end, :].unbind()]
+
+    def _grow(self) -> None:
+        self._places, self._keys, self._values = [], [], []  # they hold on to the buffers
         capacity = _rounded_up(self.length + 1, self._step)
-        for group in _groups(len(self._buffers), self._buffers[0].nbytes // self._capacity * capacity):
-            old = [self._buffers[layer] for layer in group]
-            if old[0].size(3) < capacity:  # not yet moved by a call that failed
-                self._buffers[group.start : group.stop] = _moved(
-                    [(keys[:, :, : self.length], values[:, :, : self.length]) for keys, values in old], capacity
-                )
-            del old
+        for place, buffer in enumerate(self._buffers):
+            if buffer.size(-2) < capacity:  # not yet moved by a call that failed
+                past = buffer[..., : self.length, :]
+                self._buffers[place] = _moved([(keys, values) for keys, values in past], capacity)
+            del buffer
         self._capacity = capacity
 
     def put(self, layer: int, keys_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the next token's keys and values, and return all keys and all values of `layer`.
 
-        The token counts only after `advance`: a step that failed half-way may simply be done again.
+        Room must have been made. The token counts only after `advance`: a step that failed half-way may simply be
+        done again.
 
         Args:
             layer: index of the layer.
@@ -69,25 +81,23 @@ class KeyValueCache:
         Returns:
             Two views of shape (rows, heads, tokens, head_dim).
         """
-        buffer = self._buffers[layer]
-        end = self.length + 1
-        buffer[:, :, :, self.length : end] = keys_values
-        return buffer[0, :, :, :end], buffer[1, :, :, :end]
+        self._places[layer].copy_(keys_values)
+        return self._keys[layer], self._values[layer]
 
     def advance(self) -> None:
         """Count the token that was put into every layer."""
         self.length += 1
 
 
-def _moved(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> list[torch.Tensor]:
-    """Return for each layer a buffer of shape (2, rows, heads, capacity, head_dim) that begins with its past."""
+def _moved(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> torch.Tensor:
+    """Return a buffer of shape (layers, 2, rows, heads, capacity, head_dim) that begins with the layers' past."""
     keys = layers[0][0]
     rows, heads, tokens, head_dim = keys.shape
-    buffers = keys.new_empty((len(layers), 2, rows, heads, capacity, head_dim))
-    for buffer, (keys, values) in zip(buffers, layers, strict=True):
-        buffer[0, :, :, :tokens] = keys
-        buffer[1, :, :, :tokens] = values
-    return list(buffers)
+    buffer = keys.new_empty((len(layers), 2, rows, heads, capacity, head_dim))
+    for of_layer, (keys, values) in zip(buffer, layers, strict=True):
+        of_layer[0, :, :, :tokens] = keys
+        of_layer[1, :, :, :tokens] = values
+    return buffer
 
 
 def _groups(layers: int, bytes_of_layer: int) -> list[range]:

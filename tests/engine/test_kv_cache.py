@@ -67,7 +67,7 @@ def test_growing_that_failed_half_way_is_done_again(monkeypatch: pytest.MonkeyPa
     move = _kv_cache._moved
     moves = []
 
-    def fail_once(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> list[torch.Tensor]:
+    def fail_once(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> torch.Tensor:
         moves.append(capacity)
         if len(moves) == 2:
             raise MemoryError("no memory for the second layer")
