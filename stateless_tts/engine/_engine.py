@@ -25,6 +25,7 @@ from ._arguments import checked_integer, checked_integer_or_none, checked_second
 from ._cores import Cores
 from ._decoding import Decoder
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
+from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
 from ._job import Job
 from ._kv_cache import cache_bytes
@@ -75,7 +76,7 @@ class ContinuousBatchingEngine:
         render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32`, or
             `torch.bfloat16` for a faster flow that is further from stock's (0.3 GB and 0.14 GB of private copies at
             full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
-        exact_render: leave S3Gen's flow to stock's own float32 kernels, which are slower: the audio then has the very
+        exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
             bits of stock's for the same speech tokens. `render_dtype` must not be bfloat16.
         render_workers: utterances rendered to audio at a time; None for one, or as many as `render_threads` leaves
             cores for.
@@ -134,7 +135,9 @@ class ContinuousBatchingEngine:
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
         fast = not exact_render and has_packed_float32(torch.device(model.device))
         self._halves = half_the_cores(threads) if fast else None
-        s3gen = with_fast_flow(model.s3gen, self.render_dtype, self._halves) if fast else model.s3gen
+        s3gen = model.s3gen
+        if fast:
+            s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
         # Where a GPU computes, nobody has to wait for cores.
         cores = Cores(torch.get_num_threads() if torch.device(model.device).type == "cpu" else 0)
         decoder = Decoder(self._ledger, speaking.t3, self.plan, cores)

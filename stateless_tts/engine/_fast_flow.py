@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from stateless_tts.private import with_private
 
+from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def fast_s3gen(s3gen: S3Gen, dtype: torch.dtype, threads: int) -> S3Gen:
         threads: as an engine's `render_threads`.
     """
     threads_of_caller = torch.get_num_threads()
-    view = with_fast_flow(s3gen, dtype, half_the_cores(threads))
+    view = with_fast_vocoder(with_fast_flow(s3gen, dtype, half_the_cores(threads)))
     torch.set_num_threads(threads_of_caller)  # what later threads begin with
     return view
 

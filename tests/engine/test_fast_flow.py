@@ -14,10 +14,12 @@ from stateless_tts.engine._fast_flow import (
     FastResnetBlock,
     FastTransformerBlock,
     _mish,
+    fast_s3gen,
     has_fast_bfloat16,
     has_packed_float32,
     with_fast_flow,
 )
+from stateless_tts.engine._fast_vocoder import with_fast_vocoder
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
 
@@ -49,6 +51,13 @@ def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS, dt
     assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS[dtype]
     assert torch.equal(mel(with_fast_flow(model.s3gen, dtype), model), fast)
     assert torch.equal(mel(model.s3gen, model), stock)
+
+
+@both_dtypes
+def test_two_rows_at_a_time_have_the_bits_of_one_after_the_other(model: ChatterboxTTS, dtype: torch.dtype) -> None:
+    assert torch.get_num_threads() == 1  # half of two, as the other's
+    one_by_one = mel(with_fast_vocoder(with_fast_flow(model.s3gen, dtype)), model)
+    assert torch.equal(mel(fast_s3gen(model.s3gen, dtype, 2), model), one_by_one)
 
 
 @both_dtypes
