@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 # A thread that is still in a long kernel after this is left to the interpreter.
 _SECONDS_TO_END = 5.0
+# With more, a single utterance's operations become too small to be shared out.
+_ENOUGH_RENDER_THREADS = 4
 _DTYPES = (torch.float32, torch.bfloat16)
 # Every row count up to twice this is tried at start-up.
 _MOST_BATCH_SIZE = 128
@@ -78,8 +80,8 @@ class ContinuousBatchingEngine:
             full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
         exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
             bits of stock's for the same speech tokens. `render_dtype` must not be bfloat16.
-        render_workers: utterances rendered to audio at a time; None for one, or as many as `render_threads` leaves
-            cores for.
+        render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with
+            `render_threads` or four each.
         render_threads: cores for each of them; None shares the cores out. Decoding waits while all cores render.
         voice_cache_bytes: most bytes of prepared voices kept.
 
@@ -134,7 +136,7 @@ class ContinuousBatchingEngine:
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
         fast = not exact_render and has_packed_float32(torch.device(model.device))
-        self._halves = half_the_cores(threads) if fast else None
+        self._halves = half_the_cores(threads, workers) if fast else None
         s3gen = model.s3gen
         if fast:
             s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
@@ -378,6 +380,7 @@ def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, model: Chatt
 
 def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:
     cores = torch.get_num_threads()
-    workers = max(1, cores // (threads or cores)) if workers is None else workers
+    if workers is None:
+        workers = max(1, cores // (threads or min(cores, _ENOUGH_RENDER_THREADS)))
     threads = max(1, cores // workers) if threads is None else threads
     return workers, threads

@@ -150,7 +150,8 @@ class FastResnetBlock(nn.Module):
         count = frames.size(1)
         padded = functional.pad(frames, (0, 0, self.past, 0))
         windows = torch.cat([padded[:, shift : shift + count] for shift in range(self.past + 1)], dim=-1)
-        return dense(windows).float()
+        convolved: torch.Tensor = dense(windows)
+        return convolved.float()
 
 
 class FastCausalConv(nn.Module):
@@ -194,7 +195,8 @@ class _Dense(nn.Module):
     def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return `residual`, in float32, plus the product; in float32 the kernel adds it."""
         if rows.dtype is not residual.dtype:
-            return residual + self(rows)
+            product: torch.Tensor = self(rows)
+            return product.float().add_(residual)
         total: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(  # noqa: SLF001 - as above
             rows, residual, self.weight, self.bias, "add"
         )

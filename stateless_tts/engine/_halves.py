@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 HALVES = 2
 
 
-def half_the_cores(threads: int) -> ThreadPoolExecutor | None:
-    """Return two threads that have half of `threads` cores each; None for one core, which has no halves.
+def half_the_cores(threads: int, renderings: int = 1) -> ThreadPoolExecutor | None:
+    """Return two threads, for each of so many renderings at a time, that have half of `threads` cores each.
 
-    Future threads of the caller begin with that number too, until it sets its own anew.
+    Returns None for one core, which has no halves. Future threads of the caller begin with that number too, until it
+    sets its own anew.
     """
     if threads < HALVES:
         return None
-    everyone_is_there = Barrier(HALVES)
+    everyone_is_there = Barrier(HALVES * renderings)
 
     def settle() -> None:
         torch.set_num_threads(threads // HALVES)
         everyone_is_there.wait()
 
-    executor = ThreadPoolExecutor(HALVES, thread_name_prefix="stateless-tts-half", initializer=settle)
-    for future in [executor.submit(int) for _ in range(HALVES)]:
+    executor = ThreadPoolExecutor(HALVES * renderings, "stateless-tts-half", initializer=settle)
+    for future in [executor.submit(int) for _ in range(HALVES * renderings)]:
         future.result()
     return executor
 
@@ -55,7 +56,8 @@ class RowByRow(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Of the estimator's weights, as upstream's solver asks for it."""
-        dtype: torch.dtype = self.estimator.dtype
+        dtype = self.estimator.dtype
+        assert isinstance(dtype, torch.dtype)
         return dtype
 
     def forward(self, x: torch.Tensor, **others: torch.Tensor | None) -> torch.Tensor:

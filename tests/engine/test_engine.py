@@ -326,6 +326,18 @@ def test_arguments_are_checked_before_anything_is_made(
         ContinuousBatchingEngine(model, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads", "shared"),
+    [(1, None, None, (1, 1)), (2, None, None, (1, 2)), (16, None, None, (4, 4)), (6, None, None, (1, 6)),
+     (2, 2, None, (2, 1)), (8, None, 8, (1, 8)), (4, 3, 2, (3, 2))],
+)  # fmt: skip
+def test_cores_are_shared_out_among_renderings(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int | None, threads: int | None, shared: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert _engine._share_cores(workers, threads) == shared
+
+
 def test_an_exact_render_is_in_float32(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_engine, "prepare_decoding", None)
     monkeypatch.setattr(_engine, "has_fast_bfloat16", lambda _: True)

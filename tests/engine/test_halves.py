@@ -27,10 +27,10 @@ class Scale(nn.Module):
         return x * 2 + mask
 
 
-@pytest.mark.parametrize("cores", [1, 2, 5])
-def test_rows_come_back_in_order_from_half_the_cores_each(cores: int) -> None:
+@pytest.mark.parametrize(("cores", "renderings"), [(1, 1), (2, 1), (5, 3)])
+def test_rows_come_back_in_order_from_half_the_cores_each(cores: int, renderings: int) -> None:
     before = torch.get_num_threads()
-    scale, executor = Scale(), half_the_cores(cores)
+    scale, executor = Scale(), half_the_cores(cores, renderings)
     rows, mask = torch.arange(6.0).view(2, 3), torch.tensor([[1.0], [10.0]])
     with torch.inference_mode():
         for _ in range(5):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import librosa
 import torch
+from librosa.filters import mel as mel_bands
 
 from harness.run.bench.records import Fidelity
 from stateless_tts import StatelessChatterBoxWrapper
@@ -78,7 +78,7 @@ def log_mel_distance_db(one: torch.Tensor, other: torch.Tensor, rate: int) -> fl
 def _log_mel_db(waveform: torch.Tensor, rate: int) -> torch.Tensor:
     window = torch.hann_window(WINDOW, dtype=torch.float64)
     spectrum = torch.stft(waveform.double().cpu(), WINDOW, HOP, window=window, return_complex=True)
-    bands = torch.from_numpy(librosa.filters.mel(sr=rate, n_fft=WINDOW, n_mels=BANDS)).double()
+    bands = torch.from_numpy(mel_bands(sr=rate, n_fft=WINDOW, n_mels=BANDS)).double()
     power = bands @ spectrum.abs().pow(2)
     return 10 * torch.log10(power + FLOOR * power.max() + torch.finfo(torch.float64).tiny)
 
