@@ -43,6 +43,8 @@ def half_the_cores(threads: int, renderings: int = 1) -> ThreadPoolExecutor | No
 class RowByRow(nn.Module):
     """An estimator that is given its rows one by one, two at the same time if there are cores for two.
 
+    A single row, as of a flow without guidance, has all the cores of the caller.
+
     Args:
         estimator: S3Gen's, or a view of it.
         executor: of `half_the_cores`.
@@ -66,7 +68,7 @@ class RowByRow(nn.Module):
             {name: None if tensor is None else tensor[row : row + 1] for name, tensor in {"x": x, **others}.items()}
             for row in range(x.size(0))
         ]
-        if self._executor is None:
+        if self._executor is None or len(rows) == 1:
             return torch.cat([self._one(row) for row in rows])
         return torch.cat(list(self._executor.map(self._one, rows)))
 

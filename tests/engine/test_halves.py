@@ -47,6 +47,15 @@ def test_rows_come_back_in_order_from_half_the_cores_each(cores: int, renderings
     torch.set_num_threads(before)  # what later threads begin with
 
 
+def test_a_single_row_stays_with_the_caller() -> None:
+    scale, executor = Scale(), half_the_cores(2)
+    assert executor is not None
+    assert RowByRow(scale, executor)(torch.ones(1, 3), mask=torch.zeros(1, 1), r=None).shape == (1, 3)
+    assert {one[0] for one in scale.seen} == {threading.get_ident()}
+    executor.shutdown()
+    torch.set_num_threads(torch.get_num_threads())
+
+
 def test_what_a_row_raises_is_raised() -> None:
     executor = half_the_cores(2)
     assert executor is not None
