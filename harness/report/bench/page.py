@@ -154,9 +154,9 @@ def _fidelity(result: Mapping[str, Any]) -> list[Section]:
         (
             "The same speech tokens rendered by stock and by the engine's S3Gen, with the same noise: median, least "
             "and greatest over utterances. The vocoder's sine source adds up the pitch it reads from the mel "
-            "spectrogram, so where that differs a little the phase drifts, and a waveform's signal-to-noise ratio "
-            "falls without anything sounding different; the distance of the log mel spectra does not see phase. "
-            "Stock with other noise shows what stock itself leaves open."
+            "spectrogram, so where that differs a little the phase drifts, and nothing is left of a waveform's "
+            "signal-to-noise ratio; the distance of the log mel spectra sees less of it. Stock with other noise shows "
+            "what stock itself leaves open."
         ),
     )
     return [Section("Fidelity to stock's rendering", text, tables.fidelity(result["fidelity"]))]
