@@ -13,6 +13,8 @@ from stateless_tts import waveform as waveform_room
 from stateless_tts.request import SpeechResult, StageSeconds
 from stateless_tts.speech_tokens import prepare_prompt
 
+from ._cores import Turn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
+    from ._cores import Cores
     from ._job import Job
     from ._ledger import Ledger
 
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
 class Preparer:
     """Encodes voices and embeds prompts, one job after the other, while others decode."""
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, t3: T3) -> None:
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, t3: T3, cores: Cores) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._wrapper = wrapper
         self._t3 = t3
         self._dtype: torch.dtype = t3.speech_emb.weight.dtype
@@ -39,6 +43,12 @@ class Preparer:
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:
+        with self._cores.use(self._cores.count, Turn.PREPARE):
+            self._encode_and_embed(job)
+        self._ledger.prepared(job)
+
+    def _encode_and_embed(self, job: Job) -> None:
+        job.lap("waiting")
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
@@ -52,14 +62,17 @@ class Preparer:
             cfg_weight=job.request.cfg_weight,
         )
         job.voice = voice
-        self._ledger.prepared(job)
+        job.lap("speech_tokens")
 
 
 class Renderer:
     """Turns speech tokens into watermarked audio while others decode."""
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int) -> None:
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int, cores: Cores
+    ) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._wrapper = wrapper
         self._s3gen = s3gen
         self._threads = threads
@@ -72,18 +85,30 @@ class Renderer:
         work_on(self._ledger, self._ledger.next_to_render, self._render)
 
     def _render(self, job: Job) -> None:
-        assert job.spoken is not None
-        assert job.voice is not None
-        mel = mel_room.render_mel(self._s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
-        job.lap("mel")
-        if job.ended:
+        with self._cores.use(self._threads, Turn.RENDER):
+            audio = self._spoken_aloud(job)
+        if audio is None:
             return
-        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
-        audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
-        job.lap("waveform")
+        assert job.spoken is not None
         seconds = StageSeconds(**job.lap_seconds)
         result = SpeechResult(audio, self._wrapper.sr, job.randomness.seed, job.spoken.cpu(), seconds)
         self._ledger.end(job, result)
+
+    def _spoken_aloud(self, job: Job) -> torch.Tensor | None:
+        """Return the watermarked audio of a job, of shape (1, samples); None if it has ended meanwhile."""
+        if job.ended:
+            return None
+        assert job.spoken is not None
+        assert job.voice is not None
+        job.lap("waiting")
+        mel = mel_room.render_mel(self._s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
+        job.lap("mel")
+        if job.ended:
+            return None
+        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
+        audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
+        job.lap("waveform")
+        return audio
 
 
 def work_on(ledger: Ledger, next_job: Callable[[], Job | None], work: Callable[[Job], None]) -> None:

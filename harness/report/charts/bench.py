@@ -149,7 +149,7 @@ def latency(entries: Sequence[Row]) -> Chart:
 
 
 def latency_split(entries: Sequence[Row]) -> Chart | None:
-    """Each answered request as a column: its time alone, and on top of it waiting and sharing."""
+    """Each answered request as a column: the time it was worked on, and on top of it its waiting."""
     known = [entry for entry in entries if entry.get("split_s")]
     if not known:
         return None
@@ -162,28 +162,27 @@ def latency_split(entries: Sequence[Row]) -> Chart | None:
         for axes in panels[len(known) :]:
             axes.set_visible(False)
         for axes, entry in zip(panels, known, strict=False):
-            alone, beyond = zip(*entry["split_s"], strict=True)
-            places = range(len(alone))
-            axes.bar(places, alone, 1.0, color=theme.colour(SERVICE), linewidth=0)
-            axes.bar(places, beyond, 1.0, alone, color=theme.colour(QUEUEING), linewidth=0)
+            service, queueing = zip(*entry["split_s"], strict=True)
+            places = range(len(service))
+            axes.bar(places, service, 1.0, color=theme.colour(SERVICE), linewidth=0)
+            axes.bar(places, queueing, 1.0, service, color=theme.colour(QUEUEING), linewidth=0)
             axes.set_title(entry["subject"], fontsize="medium")
             axes.set_xticks([])
-            axes.set_xlabel(f"{len(alone)} requests, fastest to slowest")
+            axes.set_xlabel(f"{len(service)} requests, fastest to slowest")
             axes.set_ylabel("seconds")
             axes.label_outer()
             axes.set_ylim(0, 1.05 * most)
             axes.grid(axis="y")
             axes.set_axisbelow(True)
-        service = Patch(facecolor=theme.colour(SERVICE), label="service: the request's time alone")
-        queueing = Patch(facecolor=theme.colour(QUEUEING), label="queueing: waiting for others, sharing with them")
-        legend_above(figure, [service, queueing], 1 if is_narrow(figure) else 2)
+        worked_on = Patch(facecolor=theme.colour(SERVICE), label="service: worked on, alone or in a batch")
+        waited = Patch(facecolor=theme.colour(QUEUEING), label="queueing: waiting for its turn")
+        legend_above(figure, [worked_on, waited], 1 if is_narrow(figure) else 2)
 
     count = len(known)
     return draw_chart(
         "latency-split",
         "Latency, split",
-        "A column per request, ordered by its latency from the scheduled arrival. Requests that were never served "
-        "alone, or were faster in company, are drawn with what is known.",
+        "A column per request, ordered by its latency from the scheduled arrival.",
         (1.0 + 2.2 * -(-count // min(3, count)), 1.0 + 2.0 * count),
         draw,
     )

@@ -71,7 +71,8 @@ def part(result: Mapping[str, Any]) -> Part:
         for part, (title, text) in PARTS.items()
         if result["table"].get(part)
     ]
-    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result) + _rounds(result)
+    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result)
+    sections += _fidelity(result) + _rounds(result)
     sections.append(environment_section(result["environment"], _facts(result)))
     status = result["run"]["status"]
     source = f"{FILE} ({result['version']}); raw observations are in {OBSERVATIONS} beside it."
@@ -179,6 +180,21 @@ def _rounds(result: Mapping[str, Any]) -> list[Section]:
     text = "Every round as it was timed: what the medians, and their intervals, are made of."
     chart = rounds(result.get("rounds", []))
     return [Section("Raw rounds", (text,), charts=(chart,))] if chart else []
+
+
+def _fidelity(result: Mapping[str, Any]) -> list[Section]:
+    if not result.get("fidelity"):
+        return []
+    text = (
+        (
+            "The same speech tokens rendered by stock and by the engine's S3Gen, with the same noise: median, least "
+            "and greatest over utterances. The vocoder's sine source adds up the pitch it reads from the mel "
+            "spectrogram, so where that differs a little the phase drifts, and nothing is left of a waveform's "
+            "signal-to-noise ratio; the distance of the log mel spectra sees less of it. Stock with other noise shows "
+            "what stock itself leaves open."
+        ),
+    )
+    return [Section("Fidelity to stock's rendering", text, tables.fidelity(result["fidelity"]))]
 
 
 def _facts(result: Mapping[str, Any]) -> dict[str, Any]:

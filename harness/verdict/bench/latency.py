@@ -10,7 +10,7 @@ from harness.verdict.bench.statistics import percentile_or_floor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.bench.records import ArrivalCell, BenchCell
+    from harness.run.bench.records import ArrivalCell, BenchCall, BenchCell
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 WHOLE = "whole"
@@ -19,14 +19,17 @@ WHOLE = "whole"
 def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -> list[dict[str, Any]]:
     """Return one entry per contestant: latencies, and the share of them that waiting and sharing add.
 
-    `alone_s` are the latencies of the same contestant with one request at a time. What a request takes beyond
-    its time alone is `queueing_s`; requests that were never served alone are left out there. `split_s` has both
-    of each such request, service and queueing, from the fastest to the slowest.
+    Each latency is `waiting_s`, in front of the contestant or inside it, until its work begins or goes on, and
+    `service_s`, while it is worked on, alone or in a batch. `alone_s` are the latencies of the same contestant with
+    one request at a time. What a request takes beyond its time alone is `queueing_s`; requests that were never served
+    alone are left out there. `split_s` has service and waiting of each request, from the fastest to the slowest.
     """
     entries = []
     for cell in arrivals:
         answered = [call for call in cell.calls if call.error is None]
         latencies = [call.ended_s - call.scheduled_s for call in answered]
+        waits = [_waiting(call) for call in answered]
+        split = sorted(zip(latencies, waits, strict=True))
         alone = _alone(cells, cell.subject)
         known = [(call.ended_s - call.scheduled_s, alone[call.request]) for call in answered if call.request in alone]
         entries.append(
@@ -41,7 +44,9 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
                 "latency_s": sorted(latencies),
                 "alone_s": sorted(alone.values()),
                 "queueing_s": sorted(latency - service for latency, service in known),
-                "split_s": [[min(latency, service), max(0.0, latency - service)] for latency, service in sorted(known)],
+                "waiting_s": sorted(waits),
+                "service_s": sorted(latency - waiting for latency, waiting in split),
+                "split_s": [[latency - waiting, waiting] for latency, waiting in split],
                 "late_start_s": max((call.started_s - call.scheduled_s for call in answered), default=0.0),
             }
         )
@@ -58,6 +63,11 @@ def _alone(cells: Sequence[BenchCell], subject: str) -> dict[int, float]:
                 seconds = call.ended_s - call.started_s
                 alone[call.request] = min(seconds, alone.get(call.request, seconds))
     return alone
+
+
+def _waiting(call: BenchCall) -> float:
+    """Return the seconds from the scheduled arrival to being taken up, and those of waiting inside the contestant."""
+    return call.started_s - call.scheduled_s + call.stage_seconds.get("waiting", 0.0)
 
 
 def _percentile(latencies: Sequence[float], percentile: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from harness.verdict.bench.fidelity import fidelity_table
 from harness.verdict.bench.latency import latency_table
 from harness.verdict.bench.memory import memory_table
 from harness.verdict.bench.rates import scaling_table
@@ -50,6 +51,7 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "where_time_goes": where_time_goes(cells, sample_rate),
         "agreement": [*agreement_table(observations.comparisons), *agreement_in_cells(cells)],
         "token_cost": costs,
+        "fidelity": fidelity_table(observations.fidelity),
         "contestants": [asdict(one) for one in observations.contestants],
         "rounds": [asdict(cell) for cell in cells],
     }

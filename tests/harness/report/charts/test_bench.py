@@ -13,11 +13,12 @@ def test_latency_is_split_into_service_and_queueing_per_contestant() -> None:
     chart = latency_split([entry(), entry(subject="stateless")])
     assert chart is not None
     svg = chart.svgs["light"].decode()
-    for label in ("engine-fp32", "stateless", "service: the request's time alone", "2 requests, fastest to slowest"):
+    service = "service: worked on, alone or in a batch"
+    for label in ("engine-fp32", "stateless", service, "2 requests, fastest to slowest"):
         assert f"<!-- {label} -->" in svg
 
 
-def test_without_requests_that_were_served_alone_there_is_no_split() -> None:
+def test_without_answered_requests_there_is_no_split() -> None:
     older = {"subject": "engine-fp32"}
     assert latency_split([older, entry(split_s=[])]) is None
 
