@@ -85,7 +85,7 @@ def test_no_tensor_of_a_round_is_left_when_memory_is_looked_at(tmp_path: Path, m
         gc.collect()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            left.append(sum(torch.is_tensor(kept) and kept.numel() == 54_321 for kept in gc.get_objects()))
+            left.append(sum(type(kept) is torch.Tensor and kept.numel() == 54_321 for kept in gc.get_objects()))
         return 1.0
 
     monkeypatch.setattr("harness.run.soak.rounds.resident_mib", look)
