@@ -1,4 +1,4 @@
-"""What happens to a job before and after decoding: its prompt is prepared, its tokens are rendered."""
+"""What happens to a job before and after decoding: it is prepared, and its tokens are rendered."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import torch
 
 from stateless_tts import mel as mel_room
 from stateless_tts import waveform as waveform_room
-from stateless_tts.request import SpeechResult, StageSeconds
-from stateless_tts.speech_tokens import prepare_prompt
+from stateless_tts.request import SpeechRequest, SpeechResult, StageSeconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatterbox.models.s3gen import S3Gen
-    from chatterbox.models.t3 import T3
 
+    from stateless_tts.families import SpeakingFamily, VoiceConversionFamily
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
     from ._job import Job
@@ -26,33 +25,58 @@ if TYPE_CHECKING:
 
 
 class Preparer:
-    """Encodes voices and embeds prompts, one job after the other, while others decode."""
+    """Encodes voices and embeds prompts, one job after the other, while others decode.
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, t3: T3) -> None:
+    Args:
+        ledger: the engine's.
+        wrapper: who prepares voices.
+        family: over the T3 that reads prompts.
+    """
+
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: SpeakingFamily) -> None:
         self._ledger = ledger
         self._wrapper = wrapper
-        self._t3 = t3
-        self._dtype: torch.dtype = t3.speech_emb.weight.dtype
+        self._family = family
+        self._dtype: torch.dtype = family.model.t3.speech_emb.weight.dtype
 
     def run(self) -> None:
         """Work until the ledger stops."""
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:
+        assert isinstance(job.request, SpeechRequest)
+        assert isinstance(job.content, torch.Tensor)
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
         speaker = voice.t3_conditioning(job.request.exaggeration).speaker_emb  # refuses a voice that has none
         cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
-        job.prompt = prepare_prompt(
-            self._t3,
-            cast,
-            job.text_tokens,
-            exaggeration=job.request.exaggeration,
-            cfg_weight=job.request.cfg_weight,
-        )
+        job.utterance = self._family.begin(job.request, cast, job.content, job.randomness)
         job.voice = voice
         self._ledger.prepared(job)
+
+
+class Listener:
+    """Encodes voices and turns recordings into speech tokens, one job after the other, while others are rendered."""
+
+    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: VoiceConversionFamily) -> None:
+        self._ledger = ledger
+        self._wrapper = wrapper
+        self._family = family
+
+    def run(self) -> None:
+        """Work until the ledger stops."""
+        work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
+
+    def _prepare(self, job: Job) -> None:
+        assert not isinstance(job.content, torch.Tensor)
+        job.voice = self._wrapper.voice_of(job.request)
+        job.lap("voice")
+        if job.ended:
+            return
+        job.spoken = self._family.listen(job.content)
+        job.lap("speech_tokens")
+        self._ledger.spoken(job)
 
 
 class Renderer:
@@ -74,7 +98,8 @@ class Renderer:
     def _render(self, job: Job) -> None:
         assert job.spoken is not None
         assert job.voice is not None
-        mel = mel_room.render_mel(self._s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
+        readable = self._wrapper.family.readable(job.spoken)
+        mel = mel_room.render_mel(self._s3gen, readable, job.voice, job.randomness)
         job.lap("mel")
         if job.ended:
             return

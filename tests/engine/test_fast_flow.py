@@ -16,10 +16,12 @@ from stateless_tts.engine._fast_flow import (
 )
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
+from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call] # torch leaves it untyped
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 LEAST_DECIBELS = 30.0
 
 
-def mel(s3gen: S3Gen, model: ChatterboxTTS) -> torch.Tensor:
+def mel(s3gen: S3Gen, model: ChatterboxTTS | ChatterboxTurboTTS) -> torch.Tensor:
     tokens = torch.randint(0, 6561, (20,), generator=torch.Generator().manual_seed(3))
     return render_mel(s3gen, tokens, Voice.from_conditionals(model.conds), CallRandomness(5))
 
@@ -42,6 +44,16 @@ def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS) ->
     assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS
     assert torch.equal(mel(with_fast_flow(model.s3gen), model), fast)
     assert torch.equal(mel(model.s3gen, model), stock)
+
+
+def test_turbos_two_steps_stay_near_stocks(model: ChatterboxTTS) -> None:
+    turbo = build_chatterbox("turbo")
+    assert turbo.s3gen.meanflow
+    assert not model.s3gen.meanflow
+    stock, fast = mel(turbo.s3gen, turbo), mel(with_fast_flow(turbo.s3gen), turbo)
+    noise = (stock - fast).pow(2).sum()
+    assert noise > 0
+    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS
 
 
 def test_s3gen_keeps_its_modules(model: ChatterboxTTS) -> None:
