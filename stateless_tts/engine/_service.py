@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from stateless_tts.errors import RequestTooLargeError
+from stateless_tts.errors import InvalidParameterError, RequestTooLargeError
 from stateless_tts.families import SpeakingFamily, VoiceConversionFamily, converting, read_recording, speaking
 from stateless_tts.randomness import CallRandomness, fresh_seed
 from stateless_tts.request import ConversionRequest, SpeechRequest
@@ -93,7 +93,8 @@ class SpeechService(Service):
         """Tokenize the text, and refuse what could never get the cache it may need."""
         if isinstance(request, ConversionRequest):
             converting(self._wrapper.family, request)  # refuses
-        assert isinstance(request, SpeechRequest)
+        if not isinstance(request, SpeechRequest):
+            raise InvalidParameterError(f"request={request!r}: expected a SpeechRequest")
         self._family.check(request)
         text_tokens = self._family.tokenize(request)
         needed = self.cache_bytes(request, text_tokens.size(1))
@@ -133,7 +134,8 @@ class ConversionService(Service):
         """Read the recording as it is now; later changes to the file are not seen."""
         if isinstance(request, SpeechRequest):
             speaking(self._family, request)  # refuses
-        assert isinstance(request, ConversionRequest)
+        if not isinstance(request, ConversionRequest):
+            raise InvalidParameterError(f"request={request!r}: expected a ConversionRequest")
         return _job(request, read_recording(request), 0, deadline)
 
     def runs(self, ledger: Ledger) -> list[Callable[[], None]]:

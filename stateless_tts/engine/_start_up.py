@@ -65,4 +65,12 @@ def _made_up(t3: T3, number: int) -> Reading:
     past = past.to(embedding.device, embedding.dtype)
     cache = KeyValueCache([(past[0], past[1])] * backbone.layers)
     token = torch.full((1, 1), number, device=embedding.device)
-    return Reading(cache, backbone.stock_rows, token, position=1 + number)
+    watch = _Nobody() if t3.hp.is_multilingual else None  # attention is another one where it is watched
+    return Reading(cache, backbone.stock_rows, token, position=1 + number, watch=watch)
+
+
+class _Nobody:
+    """Watches and keeps nothing."""
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        """Look away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from chatterbox.models.t3.inference.alignment_stream_analyzer import AlignmentStreamAnalyzer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatterbox.tts import ChatterboxTTS
-
-    from tests.engine.families import Request
 
 
 class Served:
@@ -166,7 +166,7 @@ def test_the_analyser_stops_its_own_row_and_no_other(
     """One voice repeats itself and is stopped by force, at the step where it is stopped alone."""
     model = cases["multilingual"].model
     repeating = SpeechRequest("Привет", seed=5, language_id="ru", temperature=0.05, repetition_penalty=1.0)
-    others = [replace(request, max_new_tokens=40) for request in cases["multilingual"].speech[1:6]]
+    others = [replace(request, max_new_tokens=24) for request in cases["multilingual"].speech[1:5]]
     with ContinuousBatchingEngine(model) as engine, caplog.at_level("WARNING"):
         alone = [engine.synthesize(request) for request in (repeating, *others)]
         caplog.clear()
@@ -183,6 +183,22 @@ def test_the_analysers_hooks_and_switches_stay_off_the_model(cases: dict[str, Fa
         engine.synthesize(cases["multilingual"].requests[0])
     assert model.t3.cfg._attn_implementation == "sdpa"
     assert not any(layer.self_attn._forward_hooks for layer in model.t3.tfmr.layers)
+
+
+def test_no_analyser_outlives_its_request(cases: dict[str, Family]) -> None:
+    def analysers() -> int:
+        return sum(type(thing) is AlignmentStreamAnalyzer for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()  # freed by counting references, not by chance
+    try:
+        before = analysers()
+        with ContinuousBatchingEngine(cases["multilingual"].model) as engine:
+            for future in [engine.submit(request) for request in cases["multilingual"].requests[:3]]:
+                future.result()
+        assert analysers() == before
+    finally:
+        gc.enable()
 
 
 def test_weights_are_shared_by_turbos_dense_layers(cases: dict[str, Family]) -> None:
@@ -207,7 +223,9 @@ def test_an_unknown_model_is_told_what_would_be_accepted() -> None:
 
 def test_each_family_refuses_what_it_does_not_take(cases: dict[str, Family], model: ChatterboxTTS) -> None:
     conversion = cases["vc"].requests[0]
-    refused: list[tuple[Any, Request, str]] = [
+    refused: list[tuple[Any, Any, str]] = [
+        (model, "Hello.", "request='Hello.': expected a SpeechRequest"),
+        (cases["vc"].model, "said.wav", r"request='said\.wav': expected a ConversionRequest"),
         (model, conversion, "a ChatterboxTTS converts no recording"),
         (cases["turbo"].model, conversion, "a ChatterboxTurboTTS converts no recording"),
         (cases["vc"].model, SpeechRequest("Hello."), "a ChatterboxVC speaks no text"),
