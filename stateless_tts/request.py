@@ -136,17 +136,24 @@ class ConversionRequest:
 
 @dataclass(frozen=True)
 class StageSeconds:
-    """Wall time of each stage of a call, in seconds."""
+    """Wall time of each stage of a call, in seconds.
+
+    Attributes:
+        voice, speech_tokens, mel, waveform: of the work; in an engine, steps are shared with others.
+        waiting: in an engine, from its submission on: for a place in the batch, and for its turn at the cores between
+            stages.
+    """
 
     voice: float
     speech_tokens: float
     mel: float
     waveform: float
+    waiting: float = 0.0
 
     @property
     def total(self) -> float:
-        """Sum over the stages, in seconds."""
-        return self.voice + self.speech_tokens + self.mel + self.waveform
+        """Sum over the stages and the waiting between them, in seconds."""
+        return self.voice + self.speech_tokens + self.mel + self.waveform + self.waiting
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from harness.commands import arguments
 from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
-from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, NAMES, check_names
-from harness.subjects.parts import PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
+from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, ENGINE_MIXED, NAMES, check_names
+from harness.subjects.parts import EXTRAS, PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
 from harness.verdict.judge import EXIT_UNSAFE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chatterbox.tts import ChatterboxTTS
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 OBSERVATIONS = "bench-observations.jsonl"
 OWN_FILES = frozenset({OBSERVATIONS, "bench.json", "index.html", "charts", "clips", "stages.json"})
-DEFAULT_SUBJECTS = tuple(name for name in NAMES if name != BASELINE_BF16)
+DEFAULT_SUBJECTS = tuple(name for name in NAMES if name not in {BASELINE_BF16, ENGINE_MIXED})
 # Texts of the utterances whose tokens are compared with stock's: the shorter half of the workload's.
 AGREEMENT_STRATA_S = ((1.0, 1.75), (1.75, 2.5))
 LONG_S = 12.0
 DEFAULTS: dict[str, dict[str, Any]] = {
     "tiny": {
-        "workers": (1, 2, 4, 8, 16), "rounds": 3, "time_budget": 900.0, "parts": (WHOLE,),
-        "arrivals": 64, "cost_tokens": 64, "agreement": 200,
+        "workers": (1, 2, 4, 8, 16), "rounds": 3, "time_budget": 900.0, "parts": (WHOLE, *EXTRAS),
+        "arrivals": 64, "cost_tokens": 64, "agreement": 200, "fidelity": 16,
     },
     "full": {
-        "workers": (1, 4, 16), "rounds": 2, "time_budget": 1000.0, "parts": (WHOLE, T3_ALONE, S3GEN_ALONE),
-        "arrivals": 12, "cost_tokens": 64, "agreement": 0,
+        "workers": (1, 4, 16), "rounds": 2, "time_budget": 1000.0, "parts": (WHOLE, T3_ALONE, S3GEN_ALONE, *EXTRAS),
+        "arrivals": 12, "cost_tokens": 64, "agreement": 0, "fidelity": 4,
     },
 }  # fmt: skip
 
@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=arguments.thread_counts, help="default: 1,2,4,8,16; full size 1,4,16")
     parser.add_argument("--rounds", type=arguments.positive_int, help="default: 3; full size 2")
     parser.add_argument(
-        "--parts", type=arguments.names, help=f"of {','.join(PARTS)}; default: all at full size, else {WHOLE}"
+        "--parts",
+        type=arguments.names,
+        help=f"of {','.join((*PARTS, *EXTRAS))}; default: all, but {T3_ALONE} and {S3GEN_ALONE} only at full size",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of workload and arrivals (default: 0)")
     parser.add_argument(
@@ -75,6 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.whole_number,
         help="utterances of a tiny model whose tokens are compared with stock's (default: 200; full size 0)",
     )
+    parser.add_argument(
+        "--fidelity", type=arguments.positive_int, help="utterances whose rendering is compared (default: 16; full 4)"
+    )
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="measure nothing: put what these runs saw together in --out, and judge and draw it as one",
+    )
     arguments.add_model_arguments(parser, tiny_torch_threads=None)
     parser.epilog = "exit status: 0 complete, 1 an output had the wrong bits, 2 wrong usage, 3 nothing measured"
 
@@ -83,13 +95,16 @@ def run(parsed: argparse.Namespace) -> int:
     """Run the whole command and return its exit status."""
     source = arguments.model_source(parsed, tiny_torch_threads=None)
     check_names(parsed.subjects)
+    if parsed.merge:
+        arguments.claim_folder(parsed.out, OWN_FILES)
+        return merge(parsed.merge, parsed.out)
     size = "tiny" if (source.kind, source.profile) == ("synthetic", "tiny") else "full"
     for name, value in DEFAULTS[size].items():
         if getattr(parsed, name, None) is None:
             setattr(parsed, name, value)
     for part in parsed.parts:
-        if part not in PARTS:
-            raise UsageError(f"--parts: unknown part {part!r}; there are {', '.join(PARTS)}")
+        if part not in (*PARTS, *EXTRAS):
+            raise UsageError(f"--parts: unknown part {part!r}; there are {', '.join((*PARTS, *EXTRAS))}")
         if parsed.parts.count(part) > 1:
             raise UsageError(f"--parts: {part!r} is given twice")
     # Before torch is imported: with it comes tqdm, which looks only once whether it is switched off.
@@ -97,15 +112,34 @@ def run(parsed: argparse.Namespace) -> int:
     check_device(source.device)
     arguments.claim_folder(parsed.out, OWN_FILES)
     observe(parsed, source, size)
+    return conclude(parsed.out)
 
+
+def merge(folders: Sequence[Path], out: Path) -> int:
+    """Put several runs' observations together, and conclude from them as from one."""
+    from harness.observations.bench_store import (  # noqa: PLC0415 - imports torch
+        BenchWriter,
+        merge_bench_observations,
+        read_bench_observations,
+    )
+
+    merged = merge_bench_observations([read_bench_observations(folder / OBSERVATIONS) for folder in folders])
+    with BenchWriter(out / OBSERVATIONS, merged.facts) as writer:
+        for record in merged.records():
+            writer.add(record)
+    return conclude(out)
+
+
+def conclude(out: Path) -> int:
+    """Judge and draw what `out` holds, print it, and return the exit status."""
     from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415
     from harness.report.bench.page import draw_bench  # noqa: PLC0415 - matplotlib, not while anything is timed
     from harness.report.bench.text import bench_lines  # noqa: PLC0415
     from harness.verdict.bench.result import judge_bench, save_bench  # noqa: PLC0415
 
-    result = judge_bench(read_bench_observations(parsed.out / OBSERVATIONS))
-    save_bench(result, parsed.out)
-    page = draw_bench(parsed.out)
+    result = judge_bench(read_bench_observations(out / OBSERVATIONS))
+    save_bench(result, out)
+    page = draw_bench(out)
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0
@@ -185,6 +219,7 @@ def campaign_plan(parsed: argparse.Namespace, effort: Effort) -> CampaignPlan:
         arrivals=parsed.arrivals,
         fraction=parsed.load,
         most_cost_tokens=parsed.cost_tokens,
+        fidelity=parsed.fidelity,
         seed=parsed.seed,
         budget_s=parsed.time_budget,
     )
@@ -194,19 +229,23 @@ def _materials(
     parsed: argparse.Namespace, source: ModelSource, model: ChatterboxTTS, plan: CampaignPlan, out: Path
 ) -> tuple[Workload, Materials]:
     from harness.run.bench.campaign import Materials, distinct_requests  # noqa: PLC0415 - imports torch
-    from harness.workload.bench import make_bench_workload  # noqa: PLC0415
+    from harness.workload.bench import FULL, TINY, TRAINED, make_bench_workload  # noqa: PLC0415
 
-    trained = source.kind != "synthetic"
+    pace = TRAINED if source.kind != "synthetic" else TINY if source.profile == "tiny" else FULL
     tiny = replace(source, kind="synthetic", profile="tiny")
     companion = model if source == tiny else tiny.load()
-    count = distinct_requests(plan.effort, plan.subjects, plan.workers)
-    workload = make_bench_workload(parsed.seed, count, out, trained=trained)
+    count = max(distinct_requests(plan.effort, plan.subjects, plan.workers), plan.fidelity)
+    workload = make_bench_workload(parsed.seed, count, out, pace=pace)
+    # Where the companion's T3 says the tokens, texts are as long as that needs.
+    for_companion = make_bench_workload(parsed.seed, count, out).requests
     agreement: tuple[Any, ...] = ()
     if parsed.agreement and {ENGINE_FP32, ENGINE_BF16} & set(plan.subjects):
         drawn = make_bench_workload(parsed.seed, parsed.agreement, out, strata_s=AGREEMENT_STRATA_S)
         agreement = drawn.requests
-    long_request = make_bench_workload(parsed.seed, 1, out, trained=trained, strata_s=((LONG_S, LONG_S),)).requests[0]
-    return workload, Materials(source, model, companion, workload.requests, agreement, long_request)
+    long_workload = make_bench_workload(parsed.seed, 1, out, pace=pace, strata_s=((LONG_S, LONG_S),))
+    return workload, Materials(
+        source, model, companion, workload.requests, for_companion, agreement, long_workload.requests[0]
+    )
 
 
 def _facts(parsed: argparse.Namespace, source: ModelSource, plan: CampaignPlan, workload: Workload) -> dict[str, Any]:

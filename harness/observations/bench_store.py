@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.errors import SavedFileError
+from harness.errors import SavedFileError, UsageError
 from harness.run.bench.records import (
     ArrivalCell,
     BenchCall,
     BenchCell,
     ContestantFacts,
+    Fidelity,
     LimitMeasurement,
     ModelFacts,
     Record,
@@ -21,7 +22,7 @@ from harness.run.bench.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -32,6 +33,7 @@ KINDS: Mapping[str, Any] = {
         ArrivalCell,
         BenchCell,
         ContestantFacts,
+        Fidelity,
         LimitMeasurement,
         ModelFacts,
         StageMeasurement,
@@ -54,10 +56,16 @@ class BenchObservations:
     stages: tuple[StageMeasurement, ...] = ()
     comparisons: tuple[TokenComparison, ...] = ()
     token_costs: tuple[TokenCost, ...] = ()
+    fidelity: tuple[Fidelity, ...] = ()
 
     @property
     def model(self) -> ModelFacts | None:
         return self.models[0] if self.models else None
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, kind by kind."""
+        for place in PLACES.values():
+            yield from getattr(self, place)
 
 
 PLACES = {
@@ -69,6 +77,7 @@ PLACES = {
     "StageMeasurement": "stages",
     "TokenComparison": "comparisons",
     "TokenCost": "token_costs",
+    "Fidelity": "fidelity",
 }
 
 
@@ -114,6 +123,52 @@ def read_bench_observations(path: Path) -> BenchObservations:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as a benchmark's observations: {error!r}") from error
     return BenchObservations(lines[0]["facts"], **{place: tuple(records) for place, records in found.items()})
+
+
+def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservations:
+    """Put runs on one machine together: their rounds follow each other, and what they say twice is said once.
+
+    Raises:
+        UsageError: they are not of the same machine, model and seed.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        for name, mine, other in zip(("cpu", "profile", "seed"), _identity(first), _identity(run), strict=True):
+            if mine != other:
+                raise UsageError(
+                    f"--merge: {name} {other!r} beside {mine!r}; expected runs on one machine, of one model"
+                )
+    cells: list[BenchCell] = []
+    for run in runs:
+        last = {part: max(cell.round for cell in cells if cell.part == part) for part in {cell.part for cell in cells}}
+        cells += [
+            replace(cell, round=cell.round + last.get(cell.part, -1) + 1) if cell.round >= 0 else cell
+            for cell in run.cells
+        ]
+    contestants = {(one.part, one.name): one for run in reversed(runs) for one in run.contestants}
+    largest = max(
+        (run.models for run in runs if run.models), key=lambda models: len(models[0].prompt_tokens), default=()
+    )
+    facts = {**first.facts, "command": _merged_commands([run.facts["command"] for run in runs])}
+    joined: dict[str, Any] = {
+        place: tuple(record for run in runs for record in getattr(run, place)) for place in PLACES.values()
+    }
+    joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values()), "models": largest}
+    return BenchObservations(facts, **joined)
+
+
+def _identity(run: BenchObservations) -> tuple[Any, Any, Any]:
+    command = run.facts["command"]
+    return run.facts["environment"]["cpu"], command["profile"], command.get("seed")
+
+
+def _merged_commands(commands: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is common to all, and the different values of what is not."""
+    merged: dict[str, Any] = {}
+    for name in dict.fromkeys(name for command in commands for name in command):
+        values = [command[name] for command in commands if name in command]
+        merged[name] = values[0] if all(value == values[0] for value in values) else values
+    return merged
 
 
 def _record(kind: str, line: dict[str, Any]) -> Record:

@@ -20,7 +20,9 @@ BASELINE = "sequential"
 BASELINE_BF16 = "sequential-bf16"
 LOCKED, POOL, STATELESS = "upstream-locked", "process-pool", "stateless"
 ENGINE_FP32, ENGINE_BF16 = "engine-fp32", "engine-bf16"
-NAMES = (BASELINE, BASELINE_BF16, LOCKED, POOL, STATELESS, ENGINE_FP32, ENGINE_BF16)
+# T3 in float32, so with the tokens of `engine-fp32`, and S3Gen's flow in bfloat16.
+ENGINE_MIXED = "engine-mixed"
+NAMES = (BASELINE, BASELINE_BF16, LOCKED, POOL, STATELESS, ENGINE_FP32, ENGINE_MIXED, ENGINE_BF16)
 # The process pool loads models of its own, so it cannot be given a part of one.
 WHOLE_ONLY = frozenset({LOCKED, POOL})
 POOL_PROCESSES = 2
@@ -50,8 +52,9 @@ def build_contestant(name: str, model: ChatterboxTTS, source: ModelSource, torch
         LOCKED: lambda: _locked(model),
         POOL: lambda: _pool(source, torch_threads),
         STATELESS: lambda: _stateless(model),
-        ENGINE_FP32: lambda: _engine(name, model, torch.float32),
-        ENGINE_BF16: lambda: _engine(name, model, torch.bfloat16),
+        ENGINE_FP32: lambda: _engine(name, model, torch.float32, torch.float32),
+        ENGINE_MIXED: lambda: _engine(name, model, torch.float32, torch.bfloat16),
+        ENGINE_BF16: lambda: _engine(name, model, torch.bfloat16, None),
     }
     return builders[name]()
 
@@ -87,12 +90,18 @@ def _stateless(model: ChatterboxTTS) -> Contestant:
     return Contestant(STATELESS, lambda request: _spoken(wrapper.synthesize(request)))
 
 
-def _engine(name: str, model: ChatterboxTTS, dtype: Any) -> Contestant:  # noqa: ANN401 - torch.dtype; imported late
+def _engine(
+    name: str,
+    model: ChatterboxTTS,
+    dtype: Any,  # noqa: ANN401 - torch.dtype; imported late
+    render_dtype: Any,  # noqa: ANN401 - the same
+) -> Contestant:
     from stateless_tts import ContinuousBatchingEngine  # noqa: PLC0415 - imports torch
 
-    engine = ContinuousBatchingEngine(model, max_batch_size=MAX_BATCH, dtype=dtype)
+    engine = ContinuousBatchingEngine(model, max_batch_size=MAX_BATCH, dtype=dtype, render_dtype=render_dtype)
     plan = engine.plan
     details = {
+        "render_dtype": str(engine.render_dtype).removeprefix("torch."),
         "row_counts": list(plan.row_counts),
         "singly": plan.singly,
         "like_stock": plan.like_stock,
@@ -103,5 +112,5 @@ def _engine(name: str, model: ChatterboxTTS, dtype: Any) -> Contestant:  # noqa:
 
 def _spoken(result: SpeechResult) -> Spoken:
     laps = result.stage_seconds
-    stages = {name: getattr(laps, name) for name in ("voice", "speech_tokens", "mel", "waveform")}
+    stages = {name: getattr(laps, name) for name in ("voice", "speech_tokens", "mel", "waveform", "waiting")}
     return Spoken(result.audio, result.speech_tokens, stages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.workload.clips import Clip, VoiceRecipe, write_clip
@@ -18,10 +19,25 @@ VOICES = ((98.0, (430.0, 1150.0, 2500.0)), (142.0, (560.0, 1480.0, 2700.0)), (20
 PROMPT_S = (3.0, 6.0)
 # Every four requests in a row hold one of each length, and every first two average the middle.
 STRATA_S = ((3.25, 4.0), (1.0, 1.75), (1.75, 2.5), (2.5, 3.25))
-# The synthetic T3 says 15 tokens and 0.23 more for each character; a trained one about 15 characters a second.
 TOKENS_PER_S = 25.0
-SYNTHETIC_TOKENS_BEFORE, SYNTHETIC_TOKENS_PER_CHARACTER = 15.0, 0.23
-TRAINED_CHARACTERS_PER_S = 15.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many speech tokens a T3 says: some in any case, and more for each character of the text."""
+
+    tokens_before: float
+    tokens_per_character: float
+
+    def characters(self, seconds: float) -> int:
+        """Return how many characters are spoken for about `seconds`."""
+        return max(1, round((TOKENS_PER_S * seconds - self.tokens_before) / self.tokens_per_character))
+
+
+TINY = Pace(15.0, 0.23)
+# Close to trained weights, which speak about 15 characters a second.
+FULL = Pace(10.0, 1.5)
+TRAINED = Pace(0.0, TOKENS_PER_S / 15.0)
 # bfloat16 holds these exactly; stock rebuilds its conditioning in float32 for any other value, and then cannot go on.
 EXAGGERATIONS = (0.25, 0.5, 0.75, 1.0)
 
@@ -31,7 +47,7 @@ def make_bench_workload(
     utterances: int,
     folder: Path,
     *,
-    trained: bool = False,
+    pace: Pace = TINY,
     strata_s: Sequence[tuple[float, float]] = STRATA_S,
 ) -> Workload:
     """Draw the workload from `seed` and write its six clips into `folder`/clips.
@@ -40,28 +56,17 @@ def make_bench_workload(
         seed: decides voices' breath, texts and parameters.
         utterances: how many distinct requests; a longer workload begins with the shorter one.
         folder: where the clips go.
-        trained: whether the weights are trained ones, which speak more slowly than the synthetic ones.
+        pace: of the T3 that speaks them.
         strata_s: shortest and longest audio, in seconds, that requests are drawn between, in turn.
     """
-    characters = characters_trained if trained else characters_synthetic
     voices = _write_voices(seed, folder)
     drawn = []
     for place in range(utterances):
         # A source of its own for each place: the first requests do not depend on how many there are.
         source = random.Random(f"{seed}/{place}")  # noqa: S311 - reproducible, not cryptographic
         seconds = source.uniform(*strata_s[place % len(strata_s)])
-        drawn.append(_draw(source, seconds, voices[place % len(voices)], characters(seconds)))
+        drawn.append(_draw(source, seconds, voices[place % len(voices)], pace.characters(seconds)))
     return Workload(seed, voices, tuple(drawn))
-
-
-def characters_synthetic(seconds: float) -> int:
-    """Return how many characters the synthetic T3 speaks for about `seconds`."""
-    return max(1, round((TOKENS_PER_S * seconds - SYNTHETIC_TOKENS_BEFORE) / SYNTHETIC_TOKENS_PER_CHARACTER))
-
-
-def characters_trained(seconds: float) -> int:
-    """Return how many characters make about `seconds` of English."""
-    return round(TRAINED_CHARACTERS_PER_S * seconds)
 
 
 def _write_voices(seed: int, folder: Path) -> tuple[Clip, ...]:

@@ -13,7 +13,8 @@ who is where, and is all that the threads share. Where the families differ:
 from __future__ import annotations
 
 from ._engine import ContinuousBatchingEngine
+from ._fast_flow import fast_s3gen
 from ._ledger import Occupancy
 from ._self_check import RowPlan
 
-__all__ = ["ContinuousBatchingEngine", "Occupancy", "RowPlan"]
+__all__ = ["ContinuousBatchingEngine", "Occupancy", "RowPlan", "fast_s3gen"]

@@ -8,10 +8,12 @@ import numbers
 from stateless_tts.errors import InvalidParameterError
 
 
-def checked_integer(name: str, value: object, least: int) -> int:
-    """Return `value` as an int of at least `least`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
-        raise InvalidParameterError(f"{name}={value!r}: expected an integer of at least {least}")
+def checked_integer(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return `value` as an int of at least `least`, and at most `most` if there is such a bound."""
+    bound = math.inf if most is None else most
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not least <= int(value) <= bound:
+        accepted = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InvalidParameterError(f"{name}={value!r}: expected an integer {accepted}")
     return int(value)
 
 

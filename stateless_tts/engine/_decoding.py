@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,12 @@ import torch
 from transformers import DynamicCache
 
 from ._batched_step import Reading, batched_step
+from ._cores import Cores, Turn
 from ._kv_cache import KeyValueCache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chatterbox.models.t3 import T3
 
     from stateless_tts.families import AttentionWatch
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from ._self_check import RowPlan
 
 logger = logging.getLogger(__name__)
+
+# While others have the cores, who has been cancelled leaves the batch this soon.
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 
 @dataclass(eq=False)
@@ -43,8 +50,9 @@ class _Speaker:
 class Decoder:
     """Speaks the jobs of a ledger until it stops. One thread calls `run`, and nothing here is seen by another."""
 
-    def __init__(self, ledger: Ledger, t3: T3, plan: RowPlan) -> None:
+    def __init__(self, ledger: Ledger, t3: T3, plan: RowPlan, cores: Cores) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._t3 = t3
         self._plan = plan
         self._batch: list[_Speaker] = []
@@ -63,15 +71,34 @@ class Decoder:
 
         One at a time joins, so that those who speak wait for one prompt at most.
         """
-        self._ledger.expire()
-        self._leave([speaker for speaker in self._batch if speaker.job.ended])
+        self._let_go()
         job = self._ledger.next_to_decode(wait=not self._batch)
         if job is not None:
-            self._join(job)
+            with self._cores_held():
+                self._join(job)
         if self._batch:
-            self._step()
+            with self._cores_held():
+                self._step()
+
+    def _let_go(self) -> None:
+        self._ledger.expire()
+        self._leave([speaker for speaker in self._batch if speaker.job.ended])
+
+    @contextmanager
+    def _cores_held(self) -> Iterator[None]:
+        """Wait for the cores; who ends meanwhile leaves the batch at once."""
+        while True:
+            with self._cores.use(self._cores.count, Turn.DECODE, _SECONDS_BETWEEN_LOOKS) as held:
+                if held:
+                    yield
+                    return
+            self._let_go()
 
     def _join(self, job: Job) -> None:
+        if job.ended:
+            self._ledger.left_batch(job)
+            return
+        job.lap("waiting")
         try:
             speaker, logits = self._prefill(job)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this request ends this request alone
@@ -88,6 +115,8 @@ class Decoder:
         return _Speaker(job, utterance.sampler, cache, rows, utterance.watch), logits
 
     def _step(self) -> None:
+        if not self._batch:  # all have ended meanwhile
+            return
         for speaker, logits in self._read(list(self._batch)):
             self._draw(speaker, logits)
         self.steps += 1

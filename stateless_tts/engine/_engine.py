@@ -13,7 +13,10 @@ from stateless_tts.errors import EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
 from ._arguments import checked_integer, checked_integer_or_none, checked_seconds
-from ._fast_flow import has_fast_bfloat16, with_fast_flow
+from ._cores import Cores
+from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
+from ._fast_vocoder import with_fast_vocoder
+from ._halves import half_the_cores
 from ._ledger import Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
@@ -37,7 +40,11 @@ if TYPE_CHECKING:
 
 # A thread that is still in a long kernel after this is left to the interpreter.
 _SECONDS_TO_END = 5.0
+# With more, a single utterance's operations become too small to be shared out.
+_ENOUGH_RENDER_THREADS = 4
 _DTYPES = (torch.float32, torch.bfloat16)
+# Every row count up to twice this is tried at start-up.
+_MOST_BATCH_SIZE = 128
 
 
 class ContinuousBatchingEngine(NamedCalls):
@@ -56,21 +63,25 @@ class ContinuousBatchingEngine(NamedCalls):
     Args:
         model: upstream's `ChatterboxTTS`, `ChatterboxMultilingualTTS`, `ChatterboxTurboTTS` or `ChatterboxVC`; not
             written to.
-        max_batch_size: most requests that decode together.
+        max_batch_size: most requests that decode together, 1 to 128.
         dtype: of T3: `torch.float32`, `torch.bfloat16`, or None for the model's own. If it is not the model's own, a
             cast copy of T3 is made (1.06 GB in bfloat16) and kept until the engine is closed. Without a T3, it only
             decides on `render_dtype`.
         max_queue: requests accepted beyond `max_batch_size`; this many plus the batch may be unfinished.
         max_cache_bytes: most that the caches of the batch may grow to together; None for no bound. A request is
             counted with what `max_new_tokens` allows it: 491,520 bytes a token in float32 at full size.
-        pack_weights: whether T3's weights may be copied into the order in which the CPU's kernels read them. None
-            allows it where a cast copy is made anyway, which it then replaces. With True and no cast, it takes as much
-            memory again as T3's dense layers (2.1 GB in float32), and makes steps of few requests faster.
-        render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32` for stock's own,
-            `torch.bfloat16` for a faster flow that is close to stock's, not equal to it (0.14 GB of private copies at
+        pack_weights: whether T3's weights may be copied into the order in which the CPU's kernels read them, which
+            makes steps of few requests faster. None allows it. A cast copy is replaced by its packed one. Without a
+            cast, packing takes as much memory again as T3's dense layers, once (2.05 GB in float32 at full size);
+            False saves that.
+        render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32`, or
+            `torch.bfloat16` for a faster flow that is further from stock's (0.3 GB and 0.14 GB of private copies at
             full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
-        render_workers: utterances rendered to audio at a time; None for as many as there are cores.
-        render_threads: cores for each of them; None shares the cores out.
+        exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
+            bits of stock's for the same speech tokens. `render_dtype` must not be bfloat16.
+        render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with
+            `render_threads` or four each.
+        render_threads: cores for each of them; None shares the cores out. Decoding waits while all cores render.
         voice_cache_bytes: most bytes of prepared voices kept.
 
     Attributes:
@@ -92,11 +103,12 @@ class ContinuousBatchingEngine(NamedCalls):
         max_cache_bytes: int | None = None,
         pack_weights: bool | None = None,
         render_dtype: torch.dtype | None = None,
+        exact_render: bool = False,
         render_workers: int | None = None,
         render_threads: int | None = None,
         voice_cache_bytes: int = 256 * 2**20,
     ) -> None:
-        max_batch_size = checked_integer("max_batch_size", max_batch_size, 1)
+        max_batch_size = checked_integer("max_batch_size", max_batch_size, 1, _MOST_BATCH_SIZE)
         max_queue = checked_integer("max_queue", max_queue, 0)
         max_cache_bytes = checked_integer_or_none("max_cache_bytes", max_cache_bytes, 1)
         voice_cache_bytes = checked_integer("voice_cache_bytes", voice_cache_bytes, 0)
@@ -111,18 +123,31 @@ class ContinuousBatchingEngine(NamedCalls):
         self.dtype = own_dtype if dtype is None else dtype
         if self.dtype not in _DTYPES:
             raise InvalidParameterError(f"dtype={dtype}: expected one of {', '.join(map(str, _DTYPES))}")
-        self.render_dtype = _render_dtype(render_dtype, self.dtype, self._wrapper.device)
-        pack = self.dtype is not own_dtype if pack_weights is None else pack_weights
+        self.render_dtype = _render_dtype(
+            render_dtype, torch.float32 if exact_render else self.dtype, self._wrapper.device
+        )
+        if exact_render and self.render_dtype is not torch.float32:
+            raise InvalidParameterError(f"render_dtype={render_dtype}: expected torch.float32 with exact_render=True")
         self._service = choose_service(
-            self._wrapper, max_batch_size, self.dtype, pack=pack, max_cache_bytes=max_cache_bytes
+            self._wrapper,
+            max_batch_size,
+            self.dtype,
+            pack=pack_weights is not False,
+            max_cache_bytes=max_cache_bytes,
         )
         self.plan: RowPlan = self._service.plan
         self.private_weight_bytes = self._service.private_weight_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
-        s3gen = model.s3gen if self.render_dtype is torch.float32 else with_fast_flow(model.s3gen)
-        renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads) for _ in range(workers)]
-        self._threads = _start(self._ledger, self._service.runs(self._ledger), renderers)
+        fast = not exact_render and has_packed_float32(self._wrapper.device)
+        self._halves = half_the_cores(threads, workers) if fast else None
+        s3gen = model.s3gen
+        if fast:
+            s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
+        # Where a GPU computes, nobody has to wait for cores.
+        cores = Cores(torch.get_num_threads() if self._wrapper.device.type == "cpu" else 0)
+        renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads, cores) for _ in range(workers)]
+        self._threads = _start(self._ledger, self._service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
         self._finalizer = weakref.finalize(self, _stop_and_join, self._ledger, self._threads)
 
@@ -225,6 +250,8 @@ class ContinuousBatchingEngine(NamedCalls):
         self._ledger.stop()
         for thread in self._threads:
             thread.join(timeout)
+        if self._halves is not None:
+            self._halves.shutdown(wait=False)
         return not any(thread.is_alive() for thread in self._threads)
 
     def __enter__(self) -> Self:
@@ -286,6 +313,7 @@ def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, device: torc
 
 def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:
     cores = torch.get_num_threads()
-    workers = max(1, cores // (threads or 1)) if workers is None else workers
+    if workers is None:
+        workers = max(1, cores // (threads or min(cores, _ENOUGH_RENDER_THREADS)))
     threads = max(1, cores // workers) if threads is None else threads
     return workers, threads

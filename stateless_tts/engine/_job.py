@@ -54,9 +54,9 @@ class Job:
     _lap_began: float = field(default_factory=time.perf_counter)
 
     def lap(self, stage: str) -> None:
-        """Book the time since the last lap on `stage`."""
+        """Book the time since the last lap on `stage`, beside what it has already."""
         now = time.perf_counter()
-        self.lap_seconds[stage] = now - self._lap_began
+        self.lap_seconds[stage] = self.lap_seconds.get(stage, 0.0) + now - self._lap_began
         self._lap_began = now
 
     def overdue(self) -> DeadlineExceededError:

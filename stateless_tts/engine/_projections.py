@@ -12,6 +12,8 @@ from enum import Enum
 import torch
 from torch import nn
 
+from ._huge_pages import put_packed_on_huge_pages
+
 
 class Kernel(Enum):
     """How a product of rows and weights is asked for."""
@@ -55,6 +57,7 @@ class PackedLinear(nn.Module):
             packed = torch.ops.mkldnn._reorder_linear_weight(  # noqa: SLF001 - torch names its packing ops so
                 linear.weight.detach(), self._EXPECTED_ROWS
             )
+        put_packed_on_huge_pages(packed)
         # Named `weight` because upstream asks `speech_head.weight` for its device.
         self.weight = nn.Parameter(packed, requires_grad=False)
         self.bias = linear.bias

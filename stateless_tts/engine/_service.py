@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stateless_tts.voice import Clip
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
+    from ._cores import Cores
     from ._ledger import Ledger
 
 
@@ -54,7 +55,7 @@ class Service(ABC):
         """
 
     @abstractmethod
-    def runs(self, ledger: Ledger) -> list[Callable[[], None]]:
+    def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Return what the threads do that bring jobs from acceptance to rendering, and keep their deadlines."""
 
 
@@ -105,10 +106,10 @@ class SpeechService(Service):
             )
         return _job(request, text_tokens, needed, deadline)
 
-    def runs(self, ledger: Ledger) -> list[Callable[[], None]]:
+    def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
-        decoder = Decoder(ledger, self._step, self.plan)
-        return [decoder.run, Preparer(ledger, self._wrapper, self._family).run]
+        decoder = Decoder(ledger, self._step, self.plan, cores)
+        return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 
     def cache_bytes(self, request: SpeechRequest, text_tokens: int) -> int:
         """Return the most that the request's cache may take: prompt and all tokens it may speak."""
@@ -138,9 +139,9 @@ class ConversionService(Service):
             raise InvalidParameterError(f"request={request!r}: expected a ConversionRequest")
         return _job(request, read_recording(request), 0, deadline)
 
-    def runs(self, ledger: Ledger) -> list[Callable[[], None]]:
+    def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Listening, and deadlines."""
-        return [ledger.keep_deadlines, Listener(ledger, self._wrapper, self._family).run]
+        return [ledger.keep_deadlines, Listener(ledger, self._wrapper, self._family, cores).run]
 
 
 def _job(

@@ -12,6 +12,8 @@ from stateless_tts import mel as mel_room
 from stateless_tts import waveform as waveform_room
 from stateless_tts.request import SpeechRequest, SpeechResult, StageSeconds
 
+from ._cores import Turn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from stateless_tts.families import SpeakingFamily, VoiceConversionFamily
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
+    from ._cores import Cores
     from ._job import Job
     from ._ledger import Ledger
 
@@ -31,10 +34,14 @@ class Preparer:
         ledger: the engine's.
         wrapper: who prepares voices.
         family: over the T3 that reads prompts.
+        cores: shared with the other stages.
     """
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: SpeakingFamily) -> None:
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: SpeakingFamily, cores: Cores
+    ) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._wrapper = wrapper
         self._family = family
         self._dtype: torch.dtype = family.model.t3.speech_emb.weight.dtype
@@ -44,8 +51,14 @@ class Preparer:
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:
+        with self._cores.use(self._cores.count, Turn.PREPARE):
+            self._encode_and_embed(job)
+        self._ledger.prepared(job)
+
+    def _encode_and_embed(self, job: Job) -> None:
         assert isinstance(job.request, SpeechRequest)
         assert isinstance(job.content, torch.Tensor)
+        job.lap("waiting")
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
@@ -53,14 +66,17 @@ class Preparer:
         cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
         job.utterance = self._family.begin(job.request, cast, job.content, job.randomness)
         job.voice = voice
-        self._ledger.prepared(job)
+        job.lap("speech_tokens")
 
 
 class Listener:
     """Encodes voices and turns recordings into speech tokens, one job after the other, while others are rendered."""
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: VoiceConversionFamily) -> None:
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: VoiceConversionFamily, cores: Cores
+    ) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._wrapper = wrapper
         self._family = family
 
@@ -69,21 +85,30 @@ class Listener:
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:
+        with self._cores.use(self._cores.count, Turn.PREPARE):
+            self._encode_and_listen(job)
+        if job.spoken is not None:
+            self._ledger.spoken(job)
+
+    def _encode_and_listen(self, job: Job) -> None:
         assert not isinstance(job.content, torch.Tensor)
+        job.lap("waiting")
         job.voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         if job.ended:
             return
         job.spoken = self._family.listen(job.content)
         job.lap("speech_tokens")
-        self._ledger.spoken(job)
 
 
 class Renderer:
     """Turns speech tokens into watermarked audio while others decode."""
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int) -> None:
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int, cores: Cores
+    ) -> None:
         self._ledger = ledger
+        self._cores = cores
         self._wrapper = wrapper
         self._s3gen = s3gen
         self._threads = threads
@@ -96,19 +121,30 @@ class Renderer:
         work_on(self._ledger, self._ledger.next_to_render, self._render)
 
     def _render(self, job: Job) -> None:
-        assert job.spoken is not None
-        assert job.voice is not None
-        readable = self._wrapper.family.readable(job.spoken)
-        mel = mel_room.render_mel(self._s3gen, readable, job.voice, job.randomness)
-        job.lap("mel")
-        if job.ended:
+        with self._cores.use(self._threads, Turn.RENDER):
+            audio = self._spoken_aloud(job)
+        if audio is None:
             return
-        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
-        audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
-        job.lap("waveform")
+        assert job.spoken is not None
         seconds = StageSeconds(**job.lap_seconds)
         result = SpeechResult(audio, self._wrapper.sr, job.randomness.seed, job.spoken.cpu(), seconds)
         self._ledger.end(job, result)
+
+    def _spoken_aloud(self, job: Job) -> torch.Tensor | None:
+        """Return the watermarked audio of a job, of shape (1, samples); None if it has ended meanwhile."""
+        if job.ended:
+            return None
+        assert job.spoken is not None
+        assert job.voice is not None
+        job.lap("waiting")
+        mel = mel_room.render_mel(self._s3gen, self._wrapper.family.readable(job.spoken), job.voice, job.randomness)
+        job.lap("mel")
+        if job.ended:
+            return None
+        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
+        audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
+        job.lap("waveform")
+        return audio
 
 
 def work_on(ledger: Ledger, next_job: Callable[[], Job | None], work: Callable[[Job], None]) -> None:

@@ -83,7 +83,8 @@ class SpeechTokenSampler:
         self._penalise = RepetitionPenaltyLogitsProcessor(penalty=sampling.repetition_penalty)
         self._warpers: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
             MinPLogitsWarper(min_p=sampling.min_p),
-            TopPLogitsWarper(top_p=sampling.top_p),
+            # Upstream always sorts all logits for it. With 1.0 it would take away what has no probability anyway.
+            *([TopPLogitsWarper(top_p=sampling.top_p)] if sampling.top_p < 1.0 else []),
         )
 
     @property

@@ -17,6 +17,12 @@ def test_what_is_no_integer_in_range_is_named(value: object) -> None:
         checked_integer("size", value, 1)
 
 
+def test_what_is_beyond_the_most_is_named() -> None:
+    assert checked_integer("size", 8, 1, 8) == 8
+    with pytest.raises(InvalidParameterError, match="size=9: expected an integer from 1 to 8"):
+        checked_integer("size", 9, 1, 8)
+
+
 def test_integers_of_any_kind_are_taken() -> None:
     assert checked_integer("size", np.int64(4), 1) == 4
     assert checked_integer_or_none("size", None, 1) is None

@@ -29,7 +29,7 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _service
+from stateless_tts.engine import _decoding, _engine, _service
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
@@ -309,6 +309,7 @@ def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
     [
         ("max_batch_size", 2.5),
         ("max_batch_size", "4"),
+        ("max_batch_size", 129),
         ("max_queue", None),
         ("max_cache_bytes", 0),
         ("pack_weights", "yes"),
@@ -325,6 +326,27 @@ def test_arguments_are_checked_before_anything_is_made(
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(InvalidParameterError, match=f"{name}={value}|{name}={value!r}"):
         ContinuousBatchingEngine(model, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads", "shared"),
+    [(1, None, None, (1, 1)), (2, None, None, (1, 2)), (16, None, None, (4, 4)), (6, None, None, (1, 6)),
+     (2, 2, None, (2, 1)), (8, None, 8, (1, 8)), (4, 3, 2, (3, 2))],
+)  # fmt: skip
+def test_cores_are_shared_out_among_renderings(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int | None, threads: int | None, shared: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert _engine._share_cores(workers, threads) == shared
+
+
+def test_an_exact_render_is_in_float32(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_service, "prepare_decoding", None)
+    monkeypatch.setattr(_engine, "has_fast_bfloat16", lambda _: True)
+    with pytest.raises(
+        InvalidParameterError, match=r"render_dtype=torch\.bfloat16: expected torch\.float32 with exact"
+    ):
+        ContinuousBatchingEngine(model, render_dtype=torch.bfloat16, exact_render=True)
 
 
 def test_times_without_end_are_waited_for_and_what_is_no_time_is_named(model: ChatterboxTTS) -> None:

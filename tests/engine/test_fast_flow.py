@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch import nn
 
 from stateless_tts import Voice
 from stateless_tts.engine._fast_flow import (
     FastCausalConv,
+    FastResnetBlock,
     FastTransformerBlock,
+    _mish,
+    fast_s3gen,
     has_fast_bfloat16,
+    has_packed_float32,
     with_fast_flow,
 )
+from stateless_tts.engine._fast_vocoder import with_fast_vocoder
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
 from stateless_tts.synthetic import build_chatterbox
@@ -29,7 +36,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 # Signal to noise of the mel spectrogram against stock's, for the same tokens and the same noise.
-LEAST_DECIBELS = 30.0
+LEAST_DECIBELS = {torch.float32: 90.0, torch.bfloat16: 30.0}
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}
+both_dtypes = pytest.mark.parametrize("dtype", list(LEAST_DECIBELS), ids=["float32", "bfloat16"])
 
 
 def mel(s3gen: S3Gen, model: ChatterboxTTS | ChatterboxTurboTTS) -> torch.Tensor:
@@ -37,41 +46,63 @@ def mel(s3gen: S3Gen, model: ChatterboxTTS | ChatterboxTurboTTS) -> torch.Tensor
     return render_mel(s3gen, tokens, Voice.from_conditionals(model.conds), CallRandomness(5))
 
 
-def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS) -> None:
-    stock, fast = mel(model.s3gen, model), mel(with_fast_flow(model.s3gen), model)
+@both_dtypes
+def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS, dtype: torch.dtype) -> None:
+    stock, fast = mel(model.s3gen, model), mel(with_fast_flow(model.s3gen, dtype), model)
     noise = (stock - fast).pow(2).sum()
     assert noise > 0
-    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS
-    assert torch.equal(mel(with_fast_flow(model.s3gen), model), fast)
+    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS[dtype]
+    assert torch.equal(mel(with_fast_flow(model.s3gen, dtype), model), fast)
     assert torch.equal(mel(model.s3gen, model), stock)
 
 
-def test_turbos_two_steps_stay_near_stocks(model: ChatterboxTTS) -> None:
+@both_dtypes
+def test_turbos_two_steps_stay_near_stocks(dtype: torch.dtype) -> None:
     turbo = build_chatterbox("turbo")
     assert turbo.s3gen.meanflow
-    assert not model.s3gen.meanflow
-    stock, fast = mel(turbo.s3gen, turbo), mel(with_fast_flow(turbo.s3gen), turbo)
+    stock, fast = mel(turbo.s3gen, turbo), mel(with_fast_flow(turbo.s3gen, dtype), turbo)
     noise = (stock - fast).pow(2).sum()
     assert noise > 0
-    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS
+    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS[dtype]
 
 
-def test_s3gen_keeps_its_modules(model: ChatterboxTTS) -> None:
+@both_dtypes
+def test_two_rows_at_a_time_have_the_bits_of_one_after_the_other(model: ChatterboxTTS, dtype: torch.dtype) -> None:
+    assert torch.get_num_threads() == 1  # half of two, as the other's
+    one_by_one = mel(with_fast_vocoder(with_fast_flow(model.s3gen, dtype)), model)
+    assert torch.equal(mel(fast_s3gen(model.s3gen, dtype, 2), model), one_by_one)
+
+
+@both_dtypes
+def test_s3gen_keeps_its_modules(model: ChatterboxTTS, dtype: torch.dtype) -> None:
     before = list(map(id, model.s3gen.modules()))
-    view = with_fast_flow(model.s3gen)
+    view = with_fast_flow(model.s3gen, dtype)
     assert list(map(id, model.s3gen.modules())) == before
-    fast = [module for module in view.modules() if isinstance(module, FastTransformerBlock | FastCausalConv)]
-    assert len(fast) > 1
+    kinds = [type(module) for module in view.modules()]
+    for kind in (FastTransformerBlock, FastResnetBlock, *([FastCausalConv] if dtype is torch.bfloat16 else [])):
+        assert kinds.count(kind) > 1
     assert view.mel2wav is model.s3gen.mel2wav
 
 
-def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS) -> None:
-    (block, *_) = model.s3gen.flow.decoder.estimator.mid_blocks[0][1]
+@both_dtypes
+def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dtype) -> None:
+    resnet, (block, *_) = model.s3gen.flow.decoder.estimator.mid_blocks[0]
     frames = torch.randn(2, 30, block.norm1.normalized_shape[0], generator=torch.Generator().manual_seed(1))
+    near = partial(torch.testing.assert_close, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     with torch.inference_mode():
-        torch.testing.assert_close(FastTransformerBlock(block)(frames), block(frames), rtol=0.05, atol=0.05)
+        near(FastTransformerBlock(block, dtype)(frames), block(frames))
+        channels, mask = frames.transpose(1, 2).contiguous(), torch.ones(2, 1, 30)
+        time = torch.randn(2, resnet.mlp[1].in_features, generator=torch.Generator().manual_seed(2))
+        expected = resnet(channels, mask, time)
+        near(FastResnetBlock(resnet, dtype)(channels, mask, time), expected)
+
+
+def test_mish_is_mish() -> None:
+    values = torch.cat([torch.linspace(-200.0, 200.0, 4001), torch.tensor([-3e38, 3e38])])
+    torch.testing.assert_close(_mish(values), nn.functional.mish(values), rtol=1e-5, atol=1e-6)
 
 
 def test_only_cpus_are_asked(model: ChatterboxTTS) -> None:
     del model
     assert not has_fast_bfloat16(torch.device("cuda"))
+    assert not has_packed_float32(torch.device("cuda"))

@@ -1,12 +1,17 @@
-"""A cache that grows in blocks holds what a concatenated one holds."""
+"""A cache that grows holds what a concatenated one holds."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from stateless_tts.engine import _kv_cache
 from stateless_tts.engine._kv_cache import KeyValueCache, cache_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LAYERS, ROWS, HEADS, HEAD_DIM = 3, 2, 4, 8
 
@@ -17,7 +22,16 @@ def prompt(tokens: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return [(torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)) for _ in range(LAYERS)]
 
 
-def test_a_grown_cache_holds_what_was_put() -> None:
+@pytest.fixture(autouse=True)
+def small_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let caches of a hundred tokens grow, a layer at a time."""
+    monkeypatch.setattr(_kv_cache, "_RESERVED_TOKENS", 32)
+    monkeypatch.setattr(_kv_cache, "_MAPPED_BYTES", 1)
+
+
+@pytest.mark.parametrize("mapped_bytes", [1, 40_000, 2**25])
+def test_a_grown_cache_holds_what_was_put(monkeypatch: pytest.MonkeyPatch, mapped_bytes: int) -> None:
+    monkeypatch.setattr(_kv_cache, "_MAPPED_BYTES", mapped_bytes)
     layers = prompt(30)
     cache = KeyValueCache(layers)
     expected = [torch.stack(layer) for layer in layers]
@@ -53,11 +67,11 @@ def test_growing_that_failed_half_way_is_done_again(monkeypatch: pytest.MonkeyPa
     move = _kv_cache._moved
     moves = []
 
-    def fail_once(keys_values: torch.Tensor, capacity: int) -> torch.Tensor:
+    def fail_once(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> torch.Tensor:
         moves.append(capacity)
         if len(moves) == 2:
             raise MemoryError("no memory for the second layer")
-        return move(keys_values, capacity)
+        return move(layers, capacity)
 
     monkeypatch.setattr(_kv_cache, "_moved", fail_once)
     with pytest.raises(MemoryError):
@@ -80,6 +94,16 @@ def test_memory_stays_within_what_was_announced_and_near_the_formula() -> None:
     formula = 2 * ROWS * LAYERS * HEADS * HEAD_DIM * 4 * cache.length
     assert formula <= cache.nbytes <= announced
     assert cache.nbytes <= 1.25 * formula
+
+
+@pytest.mark.parametrize(("layers", "bytes_of_layer"), [(3, 10), (30, 2 * 2**20), (30, 5 * 2**20), (7, 40 * 2**20)])
+def test_layers_are_allocated_in_groups_large_enough_to_be_mapped(
+    monkeypatch: pytest.MonkeyPatch, layers: int, bytes_of_layer: int
+) -> None:
+    monkeypatch.setattr(_kv_cache, "_MAPPED_BYTES", 33 * 2**20)
+    groups = _kv_cache._groups(layers, bytes_of_layer)
+    assert [layer for group in groups for layer in group] == list(range(layers))
+    assert len(groups) == 1 or min(map(len, groups)) * bytes_of_layer >= 33 * 2**20
 
 
 def test_full_size_takes_the_published_bytes_for_a_token() -> None:

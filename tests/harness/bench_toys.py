@@ -10,6 +10,7 @@ from harness.run.bench.records import (
     BenchCall,
     BenchCell,
     ContestantFacts,
+    Fidelity,
     LimitMeasurement,
     ModelFacts,
     StageMeasurement,
@@ -104,6 +105,7 @@ def observations() -> BenchObservations:
             TokenComparison("tiny", "float32", place, 50, 50, place != 3, 7 if place == 3 else None)
             for place in range(200)
         ),
+        fidelity=(Fidelity("tiny", "float32", 0, 50, 100.0, 60.0, 0.01),),
         token_costs=tuple(
             TokenCost("float32", tokens, 1.0 + 0.1 * tokens, tokens * 500_000, 2_000_000_000) for tokens in (8, 16, 32)
         ),

@@ -73,7 +73,7 @@ def bench_page(result: Mapping[str, Any]) -> Page:
         for part, (title, text) in PARTS.items()
         if result["table"].get(part)
     ]
-    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result)
+    sections += _memory(result) + _latency(result) + _stages(result) + _tokens(result) + _fidelity(result)
     sections.append(Section("Environment", table=_environment(result)))
     footer = f"Drawn from bench.json ({result['version']}); raw observations are in bench-observations.jsonl beside it."
     return Page("Benchmark", result["run"]["status"], result["run"]["reason"], tuple(sections), footer)
@@ -145,6 +145,21 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         )
         sections.append(Section("Cost of the n-th token", table=Table(heads, rows)))
     return sections
+
+
+def _fidelity(result: Mapping[str, Any]) -> list[Section]:
+    if not result.get("fidelity"):
+        return []
+    text = (
+        (
+            "The same speech tokens rendered by stock and by the engine's S3Gen, with the same noise: median, least "
+            "and greatest over utterances. The vocoder's sine source adds up the pitch it reads from the mel "
+            "spectrogram, so where that differs a little the phase drifts, and nothing is left of a waveform's "
+            "signal-to-noise ratio; the distance of the log mel spectra sees less of it. Stock with other noise shows "
+            "what stock itself leaves open."
+        ),
+    )
+    return [Section("Fidelity to stock's rendering", text, tables.fidelity(result["fidelity"]))]
 
 
 def _environment(result: Mapping[str, Any]) -> Table:

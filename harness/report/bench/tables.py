@@ -73,17 +73,27 @@ def scaling(rows: Sequence[Mapping[str, Any]]) -> Table:
 def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Percentiles, or how many samples they would need."""
     names = tuple(f"p{one['percentile']:g}, s" for one in entries[0]["percentiles"])
-    heads = ("Contestant", "Offered/s", "Of capacity", "Answered", *names, "Alone, median s")
+    heads = (
+        "Contestant",
+        "Offered/s",
+        "Of capacity",
+        "Answered",
+        *names,
+        "Waiting, median s",
+        "Service, median s",
+        "Alone, median s",
+    )
     table = []
     for entry in entries:
         cells = [
             f"{one['seconds']:.2f}" if one["seconds"] is not None else f"needs {one['samples_needed']} samples"
             for one in entry["percentiles"]
         ]
-        alone = entry["alone_s"][len(entry["alone_s"]) // 2] if entry["alone_s"] else None
+        alone = _middle(entry["alone_s"])
+        split = [number(_middle(entry[key]), 2) for key in ("waiting_s", "service_s")]
         figures = (
             f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
-            f"{entry['answered']}/{entry['arrivals']}", *cells, number(alone, 2),
+            f"{entry['answered']}/{entry['arrivals']}", *cells, *split, number(alone, 2),
         )  # fmt: skip
         table.append((Field(entry["subject"]), *_numbers(figures)))
     return Table(heads, tuple(table))
@@ -137,6 +147,19 @@ def agreement(entries: Sequence[Mapping[str, Any]]) -> Table:
     return Table(heads, tuple(table))
 
 
+def fidelity(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """How near the engine's renderings are to stock's."""
+    heads = ("Model", "Rendering", "Utterances", "Mel SNR, dB", "Waveform SNR, dB", "Log mel distance, dB")
+    table = []
+    for entry in entries:
+        measures = [entry[key] for key in ("mel_snr_db", "waveform_snr_db", "log_mel_distance_db")]
+        spreads = [f"{one['median']:.1f} ({one['least']:.1f} to {one['greatest']:.1f})" for one in measures[:2]]
+        spreads.append("{median:.3f} ({least:.3f} to {greatest:.3f})".format(**measures[2]))
+        figures = (str(entry["utterances"]), *spreads)
+        table.append((Field(entry["profile"]), Field(entry["rendering"]), *_numbers(figures)))
+    return Table(heads, tuple(table))
+
+
 def laws(found: Mapping[str, Mapping[str, Any]]) -> Table:
     """The fitted scaling law of every contestant."""
     heads = ("Contestant", "One worker, audio s/s", "Contention", "Coherence", "Best at", "R squared")
@@ -157,6 +180,10 @@ def limits(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _numbers(texts: Sequence[str]) -> tuple[Field, ...]:
     return tuple(Field(text, number=True) for text in texts)
+
+
+def _middle(ascending: Sequence[float]) -> float | None:
+    return ascending[len(ascending) // 2] if ascending else None
 
 
 def _percent(share: float | None) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from harness.errors import ReferenceFailedError
 from harness.run.bench.agreement import compare_tokens, measure_token_costs
+from harness.run.bench.fidelity import measure_fidelity
 from harness.run.bench.limits import measure_limits
 from harness.run.bench.loops import open_loop, poisson_schedule
 from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts
@@ -27,7 +28,16 @@ from harness.subjects.contestants import (
     WHOLE_ONLY,
     build_contestant,
 )
-from harness.subjects.parts import S3GEN_ALONE, T3_ALONE, WHOLE, model_of_part, with_encoded_voices
+from harness.subjects.parts import (
+    FIDELITY,
+    PARTS,
+    S3GEN_ALONE,
+    STAGES,
+    T3_ALONE,
+    WHOLE,
+    model_of_part,
+    with_encoded_voices,
+)
 from harness.subjects.stock_timed import TimedStock
 
 if TYPE_CHECKING:
@@ -58,13 +68,14 @@ class CampaignPlan:
 
     Attributes:
         subjects: contestants by name.
-        parts: `whole`, `t3`, `s3gen`.
+        parts: `whole`, `t3`, `s3gen`; `stages`, `fidelity`.
         workers: numbers of workers.
         rounds: of every part.
         effort: calls per cell.
         arrivals: of the open loop, for each contestant; 0 leaves it out.
         fraction: of the measured capacity that arrives.
         most_cost_tokens: length to which the cost of a token is followed.
+        fidelity: utterances whose rendering is compared with stock's.
         seed: of the arrivals.
         budget_s: seconds for building contestants, timed cells and arrivals; the rest is as long as it is.
     """
@@ -77,6 +88,7 @@ class CampaignPlan:
     arrivals: int
     fraction: float
     most_cost_tokens: int
+    fidelity: int
     seed: int
     budget_s: float
 
@@ -90,6 +102,7 @@ class Materials:
         model: the one that is measured.
         companion: a small one, for measuring one part of the model alone.
         requests: the workload.
+        for_companion: the same, with texts as long as the companion's T3 needs for utterances of the same length.
         agreement: further requests, on which tokens are compared with stock's, on the small model.
         long_request: a text far longer than `most_cost_tokens`.
     """
@@ -98,6 +111,7 @@ class Materials:
     model: ChatterboxTTS
     companion: ChatterboxTTS
     requests: tuple[SpeechRequest, ...]
+    for_companion: tuple[SpeechRequest, ...]
     agreement: tuple[SpeechRequest, ...]
     long_request: SpeechRequest
 
@@ -127,28 +141,46 @@ class Campaign:
         self._save(facts)
         self._tell("limits of this machine")
         self._limits()
-        self._tell("stages of stock")
-        for stage in measure_stages(materials.model, materials.requests[0], STAGE_REPEATS):
-            self._save(stage)
+        if STAGES in self._plan.parts:
+            self._tell("stages")
+            for stage in measure_stages(materials.model, materials.requests[0], STAGE_REPEATS):
+                self._save(stage)
         self._began = time.perf_counter()
-        for part in self._plan.parts:
+        for part in self._timed:
             self._part(part, facts)
+        # Elsewhere an engine renders as stock does.
+        if FIDELITY in self._plan.parts and materials.source.device == "cpu":
+            self._fidelity()
         self._agreement()
         # Once more: a limit is what can be reached, and a busy moment would set it too low.
         self._limits()
+
+    @property
+    def _timed(self) -> tuple[str, ...]:
+        return tuple(part for part in self._plan.parts if part in PARTS)
+
+    def _fidelity(self) -> None:
+        materials = self._materials
+        # What has no name of its own is real: downloaded.
+        profile = materials.source.profile if materials.source.kind == "synthetic" else materials.source.kind
+        chosen = materials.requests[: self._plan.fidelity]
+        for comparison in measure_fidelity(materials.model, chosen, profile, self._tell("fidelity")):
+            self._save(comparison)
 
     def _limits(self) -> None:
         for limit in measure_limits(self._materials.source.device):
             self._save(limit)
 
     def _ends(self, portion: str) -> float:
-        shares = ENDS if len(self._plan.parts) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
+        shares = ENDS if len(self._timed) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
         return self._began + shares[portion] * self._plan.budget_s
 
     def _part(self, part: str, facts: ModelFacts) -> None:
         materials = self._materials
         model = model_of_part(part, materials.model, materials.companion)
-        requests = materials.requests if part == WHOLE else with_encoded_voices(materials.requests, materials.model)
+        requests = materials.for_companion if part == S3GEN_ALONE else materials.requests
+        if part != WHOLE:
+            requests = with_encoded_voices(requests, materials.model)
         contestants: list[Contestant] = []
         self._own_mib.clear()
         try:

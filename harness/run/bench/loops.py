@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from stateless_tts import SpeechRequest
 
 MESSAGE_CHARACTERS = 300
+LOOK_EVERY_S = 0.2
+HUNG = "Hung"
+# No call is this slow: at full size, stock takes half a minute on two cores. Sixteen may have to wait for each other.
+HUNG_AFTER_S = 600.0
 
 
 def closed_loop(
@@ -26,8 +30,12 @@ def closed_loop(
     places: Sequence[int],
     workers: int,
     on_call: Callable[[], None] = lambda: None,
+    hung_after_s: float = HUNG_AFTER_S,
 ) -> tuple[tuple[BenchCall, ...], float]:
     """Let `workers` callers ask for `requests[place]` of all places, each taking the next when it has its answer.
+
+    If nobody gets an answer for `hung_after_s` seconds, the calls without one are written down as hung and nobody
+    waits for them any more.
 
     Returns:
         The calls in the order of `places`, and seconds from the start to the end of the last call.
@@ -53,10 +61,27 @@ def closed_loop(
     # The workers read the clock's origin only after the barrier.
     origin[0] = time.perf_counter()
     start.wait()
-    for thread in threads:
-        thread.join()
-    ordered = tuple(calls[number] for number in range(len(places)))
+    _wait_for(threads, lambda: len(calls), hung_after_s)
+    waiting.clear()  # a caller that is answered after all asks for nothing more
+    ended_s = time.perf_counter() - origin[0]
+    ordered = tuple(calls.get(number) or _hung(place, ended_s, hung_after_s) for number, place in enumerate(places))
     return ordered, max(call.ended_s for call in ordered)
+
+
+def _wait_for(threads: Sequence[threading.Thread], answers: Callable[[], int], hung_after_s: float) -> None:
+    """Wait until all threads have ended, or nothing has been answered for so long."""
+    seen, since = answers(), time.perf_counter()
+    while any(thread.is_alive() for thread in threads):
+        for thread in threads:
+            thread.join(min(LOOK_EVERY_S, hung_after_s) / len(threads))
+        if answers() != seen:
+            seen, since = answers(), time.perf_counter()
+        if time.perf_counter() - since > hung_after_s:
+            return
+
+
+def _hung(place: int, ended_s: float, hung_after_s: float) -> BenchCall:
+    return BenchCall(place, 0.0, 0.0, ended_s, error=f"{HUNG}: nobody was answered for {hung_after_s:g} s")
 
 
 def poisson_schedule(seed: int, rate_per_s: float, count: int) -> tuple[float, ...]:

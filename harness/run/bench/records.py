@@ -49,6 +49,7 @@ class BenchCell:
         cpu_s: processor time of the contestant's processes meanwhile.
         before_mib: memory of the contestant's processes before the cell.
         peak_mib: the most they had during the cell.
+        gpu_peak_mib: the most memory of a GPU that this process's tensors took during the cell; None without a GPU.
         not_run: why the cell was not run; None if it was.
     """
 
@@ -61,6 +62,7 @@ class BenchCell:
     cpu_s: float = 0.0
     before_mib: float = 0.0
     peak_mib: float = 0.0
+    gpu_peak_mib: float | None = None
     not_run: str | None = None
 
 
@@ -157,6 +159,29 @@ class TokenCost:
 
 
 @dataclass(frozen=True)
+class Fidelity:
+    """One rendering of the tokens of one request beside stock's, with the same noise.
+
+    Attributes:
+        profile: size of the model.
+        rendering: the engine's in a dtype, or stock's own with other noise.
+        request: place in the workload.
+        tokens: how many speech tokens.
+        mel_snr_db: signal to noise of the mel spectrogram.
+        waveform_snr_db: signal to noise of the waveform.
+        log_mel_distance_db: mean difference of the waveforms' log mel spectra.
+    """
+
+    profile: str
+    rendering: str
+    request: int
+    tokens: int
+    mel_snr_db: float
+    waveform_snr_db: float
+    log_mel_distance_db: float
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """Sizes of the model that is measured, in bytes, by dtype; cache is for one token of one request."""
 
@@ -171,6 +196,7 @@ Record = (
     ArrivalCell
     | BenchCell
     | ContestantFacts
+    | Fidelity
     | LimitMeasurement
     | ModelFacts
     | StageMeasurement

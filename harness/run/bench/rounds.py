@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.run.bench.loops import closed_loop
+from harness.run.bench.loops import HUNG, closed_loop
 from harness.run.bench.records import BenchCell
 from harness.run.bench.usage import Usage
 from harness.run.memory import release_free_memory
@@ -168,6 +168,7 @@ def run_cell(
         cpu_s=usage.cpu_s,
         before_mib=usage.before_mib,
         peak_mib=usage.peak_mib,
+        gpu_peak_mib=usage.gpu_peak_mib,
     )
 
 
@@ -198,6 +199,7 @@ def run_rounds(
         on_call: told of a cell's name, returns what is told of each of its calls.
     """
     by_name = {contestant.name: contestant for contestant in contestants}
+    hung: set[str] = set()
     estimates = first_estimates(cells, seconds_per_call)
     ran: set[tuple[str, int]] = set()
     for turn in range(rounds):
@@ -211,9 +213,14 @@ def run_rounds(
             if not sure and (cell not in chosen or time.perf_counter() > ends_at):
                 yield BenchCell(part, cell.subject, cell.workers, turn, not_run="no time left")
                 continue
+            if cell.subject in hung:
+                yield BenchCell(part, cell.subject, cell.workers, turn, not_run="hung in an earlier cell")
+                continue
             name = f"{part}, round {turn + 1}, {cell.subject}, {cell.workers} workers"
             began = time.perf_counter()
-            yield run_cell(part, by_name[cell.subject], cell, turn, requests, on_call(name))
+            seen = run_cell(part, by_name[cell.subject], cell, turn, requests, on_call(name))
+            yield seen
+            hung |= {cell.subject for call in seen.calls if (call.error or "").startswith(HUNG)}
             estimates[cell.key] = time.perf_counter() - began
             ran.add(cell.key)
 

@@ -13,10 +13,12 @@ from transformers import DynamicCache
 
 from harness.run.bench.limits import best_seconds
 from harness.run.bench.records import ModelFacts, StageMeasurement
+from stateless_tts.engine import fast_s3gen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from chatterbox.models.s3gen import S3Gen
     from chatterbox.tts import ChatterboxTTS
 
     from stateless_tts import SpeechRequest
@@ -31,6 +33,7 @@ PAST_TOKENS = 100
 NEW_TOKENS = 50
 TOKENS_PER_S = 25
 FLOAT, HALF = "float32", "bfloat16"
+ENGINE_FLOW = "S3Gen flow, as the engine computes it"
 
 
 def model_facts(model: ChatterboxTTS, requests: Sequence[SpeechRequest]) -> ModelFacts:
@@ -65,13 +68,15 @@ def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -
     s3gen = model.s3gen
     seconds_of_audio = NEW_TOKENS / TOKENS_PER_S
 
-    def flow() -> torch.Tensor:
+    def flow_of(s3gen: S3Gen) -> torch.Tensor:
         mel: torch.Tensor = s3gen.flow_inference(tokens, ref_dict=dict(reference), finalize=True)
         return mel
 
+    flow = partial(flow_of, s3gen)
+
     prompt = int(reference["prompt_token"].shape[-1])
-    what = f"{prompt} prompt and {NEW_TOKENS} new tokens ({seconds_of_audio:g} s of audio)"
-    yield _measure("S3Gen flow", flow, _bytes(s3gen.flow), what, repeats, device)
+    what_of_flow = f"{prompt} prompt and {NEW_TOKENS} new tokens ({seconds_of_audio:g} s of audio)"
+    yield _measure("S3Gen flow", flow, _bytes(s3gen.flow), what_of_flow, repeats, device)
     mel = flow()
     what = f"{seconds_of_audio:g} s of audio"
 
@@ -79,6 +84,9 @@ def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -
         waveform: torch.Tensor = s3gen.hift_inference(mel, None)[0]
         return waveform
 
+    if device == "cpu":
+        for dtype in (torch.float32, torch.bfloat16):
+            yield _fast_flow(s3gen, dtype, flow_of, what_of_flow, repeats)
     yield _measure("vocoder", vocode, _bytes(s3gen.mel2wav), what, repeats, device)
     wave = vocode().squeeze(0).cpu().numpy()
     mark = partial(model.watermarker.apply_watermark, wave, sample_rate=model.sr)
@@ -107,6 +115,16 @@ def _t3_step(model: ChatterboxTTS, dtype: torch.dtype, device: str) -> StageMeas
     name = str(dtype).removeprefix("torch.")
     what = f"one token of one request ({ROWS} rows) after {PAST_TOKENS}"
     return StageMeasurement("T3 decode step", name, seconds, count_flops(step), weights + cache, what)
+
+
+def _fast_flow(
+    s3gen: S3Gen, dtype: torch.dtype, flow_of: Callable[[S3Gen], torch.Tensor], what: str, repeats: int
+) -> StageMeasurement:
+    """Time the flow as the engine computes it; its arithmetic is stock's."""
+    view = fast_s3gen(s3gen, dtype, torch.get_num_threads())
+    seconds = best_seconds(lambda: flow_of(view), repeats, "cpu")
+    name = str(dtype).removeprefix("torch.")
+    return StageMeasurement(ENGINE_FLOW, name, seconds, count_flops(lambda: flow_of(s3gen)), _bytes(s3gen.flow), what)
 
 
 def _measure(

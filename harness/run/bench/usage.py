@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 import psutil
+import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ class Usage:
         self._holding = others or [psutil.Process()]
         self.before_mib = 0.0
         self.peak_mib = 0.0
+        self.gpu_peak_mib: float | None = None
         self.cpu_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="harness-usage", daemon=True)
@@ -66,6 +68,8 @@ class Usage:
     def __enter__(self) -> Self:
         self.before_mib = self.peak_mib = memory_mib(self._holding)
         self._cpu_before = cpu_seconds(self._working)
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         self._thread.start()
         return self
 
@@ -76,6 +80,8 @@ class Usage:
         self._stop.set()
         self._thread.join()
         self.peak_mib = max(self.peak_mib, memory_mib(self._holding))
+        if torch.cuda.is_available():
+            self.gpu_peak_mib = torch.cuda.max_memory_allocated() / MIB
 
     def _sample(self) -> None:
         pause = SAMPLE_EVERY_S

@@ -10,7 +10,7 @@ from harness.verdict.bench.statistics import percentile_or_floor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.bench.records import ArrivalCell, BenchCell
+    from harness.run.bench.records import ArrivalCell, BenchCall, BenchCell
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 WHOLE = "whole"
@@ -19,8 +19,10 @@ WHOLE = "whole"
 def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -> list[dict[str, Any]]:
     """Return one entry per contestant: latencies, and the share of them that waiting and sharing add.
 
-    `alone_s` are the latencies of the same contestant with one request at a time. What a request takes beyond
-    its time alone is `queueing_s`; requests that were never served alone are left out there.
+    Each latency is `waiting_s`, in front of the contestant or inside it, until its work begins or goes on, and
+    `service_s`, while it is worked on, alone or in a batch. `alone_s` are the latencies of the same contestant with
+    one request at a time. What a request takes beyond its time alone is `queueing_s`; requests that were never served
+    alone are left out there.
     """
     entries = []
     for cell in arrivals:
@@ -40,6 +42,8 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
                 "latency_s": sorted(latencies),
                 "alone_s": sorted(alone.values()),
                 "queueing_s": sorted(queueing),
+                "waiting_s": sorted(_waiting(call) for call in answered),
+                "service_s": sorted(call.ended_s - call.scheduled_s - _waiting(call) for call in answered),
                 "late_start_s": max((call.started_s - call.scheduled_s for call in answered), default=0.0),
             }
         )
@@ -56,6 +60,11 @@ def _alone(cells: Sequence[BenchCell], subject: str) -> dict[int, float]:
                 seconds = call.ended_s - call.started_s
                 alone[call.request] = min(seconds, alone.get(call.request, seconds))
     return alone
+
+
+def _waiting(call: BenchCall) -> float:
+    """Return the seconds from the scheduled arrival to being taken up, and those of waiting inside the contestant."""
+    return call.started_s - call.scheduled_s + call.stage_seconds.get("waiting", 0.0)
 
 
 def _percentile(latencies: Sequence[float], percentile: float) -> dict[str, Any]:

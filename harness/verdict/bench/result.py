@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SavedFileError
+from harness.verdict.bench.fidelity import fidelity_table
 from harness.verdict.bench.latency import latency_table
 from harness.verdict.bench.memory import memory_table
 from harness.verdict.bench.rates import scaling_table
@@ -53,6 +54,7 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "where_time_goes": where_time_goes(cells, sample_rate),
         "agreement": [*agreement_table(observations.comparisons), *agreement_in_cells(cells)],
         "token_cost": costs,
+        "fidelity": fidelity_table(observations.fidelity),
         "contestants": [asdict(one) for one in observations.contestants],
         "rounds": [asdict(cell) for cell in cells],
     }

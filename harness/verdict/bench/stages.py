@@ -56,7 +56,7 @@ def where_time_goes(cells: Sequence[BenchCell], sample_rate: int) -> list[dict[s
         audio_s = sum(call.samples for call in calls) / sample_rate
         if not audio_s:
             continue
-        names = dict.fromkeys(name for call in calls for name in call.stage_seconds)
+        names = dict.fromkeys(name for call in calls for name in call.stage_seconds if name != "waiting")
         shares = {name: sum(call.stage_seconds.get(name, 0.0) for call in calls) / audio_s for name in names}
         entries.append({"subject": subject, "seconds_per_audio_s": shares})
     return entries

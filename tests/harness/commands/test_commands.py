@@ -50,7 +50,10 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["bench", "--out", "x", "--agreement", "-1"], "'-1' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--agreement", "some"], "'some' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--time-budget", "inf"], "'inf' is not a number of seconds above 0"),
-        (["bench", "--out", "x", "--parts", "whole,half"], "--parts: unknown part 'half'; there are whole, t3, s3gen"),
+        (
+            ["bench", "--out", "x", "--parts", "whole,half"],
+            "--parts: unknown part 'half'; there are whole, t3, s3gen, stages, fidelity",
+        ),
         (["bench", "--out", "x", "--parts", "t3,t3"], "--parts: 't3' is given twice"),
         (["bench", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),
     ],

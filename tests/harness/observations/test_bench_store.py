@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import SavedFileError
-from harness.observations.bench_store import BenchWriter, read_bench_observations
+from harness.errors import SavedFileError, UsageError
+from harness.observations.bench_store import BenchWriter, merge_bench_observations, read_bench_observations
 from tests.harness import bench_toys
 
 if TYPE_CHECKING:
@@ -21,11 +22,33 @@ def test_every_kind_of_record_comes_back(tmp_path: Path) -> None:
     with BenchWriter(path, seen.facts) as writer:
         records: tuple[Any, ...] = (
             *seen.cells, *seen.arrivals, *seen.contestants, *seen.limits, *seen.models, *seen.stages,
-            *seen.comparisons, *seen.token_costs,
+            *seen.comparisons, *seen.token_costs, *seen.fidelity,
         )  # fmt: skip
         for record in records:
             writer.add(record)
     assert read_bench_observations(path) == seen
+
+
+def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> None:
+    seen = bench_toys.observations()
+    other = replace(seen, facts={**seen.facts, "command": {"profile": "tiny", "rounds": 5}})
+    merged = merge_bench_observations([seen, other])
+    for part in ("whole", "t3"):
+        rounds = [cell.round for cell in seen.cells if cell.part == part]
+        expected = sorted([*rounds, *(turn + max(rounds) + 1 if turn >= 0 else turn for turn in rounds)])
+        assert sorted(cell.round for cell in merged.cells if cell.part == part) == expected
+    assert merged.contestants == seen.contestants
+    assert merged.models == seen.models
+    assert len(merged.comparisons) == 2 * len(seen.comparisons)
+    assert merged.facts["command"] == {"profile": "tiny", "rounds": [2, 5]}
+    assert len(list(merged.records())) > len(seen.cells)
+
+
+def test_runs_on_another_machine_are_not_merged() -> None:
+    seen = bench_toys.observations()
+    other = replace(seen, facts={**seen.facts, "environment": {"cpu": "another"}})
+    with pytest.raises(UsageError, match="--merge: cpu 'another' beside"):
+        merge_bench_observations([seen, other])
 
 
 def test_a_record_is_on_disk_before_the_next(tmp_path: Path) -> None:

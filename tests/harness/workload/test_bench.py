@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.workload.bench import characters_synthetic, characters_trained, make_bench_workload
+from harness.workload.bench import FULL, TINY, TRAINED, make_bench_workload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def test_three_voices_prompts_of_two_lengths_and_one_to_four_seconds(tmp_path: P
 
 @pytest.mark.parametrize("place", range(4))
 def test_texts_are_as_long_as_the_seconds_ask_for(place: int, tmp_path: Path) -> None:
-    for trained, characters in ((False, characters_synthetic), (True, characters_trained)):
-        utterance = make_bench_workload(0, 4, tmp_path, trained=trained).utterances[place]
-        wanted = characters(float(utterance.length.removesuffix(" s")))
+    for pace in (TINY, FULL, TRAINED):
+        utterance = make_bench_workload(0, 4, tmp_path, pace=pace).utterances[place]
+        wanted = pace.characters(float(utterance.length.removesuffix(" s")))
         assert wanted - 16 <= len(utterance.request.text) <= wanted + 4

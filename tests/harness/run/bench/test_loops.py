@@ -52,6 +52,19 @@ def test_what_a_contestant_raises_is_written_down() -> None:
     assert (call.samples, call.audio_sha256, call.tokens) == (0, "", None)
 
 
+def test_who_is_never_answered_is_not_waited_for() -> None:
+    gate = threading.Event()
+
+    def hang(request: SpeechRequest) -> Spoken:
+        if request.seed == 1:
+            gate.wait(timeout=60)
+        return speak(request)
+
+    calls, _ = closed_loop(Contestant("toy", hang), REQUESTS, (0, 1, 2), workers=2, hung_after_s=0.3)
+    gate.set()
+    assert [call.error for call in calls] == [None, "Hung: nobody was answered for 0.3 s", None]
+
+
 def test_the_schedule_is_seeded_and_has_the_rate_it_is_asked_for() -> None:
     schedule = poisson_schedule(7, 5.0, 20_000)
     assert schedule == poisson_schedule(7, 5.0, 20_000)

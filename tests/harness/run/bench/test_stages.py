@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from harness.run.bench.stages import count_flops, measure_stages, model_facts
+from harness.run.bench.stages import ENGINE_FLOW, count_flops, measure_stages, model_facts
 from stateless_tts import SpeechRequest
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def test_every_stage_is_measured_and_the_model_is_left_alone(stock: ChatterboxTT
     found = {(one.stage, one.dtype): one for one in measure_stages(stock, SpeechRequest("a", clips[0]), 1)}
     assert stock.conds is before
     stages = [stage for stage, _ in found]
-    assert stages == ["T3 decode step"] * 2 + ["S3Gen flow", "vocoder", "watermark", "voice preparation"]
+    flows = ["S3Gen flow", ENGINE_FLOW, ENGINE_FLOW]
+    assert stages == ["T3 decode step"] * 2 + [*flows, "vocoder", "watermark", "voice preparation"]
+    assert found[ENGINE_FLOW, "bfloat16"].flops == found["S3Gen flow", "float32"].flops
     assert all(min(one.seconds) > 0 for one in found.values())
     assert [stage for (stage, _), one in found.items() if not one.flops] == []
     step = found["T3 decode step", "float32"]

@@ -21,6 +21,7 @@ def test_the_peak_is_seen_and_work_is_counted() -> None:
     assert usage.peak_mib >= usage.before_mib + 60
     assert usage.cpu_s > 0
     assert memory_kind() in {"pss", "rss"}
+    assert (usage.gpu_peak_mib is not None) == torch.cuda.is_available()
 
 
 def test_other_processes_stand_in_for_this_one_and_may_be_gone() -> None:

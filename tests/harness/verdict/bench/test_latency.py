@@ -19,6 +19,9 @@ def test_latency_counts_from_the_schedule_and_percentiles_know_their_floors() ->
     assert percentiles[99.0]["samples_needed"] == 662
     # Alone a request takes 10 s in the first round and 20 s in the second; the shorter is its time alone.
     assert entry["alone_s"] == [10.0] * 4
+    # Each is taken up a second after it was to arrive, and waits for nothing afterwards.
+    assert entry["waiting_s"] == [1.0] * 70
+    assert [one + 1.0 for one in entry["service_s"]] == entry["latency_s"]
     assert entry["queueing_s"][0] == pytest.approx(2.0)
     assert entry["queueing_s"][-1] == pytest.approx(8.0)
     before = [cell for cell in seen.cells if cell.round < 0]

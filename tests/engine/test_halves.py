@@ -1,0 +1,69 @@
+"""Two rows on half the cores each give what one after the other gives."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from stateless_tts.engine._halves import RowByRow, half_the_cores
+
+
+class Scale(nn.Module):
+    """Stands in for an estimator; notes on which threads it ran, with how many cores, and how many rows it saw."""
+
+    dtype = torch.float32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[int, int, int]] = set()
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, r: torch.Tensor | None = None) -> torch.Tensor:
+        assert r is None
+        assert torch.is_inference_mode_enabled()
+        self.seen.add((threading.get_ident(), torch.get_num_threads(), x.size(0)))
+        return x * 2 + mask
+
+
+@pytest.mark.parametrize(("cores", "renderings"), [(1, 1), (2, 1), (5, 3)])
+def test_rows_come_back_in_order_from_half_the_cores_each(cores: int, renderings: int) -> None:
+    before = torch.get_num_threads()
+    scale, executor = Scale(), half_the_cores(cores, renderings)
+    rows, mask = torch.arange(6.0).view(2, 3), torch.tensor([[1.0], [10.0]])
+    with torch.inference_mode():
+        for _ in range(5):
+            result = RowByRow(scale, executor)(rows, mask=mask, r=None)
+            assert torch.equal(result, rows * 2 + mask)
+    assert {one[2] for one in scale.seen} == {1}
+    if executor is None:
+        assert cores == 1
+        assert {one[0] for one in scale.seen} == {threading.get_ident()}
+    else:
+        assert {one[1] for one in scale.seen} == {cores // 2}
+        executor.shutdown()
+    assert torch.get_num_threads() == before
+    torch.set_num_threads(before)  # what later threads begin with
+
+
+def test_a_single_row_stays_with_the_caller() -> None:
+    scale, executor = Scale(), half_the_cores(2)
+    assert executor is not None
+    assert RowByRow(scale, executor)(torch.ones(1, 3), mask=torch.zeros(1, 1), r=None).shape == (1, 3)
+    assert {one[0] for one in scale.seen} == {threading.get_ident()}
+    executor.shutdown()
+    torch.set_num_threads(torch.get_num_threads())
+
+
+def test_what_a_row_raises_is_raised() -> None:
+    executor = half_the_cores(2)
+    assert executor is not None
+    with pytest.raises(TypeError):
+        RowByRow(Scale(), executor)(torch.zeros(2, 1), unknown=torch.zeros(2, 1))
+    executor.shutdown()
+    torch.set_num_threads(torch.get_num_threads())
+
+
+def test_the_solver_finds_the_dtype_it_asks_for() -> None:
+    assert RowByRow(Scale(), None).dtype is torch.float32
