@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import waveform as waveform_room
-from .errors import InvalidParameterError, MissingVoiceError
-from .families import SpeakingFamily, VoiceConversionFamily, family_of
+from ._calls import NamedCalls
+from .errors import MissingVoiceError
+from .families import converting, family_of, read_recording, speaking
 from .randomness import CallRandomness, fresh_seed
 from .request import ConversionRequest, SpeechRequest, SpeechResult, StageSeconds
 from .speech_tokens import decode
-from .voice import Voice, VoiceCache, check_clip, read_clip
+from .voice import Voice, VoiceCache, read_clip
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +32,7 @@ def _go_on() -> None:
     """Pass a checkpoint that nobody watches."""
 
 
-class StatelessChatterBoxWrapper:
+class StatelessChatterBoxWrapper(NamedCalls):
     """Speak with one shared ChatterBox from any number of threads.
 
     Every result is ``torch.equal`` to that of ``torch.manual_seed(seed); model.generate(...)`` on an otherwise idle
@@ -100,62 +101,6 @@ class StatelessChatterBoxWrapper:
         key = f"{read.digest} as recorded" if norm_loudness is False else read.digest
         return self.voices.get(key, lambda: self.family.encode_voice(read, norm_loudness=norm_loudness))
 
-    def generate_stateless(
-        self,
-        text: str,
-        audio_prompt_path: str | os.PathLike[str] | Voice | None = None,
-        exaggeration: float = 0.5,
-        cfg_weight: float = 0.5,
-        temperature: float = 0.8,
-        seed: int | None = None,
-        *,
-        language_id: str | None = None,
-        repetition_penalty: float = SpeechRequest.repetition_penalty,
-        min_p: float = SpeechRequest.min_p,
-        top_p: float = SpeechRequest.top_p,
-        top_k: int | None = None,
-        max_new_tokens: int = 1000,
-    ) -> torch.Tensor:
-        """Speak `text`; the arguments are those of `SpeechRequest`.
-
-        Returns:
-            Watermarked waveform, float32 of shape (1, samples) on the CPU, at `sr` Hz.
-
-        Raises:
-            StatelessTTSError: bad input, found before any work is done.
-        """
-        request = SpeechRequest(
-            text=text,
-            audio_prompt_path=audio_prompt_path,
-            exaggeration=exaggeration,
-            cfg_weight=cfg_weight,
-            temperature=temperature,
-            seed=seed,
-            repetition_penalty=repetition_penalty,
-            min_p=min_p,
-            top_p=top_p,
-            max_new_tokens=max_new_tokens,
-            top_k=top_k,
-            language_id=language_id,
-        )
-        return self.synthesize(request).audio
-
-    def convert(
-        self,
-        audio: str | os.PathLike[str],
-        target_voice_path: str | os.PathLike[str] | Voice | None = None,
-        seed: int | None = None,
-    ) -> torch.Tensor:
-        """Say what the recording `audio` says in another voice; the arguments are those of `ConversionRequest`.
-
-        Returns:
-            Watermarked waveform, float32 of shape (1, samples) on the CPU, at `sr` Hz.
-
-        Raises:
-            StatelessTTSError: bad input, found before any work is done.
-        """
-        return self.synthesize(ConversionRequest(audio, target_voice_path, seed)).audio
-
     def synthesize(
         self, request: SpeechRequest | ConversionRequest, *, checkpoint: Callable[[], None] = _go_on
     ) -> SpeechResult:
@@ -174,12 +119,7 @@ class StatelessChatterBoxWrapper:
         return self._speak(request, checkpoint)
 
     def _speak(self, request: SpeechRequest, checkpoint: Callable[[], None]) -> SpeechResult:
-        family = self.family
-        if not isinstance(family, SpeakingFamily):
-            raise InvalidParameterError(
-                f"text={request.text[:40]!r}: a {type(self.model).__name__} speaks no text; expected a recording, "
-                f"as for convert()"
-            )
+        family = speaking(self.family, request)
         family.check(request)
         text_tokens = family.tokenize(request)
         stopwatch = _Stopwatch()
@@ -191,14 +131,8 @@ class StatelessChatterBoxWrapper:
         return self._render(spoken, voice, randomness, stopwatch, checkpoint)
 
     def _convert(self, request: ConversionRequest, checkpoint: Callable[[], None]) -> SpeechResult:
-        family = self.family
-        if not isinstance(family, VoiceConversionFamily):
-            raise InvalidParameterError(
-                f"audio={str(request.audio)!r}: a {type(self.model).__name__} converts no recording; expected text, "
-                f"as for generate_stateless()"
-            )
-        recording = read_clip(request.audio)
-        check_clip(recording, silence_allowed=True)
+        family = converting(self.family, request)
+        recording = read_recording(request)
         stopwatch = _Stopwatch()
         voice = self.voice_of(request)
         stopwatch.lap("voice")

@@ -1,4 +1,14 @@
-"""Many requests in one batch, and not one bit different for it."""
+"""Many requests in one batch, and not one bit different for it.
+
+A job goes through the stages in this order, each a thread or more: preparation, decoding, rendering; the ledger knows
+who is where, and is all that the threads share. Where the families differ:
+
+- `_service` is the seam. A speaking family's `begin` makes all that one utterance decodes with: its prompt, its
+  sampler, and with the multilingual family its alignment analyser, as a watch. Voice conversion listens instead.
+- `_backbone` knows T3's transformer, and `_batched_step` takes a step with it: Llama's stands there, GPT-2's in
+  `_gpt2_step`. A request that is watched attends eagerly, as stock does for it, and its watch is shown its own rows.
+- The check at start-up (`_self_check`) is of whichever T3 is given. Conversions share no batch, and need none.
+"""
 
 from __future__ import annotations
 

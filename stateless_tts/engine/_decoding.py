@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import DynamicCache
 
-from stateless_tts.speech_tokens import SpeechTokenSampler
-
 from ._batched_step import Reading, batched_step
 from ._cores import Cores, Turn
 from ._kv_cache import KeyValueCache
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
 
     from chatterbox.models.t3 import T3
 
-    from stateless_tts.speech_tokens import Prompt
+    from stateless_tts.families import AttentionWatch
+    from stateless_tts.speech_tokens import Prompt, Sampler
 
     from ._job import Job
     from ._ledger import Ledger
-    from ._private_t3 import PrivateT3
     from ._self_check import RowPlan
 
 logger = logging.getLogger(__name__)
@@ -39,19 +37,20 @@ class _Speaker:
     """A job in the batch, with the state that is its own."""
 
     job: Job
-    sampler: SpeechTokenSampler
+    sampler: Sampler
     cache: KeyValueCache
     rows: int
+    watch: AttentionWatch | None
 
     def reading(self) -> Reading:
         tokens = self.sampler.tokens
-        return Reading(self.cache, self.rows, tokens[-1], len(tokens))
+        return Reading(self.cache, self.rows, tokens[-1], len(tokens), self.watch)
 
 
 class Decoder:
     """Speaks the jobs of a ledger until it stops. One thread calls `run`, and nothing here is seen by another."""
 
-    def __init__(self, ledger: Ledger, t3: PrivateT3, plan: RowPlan, cores: Cores) -> None:
+    def __init__(self, ledger: Ledger, t3: T3, plan: RowPlan, cores: Cores) -> None:
         self._ledger = ledger
         self._cores = cores
         self._t3 = t3
@@ -109,13 +108,11 @@ class Decoder:
         self._draw(speaker, logits)
 
     def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
-        assert job.prompt is not None
-        t3 = self._t3.prefill
-        embeddings = job.prompt.embeddings
-        sampler = SpeechTokenSampler(job.request, t3.hp, job.randomness, embeddings.device)
-        cache, logits = read_prompt(t3, job.prompt)
-        job.prompt = None
-        return _Speaker(job, sampler, cache, embeddings.size(0)), logits
+        assert job.utterance is not None
+        utterance, job.utterance = job.utterance, None
+        cache, logits = read_prompt(utterance.t3, utterance.prompt)
+        rows = utterance.prompt.embeddings.size(0)
+        return _Speaker(job, utterance.sampler, cache, rows, utterance.watch), logits
 
     def _step(self) -> None:
         if not self._batch:  # all have ended meanwhile
@@ -138,7 +135,7 @@ class Decoder:
     def _logits(self, speakers: list[_Speaker]) -> list[torch.Tensor]:
         rows = sum(speaker.rows for speaker in speakers)
         readings = [speaker.reading() for speaker in speakers]
-        return batched_step(self._t3.step, readings, self._plan.padded(rows))
+        return batched_step(self._t3, readings, self._plan.padded(rows))
 
     def _draw(self, speaker: _Speaker, logits: torch.Tensor) -> None:
         try:
@@ -170,6 +167,6 @@ def read_prompt(t3: T3, prompt: Prompt) -> tuple[KeyValueCache, torch.Tensor]:
     """Read a prompt on its own, as stock does; returns its cache and the logits of shape (rows, vocabulary)."""
     past = DynamicCache(config=t3.cfg)
     hidden = t3.tfmr(inputs_embeds=prompt.embeddings, past_key_values=past, use_cache=True).last_hidden_state
-    # All positions go through the head, as upstream's do: a product of another shape may round differently.
-    logits = t3.speech_head(hidden)[:, -1, :].clone()
+    # As many positions go through the head as upstream's do: a product of another shape may round differently.
+    logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
     return KeyValueCache([(layer.keys, layer.values) for layer in past.layers]), logits

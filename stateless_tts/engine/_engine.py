@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING
 
 import torch
-from chatterbox.tts import ChatterboxTTS
 
-from stateless_tts.errors import (
-    EngineFailedError,
-    InvalidParameterError,
-    RequestTooLargeError,
-    UnsupportedModelError,
-)
-from stateless_tts.families import SpeakingFamily
-from stateless_tts.randomness import CallRandomness, fresh_seed
-from stateless_tts.request import SpeechRequest, SpeechResult
+from stateless_tts._calls import NamedCalls
+from stateless_tts.errors import EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
 from ._arguments import checked_integer, checked_integer_or_none, checked_seconds
 from ._cores import Cores
-from ._decoding import Decoder
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
-from ._job import Job
-from ._kv_cache import cache_bytes
 from ._ledger import Ledger, Occupancy, waitable
-from ._stages import Preparer, Renderer
-from ._start_up import prepare_decoding
+from ._service import choose_service
+from ._stages import Renderer
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +28,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
+    from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+    from chatterbox.vc import ChatterboxVC
+
+    from stateless_tts.request import ConversionRequest, SpeechRequest, SpeechResult
     from stateless_tts.voice import Voice
 
     from ._self_check import RowPlan
@@ -53,7 +47,7 @@ _DTYPES = (torch.float32, torch.bfloat16)
 _MOST_BATCH_SIZE = 128
 
 
-class ContinuousBatchingEngine:
+class ContinuousBatchingEngine(NamedCalls):
     """Speak many requests with one shared ChatterBox, decoding them in one batch.
 
     Requests of any voice, seed, length and parameters join and leave the batch at every step. A result depends on its
@@ -61,13 +55,18 @@ class ContinuousBatchingEngine:
     tokens are those of stock ChatterBox with ``t3.to(torch.bfloat16)``, run alone; in float32 the engine's products add
     in another order than stock's (`StatelessChatterBoxWrapper` is the path that keeps stock's float32 bits).
 
-    Weights are read, never written; every request owns its key/value cache, position, generators and sampler.
+    Weights are read, never written; every request owns its key/value cache, position, generators and sampler, and
+    with the multilingual model its alignment analyser.
+
+    Voice conversion has no T3 and decodes nothing: recordings are listened to one by one, and rendered side by side.
 
     Args:
-        model: upstream's `chatterbox.tts.ChatterboxTTS`; not written to.
+        model: upstream's `ChatterboxTTS`, `ChatterboxMultilingualTTS`, `ChatterboxTurboTTS` or `ChatterboxVC`; not
+            written to.
         max_batch_size: most requests that decode together, 1 to 128.
         dtype: of T3: `torch.float32`, `torch.bfloat16`, or None for the model's own. If it is not the model's own, a
-            cast copy of T3 is made (1.06 GB in bfloat16) and kept until the engine is closed.
+            cast copy of T3 is made (1.06 GB in bfloat16) and kept until the engine is closed. Without a T3, it only
+            decides on `render_dtype`.
         max_queue: requests accepted beyond `max_batch_size`; this many plus the batch may be unfinished.
         max_cache_bytes: most that the caches of the batch may grow to together; None for no bound. A request is
             counted with what `max_new_tokens` allows it: 491,520 bytes a token in float32 at full size.
@@ -91,12 +90,12 @@ class ContinuousBatchingEngine:
 
     Raises:
         InvalidParameterError: an argument is out of range; the message names it.
-        UnsupportedModelError: the model is no `ChatterboxTTS`.
+        UnsupportedModelError: the model is none of these; the message names them.
     """
 
     def __init__(
         self,
-        model: ChatterboxTTS,
+        model: ChatterboxTTS | ChatterboxMultilingualTTS | ChatterboxTurboTTS | ChatterboxVC,
         max_batch_size: int = 16,
         dtype: torch.dtype | None = None,
         *,
@@ -120,32 +119,35 @@ class ContinuousBatchingEngine:
         if pack_weights not in (None, True, False):
             raise InvalidParameterError(f"pack_weights={pack_weights!r}: expected None, True or False")
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
-        self._family = _english(self._wrapper)
-        own_dtype: torch.dtype = model.t3.speech_head.weight.dtype
-        dtype = own_dtype if dtype is None else dtype
-        if dtype not in _DTYPES:
+        own_dtype: torch.dtype = model.t3.speech_head.weight.dtype if hasattr(model, "t3") else model.s3gen.dtype
+        self.dtype = own_dtype if dtype is None else dtype
+        if self.dtype not in _DTYPES:
             raise InvalidParameterError(f"dtype={dtype}: expected one of {', '.join(map(str, _DTYPES))}")
-        self.render_dtype = _render_dtype(render_dtype, torch.float32 if exact_render else dtype, model)
+        self.render_dtype = _render_dtype(
+            render_dtype, torch.float32 if exact_render else self.dtype, self._wrapper.device
+        )
         if exact_render and self.render_dtype is not torch.float32:
             raise InvalidParameterError(f"render_dtype={render_dtype}: expected torch.float32 with exact_render=True")
-        speaking = prepare_decoding(model.t3, max_batch_size, dtype, pack=pack_weights is not False)
-        self.plan: RowPlan = speaking.plan
-        self.dtype = dtype
-        self.private_weight_bytes = speaking.t3.private_bytes
-        self._max_cache_bytes = max_cache_bytes
+        self._service = choose_service(
+            self._wrapper,
+            max_batch_size,
+            self.dtype,
+            pack=pack_weights is not False,
+            max_cache_bytes=max_cache_bytes,
+        )
+        self.plan: RowPlan = self._service.plan
+        self.private_weight_bytes = self._service.private_weight_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
-        fast = not exact_render and has_packed_float32(torch.device(model.device))
+        fast = not exact_render and has_packed_float32(self._wrapper.device)
         self._halves = half_the_cores(threads, workers) if fast else None
         s3gen = model.s3gen
         if fast:
             s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
         # Where a GPU computes, nobody has to wait for cores.
-        cores = Cores(torch.get_num_threads() if torch.device(model.device).type == "cpu" else 0)
-        decoder = Decoder(self._ledger, speaking.t3, self.plan, cores)
-        preparer = Preparer(self._ledger, self._wrapper, speaking.t3.prefill, cores)
+        cores = Cores(torch.get_num_threads() if self._wrapper.device.type == "cpu" else 0)
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads, cores) for _ in range(workers)]
-        self._threads = _start(self._ledger, [decoder.run, preparer.run], renderers)
+        self._threads = _start(self._ledger, self._service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
         self._finalizer = weakref.finalize(self, _stop_and_join, self._ledger, self._threads)
 
@@ -165,9 +167,9 @@ class ContinuousBatchingEngine:
         """Make `wav_fpath` the voice of requests that name none, as the wrapper does."""
         return self._wrapper.prepare_default_conditionals(wav_fpath, exaggeration)
 
-    def prepare_voice(self, clip: str | os.PathLike[str] | Voice) -> Voice:
-        """Return the voice of a reference clip, encoded at most once while it stays in the cache."""
-        return self._wrapper.prepare_voice(clip)
+    def prepare_voice(self, clip: str | os.PathLike[str] | Voice, *, norm_loudness: bool | None = None) -> Voice:
+        """Return the voice of a reference clip, as the wrapper does."""
+        return self._wrapper.prepare_voice(clip, norm_loudness=norm_loudness)
 
     def occupancy(self) -> Occupancy:
         """Return how many requests are where at this moment."""
@@ -175,7 +177,7 @@ class ContinuousBatchingEngine:
 
     def submit(
         self,
-        request: SpeechRequest,
+        request: SpeechRequest | ConversionRequest,
         *,
         block: bool = True,
         timeout: float | None = None,
@@ -184,7 +186,7 @@ class ContinuousBatchingEngine:
         """Accept `request`; returns at once if there is a place.
 
         Args:
-            request: what to say, and how.
+            request: what to say, and how; a `ConversionRequest` for a `ChatterboxVC`, else a `SpeechRequest`.
             block: wait for a place if there is none.
             timeout: seconds to wait for a place; None or infinity waits for as long as it takes.
             deadline: seconds from now, more than 0, after which the request ends with `DeadlineExceededError`; None or
@@ -195,29 +197,21 @@ class ContinuousBatchingEngine:
             leaves the batch within one step. It stays ``not running()`` while the engine works on it.
 
         Raises:
-            InvalidParameterError: the text has more tokens than T3 takes, or `timeout` or `deadline` is no such number.
+            InvalidParameterError: the model does not take this request, the text has more tokens than T3 takes, or
+                `timeout` or `deadline` is no such number.
+            InvalidClipError: there is nothing to listen to in the recording.
             RequestTooLargeError: the request could never get the cache it may need.
             QueueFullError: there is no place, and none came in time.
             EngineClosedError: the engine is closed.
         """
         timeout = checked_seconds("timeout", timeout, zero_is_allowed=True)
         deadline = checked_seconds("deadline", deadline)
-        self._family.check(request)
-        text_tokens = self._family.tokenize(request)
-        seed = fresh_seed() if request.seed is None else int(request.seed)
-        needed = self._cache_bytes(request, text_tokens.size(1))
-        if self._max_cache_bytes is not None and needed > self._max_cache_bytes:
-            raise RequestTooLargeError(
-                f"max_new_tokens={request.max_new_tokens} with {text_tokens.size(1)} text tokens may need {needed} "
-                f"bytes of cache: expected at most max_cache_bytes={self._max_cache_bytes}"
-            )
-        expires_at = None if deadline is None else time.monotonic() + deadline
-        job = Job(request, text_tokens, CallRandomness(seed), needed, deadline, expires_at)
+        job = self._service.admit(request, deadline)
         self._ledger.accept(job, block=block, timeout=timeout)
         return job.future
 
-    def synthesize(self, request: SpeechRequest) -> SpeechResult:
-        """Speak `request` and wait for the result; to be called from any number of threads.
+    def synthesize(self, request: SpeechRequest | ConversionRequest) -> SpeechResult:
+        """Carry out `request` and wait for the result; to be called from any number of threads.
 
         What interrupts the wait (`KeyboardInterrupt`) cancels the request.
         """
@@ -227,43 +221,6 @@ class ContinuousBatchingEngine:
         except BaseException:
             future.cancel()
             raise
-
-    def generate_stateless(
-        self,
-        text: str,
-        audio_prompt_path: str | os.PathLike[str] | Voice | None = None,
-        exaggeration: float = 0.5,
-        cfg_weight: float = 0.5,
-        temperature: float = 0.8,
-        seed: int | None = None,
-        *,
-        language_id: str | None = None,
-        repetition_penalty: float = SpeechRequest.repetition_penalty,
-        min_p: float = SpeechRequest.min_p,
-        top_p: float = SpeechRequest.top_p,
-        top_k: int | None = None,
-        max_new_tokens: int = 1000,
-    ) -> torch.Tensor:
-        """Speak `text` and wait, with the signature of `StatelessChatterBoxWrapper.generate_stateless`.
-
-        Returns:
-            Watermarked waveform, float32 of shape (1, samples) on the CPU, at `sr` Hz.
-        """
-        request = SpeechRequest(
-            text=text,
-            audio_prompt_path=audio_prompt_path,
-            exaggeration=exaggeration,
-            cfg_weight=cfg_weight,
-            temperature=temperature,
-            seed=seed,
-            repetition_penalty=repetition_penalty,
-            min_p=min_p,
-            top_p=top_p,
-            max_new_tokens=max_new_tokens,
-            top_k=top_k,
-            language_id=language_id,
-        )
-        return self.synthesize(request).audio
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> bool:
         """Accept nothing more, end every future, and let the threads and their memory go.
@@ -305,16 +262,6 @@ class ContinuousBatchingEngine:
     ) -> None:
         self.close(drain=kind is None)
 
-    def _cache_bytes(self, request: SpeechRequest, text_tokens: int) -> int:
-        """Return the most that the request's cache may take: prompt and all tokens it may speak."""
-        t3 = self._wrapper.model.t3
-        # Speaker and emotion, the resampled or plain speech prompt, two start tokens.
-        conditioning = 4 + (32 if t3.hp.use_perceiver_resampler else t3.hp.speech_cond_prompt_len)
-        tokens = conditioning + text_tokens + int(request.max_new_tokens)
-        rows = 2 if request.cfg_weight > 0 else 1
-        width = t3.cfg.num_key_value_heads * t3.tfmr.layers[0].self_attn.head_dim
-        return cache_bytes(rows, tokens, len(t3.tfmr.layers), width, self.dtype)
-
 
 def _start(ledger: Ledger, runs: list[Callable[[], None]], renderers: list[Renderer]) -> list[threading.Thread]:
     threads_of_caller = torch.get_num_threads()
@@ -353,23 +300,9 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
         ledger.stop(reason)
 
 
-def _english(wrapper: StatelessChatterBoxWrapper) -> SpeakingFamily:
-    """Return the family, if it is one whose steps can be batched.
-
-    Multilingual T3 keeps attention maps of single calls, and Turbo's backbone is another one.
-    """
-    if not isinstance(wrapper.model, ChatterboxTTS):
-        raise UnsupportedModelError(
-            f"{type(wrapper.model).__name__} is not batched; expected chatterbox.tts.ChatterboxTTS "
-            f"(StatelessChatterBoxWrapper serves the others)"
-        )
-    assert isinstance(wrapper.family, SpeakingFamily)
-    return wrapper.family
-
-
-def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, model: ChatterboxTTS) -> torch.dtype:
+def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, device: torch.device) -> torch.dtype:
     """Return the dtype that S3Gen's flow computes in; None follows T3's, where that is fast."""
-    fast = has_fast_bfloat16(torch.device(model.device))
+    fast = has_fast_bfloat16(device)
     if dtype not in (None, *_DTYPES) or (dtype is torch.bfloat16 and not fast):
         accepted = ", ".join(map(str, _DTYPES if fast else _DTYPES[:1]))
         raise InvalidParameterError(f"render_dtype={dtype}: expected None or one of {accepted} on this machine")

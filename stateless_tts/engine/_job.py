@@ -13,10 +13,10 @@ from stateless_tts.errors import DeadlineExceededError
 if TYPE_CHECKING:
     import torch
 
+    from stateless_tts.families import Utterance
     from stateless_tts.randomness import CallRandomness
-    from stateless_tts.request import SpeechRequest, SpeechResult
-    from stateless_tts.speech_tokens import Prompt
-    from stateless_tts.voice import Voice
+    from stateless_tts.request import ConversionRequest, SpeechRequest, SpeechResult
+    from stateless_tts.voice import Clip, Voice
 
 
 @dataclass(eq=False)
@@ -28,25 +28,26 @@ class Job:
 
     Attributes:
         request: what was asked for.
-        text_tokens: int64 of shape (1, tokens).
+        content: what is to be said: text tokens, int64 of shape (1, tokens), or a recording.
         randomness: the request's own generators.
         cache_bytes: the most its key/value cache may take.
         expires_at: on the monotonic clock, or None.
-        voice, prompt: added by preparation.
-        spoken: speech tokens, added by decoding.
+        voice: added by preparation.
+        utterance: what to decode with; added by preparation, taken by decoding.
+        spoken: speech tokens, added by decoding; of a recording, by preparation.
         ended: set once, by the ledger, when the future's outcome is decided.
         lap_seconds: wall time by stage.
     """
 
-    request: SpeechRequest
-    text_tokens: torch.Tensor
+    request: SpeechRequest | ConversionRequest
+    content: torch.Tensor | Clip
     randomness: CallRandomness
     cache_bytes: int
     allowed_seconds: float | None = None
     expires_at: float | None = None
     future: Future[SpeechResult] = field(default_factory=Future)
     voice: Voice | None = None
-    prompt: Prompt | None = None
+    utterance: Utterance | None = None
     spoken: torch.Tensor | None = None
     ended: bool = False
     lap_seconds: dict[str, float] = field(default_factory=dict)
@@ -90,5 +91,5 @@ class Job:
             seen.add(id(error))
             traceback.clear_frames(error.__traceback__)
             error = error.__cause__ or error.__context__
-        self.voice = self.prompt = self.spoken = None
-        del self.request, self.text_tokens  # nobody works on it any more
+        self.voice = self.utterance = self.spoken = None
+        del self.request, self.content  # nobody works on it any more

@@ -160,6 +160,14 @@ class Ledger:
         for job in late:
             self.end(job, job.overdue())
 
+    def keep_deadlines(self) -> None:
+        """End jobs as their deadlines pass, until the ledger stops."""
+        while not self._stopped:
+            self.expire()
+            with self._changed:
+                if not self._stopped:
+                    self._changed.wait(waitable(self._seconds_to_next_deadline()))
+
     def close(self) -> None:
         """Accept nothing more; what was accepted goes on."""
         with self._changed:

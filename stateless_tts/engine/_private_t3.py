@@ -15,10 +15,11 @@ from torch import nn
 
 from stateless_tts.private import with_private
 
+from ._backbone import projections
 from ._projections import Kernel, with_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from chatterbox.models.t3 import T3
 
@@ -38,16 +39,6 @@ class PrivateT3:
     prefill: T3
     step: T3
     private_bytes: int
-
-
-def projections(t3: T3) -> Iterator[tuple[str, nn.Linear]]:
-    """Yield the dense layers that a step multiplies rows with, by dotted path: seven per layer, and the head."""
-    for index, layer in enumerate(t3.tfmr.layers):
-        for part in ("self_attn", "mlp"):
-            for name, module in getattr(layer, part).named_children():
-                if isinstance(module, nn.Linear):
-                    yield f"tfmr.layers.{index}.{part}.{name}", module
-    yield "speech_head", t3.speech_head
 
 
 def shape_of(linear: nn.Linear) -> Shape:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ._private_t3 import projections, shape_of
+from ._backbone import backbone_of, projections
+from ._private_t3 import shape_of
 from ._projections import Kernel, can_pack, with_kernel
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 # Enough elements for a difference that shows in one of 10,000 after rounding to bfloat16.
 _PROBE_ROWS = 64
-_STOCK_ROWS = 2
 # Prompts are read with hundreds of rows at once.
 _PROMPT_ROWS = (64, 200, 384, 640)
 
@@ -45,7 +45,8 @@ class RowPlan:
         kernels: for each shape (in_features, out_features) of T3's projections, how it is multiplied.
         row_counts: row counts, ascending, for which a row's bits depend on that row alone.
         singly: whether no such count holds more than one request, so that requests decode one after the other.
-        like_stock: whether a step's products have the bits of stock's own step, with its two rows.
+        like_stock: whether a step's products have the bits of stock's own step, which has `stock_rows` rows.
+        stock_rows: the most rows of one request: 2 with the unconditional one, or 1.
         findings: per shape and kernel, the groups of row counts that agree; "dependent" names those that agree with
             no other because a row's bits change with its place or its neighbours.
     """
@@ -54,6 +55,7 @@ class RowPlan:
     row_counts: tuple[int, ...]
     singly: bool
     like_stock: bool
+    stock_rows: int = 2
     findings: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
     def padded(self, rows: int) -> int:
@@ -65,8 +67,10 @@ class RowPlan:
 
     @property
     def most_requests(self) -> int:
-        """Most requests of two rows each that one step can hold."""
-        return 1 if self.singly else self.row_counts[-1] // 2
+        """Most requests of `stock_rows` rows each that one step can hold; 0 where nothing is decoded."""
+        if self.singly:
+            return 1
+        return self.row_counts[-1] // self.stock_rows if self.row_counts else 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
         pack: whether packed copies of weights may be made.
         exactly_like_stock: accept only products with the bits of stock's own step.
     """
-    wanted = tuple(range(2, 2 * max_requests + 1, 2))
+    stock_rows = backbone_of(t3).stock_rows
+    wanted = tuple(range(stock_rows, stock_rows * max_requests + 1, stock_rows))
     layers = {shape_of(linear): linear for _, linear in projections(t3)}
     findings: dict[str, Sequence[Sequence[int]]] = {}
     chosen = {}
@@ -106,18 +111,20 @@ def _decide(
     findings: Mapping[str, Sequence[Sequence[int]]],
     wanted: Sequence[int],
 ) -> RowPlan:
-    if max(shared, default=0) < min(_STOCK_ROWS + 2, wanted[-1]):
+    stock_rows = wanted[0]
+    if max(shared, default=0) < min(2 * stock_rows, wanted[-1]):
         logger.warning(
             "no row count above %d gives every row bits of its own on this machine: requests decode one at a time",
-            _STOCK_ROWS,
+            stock_rows,
         )
         linear = dict.fromkeys(chosen, Kernel.LINEAR)
-        return RowPlan(linear, (_STOCK_ROWS,), singly=True, like_stock=True, findings=findings)
+        return RowPlan(linear, (stock_rows,), singly=True, like_stock=True, stock_rows=stock_rows, findings=findings)
     return RowPlan(
         {shape: candidate.kernel for shape, candidate in chosen.items()},
         tuple(sorted(shared)),
         singly=False,
         like_stock=all(candidate.like_stock for candidate in chosen.values()),
+        stock_rows=stock_rows,
         findings=findings,
     )
 
@@ -146,7 +153,7 @@ def _measure(
     groups: dict[str, list[int]] = defaultdict(list)
     for count in wanted:
         groups[_digest(product, probes, count) or f"dependent {count}"].append(count)
-    stock = _digest(linear, probes, _STOCK_ROWS)
+    stock = _digest(linear, probes, wanted[0])
     findings[f"{linear.in_features}x{linear.out_features} {kernel.value}"] = list(groups.values())
     usable = {key: counts for key, counts in groups.items() if not key.startswith("dependent")}
     if stock_only:

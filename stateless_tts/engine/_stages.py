@@ -1,4 +1,4 @@
-"""What happens to a job before and after decoding: its prompt is prepared, its tokens are rendered."""
+"""What happens to a job before and after decoding: it is prepared, and its tokens are rendered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 
 from stateless_tts import mel as mel_room
 from stateless_tts import waveform as waveform_room
-from stateless_tts.request import SpeechResult, StageSeconds
-from stateless_tts.speech_tokens import prepare_prompt
+from stateless_tts.request import SpeechRequest, SpeechResult, StageSeconds
 
 from ._cores import Turn
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatterbox.models.s3gen import S3Gen
-    from chatterbox.models.t3 import T3
 
+    from stateless_tts.families import SpeakingFamily, VoiceConversionFamily
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
     from ._cores import Cores
@@ -29,14 +28,23 @@ if TYPE_CHECKING:
 
 
 class Preparer:
-    """Encodes voices and embeds prompts, one job after the other, while others decode."""
+    """Encodes voices and embeds prompts, one job after the other, while others decode.
 
-    def __init__(self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, t3: T3, cores: Cores) -> None:
+    Args:
+        ledger: the engine's.
+        wrapper: who prepares voices.
+        family: over the T3 that reads prompts.
+        cores: shared with the other stages.
+    """
+
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: SpeakingFamily, cores: Cores
+    ) -> None:
         self._ledger = ledger
         self._cores = cores
         self._wrapper = wrapper
-        self._t3 = t3
-        self._dtype: torch.dtype = t3.speech_emb.weight.dtype
+        self._family = family
+        self._dtype: torch.dtype = family.model.t3.speech_emb.weight.dtype
 
     def run(self) -> None:
         """Work until the ledger stops."""
@@ -48,20 +56,48 @@ class Preparer:
         self._ledger.prepared(job)
 
     def _encode_and_embed(self, job: Job) -> None:
+        assert isinstance(job.request, SpeechRequest)
+        assert isinstance(job.content, torch.Tensor)
         job.lap("waiting")
         voice = self._wrapper.voice_of(job.request)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
         speaker = voice.t3_conditioning(job.request.exaggeration).speaker_emb  # refuses a voice that has none
         cast = replace(voice, speaker_embedding=speaker.to(self._dtype))
-        job.prompt = prepare_prompt(
-            self._t3,
-            cast,
-            job.text_tokens,
-            exaggeration=job.request.exaggeration,
-            cfg_weight=job.request.cfg_weight,
-        )
+        job.utterance = self._family.begin(job.request, cast, job.content, job.randomness)
         job.voice = voice
+        job.lap("speech_tokens")
+
+
+class Listener:
+    """Encodes voices and turns recordings into speech tokens, one job after the other, while others are rendered."""
+
+    def __init__(
+        self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, family: VoiceConversionFamily, cores: Cores
+    ) -> None:
+        self._ledger = ledger
+        self._cores = cores
+        self._wrapper = wrapper
+        self._family = family
+
+    def run(self) -> None:
+        """Work until the ledger stops."""
+        work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
+
+    def _prepare(self, job: Job) -> None:
+        with self._cores.use(self._cores.count, Turn.PREPARE):
+            self._encode_and_listen(job)
+        if job.spoken is not None:
+            self._ledger.spoken(job)
+
+    def _encode_and_listen(self, job: Job) -> None:
+        assert not isinstance(job.content, torch.Tensor)
+        job.lap("waiting")
+        job.voice = self._wrapper.voice_of(job.request)
+        job.lap("voice")
+        if job.ended:
+            return
+        job.spoken = self._family.listen(job.content)
         job.lap("speech_tokens")
 
 
@@ -101,7 +137,7 @@ class Renderer:
         assert job.spoken is not None
         assert job.voice is not None
         job.lap("waiting")
-        mel = mel_room.render_mel(self._s3gen, mel_room.readable_tokens(job.spoken), job.voice, job.randomness)
+        mel = mel_room.render_mel(self._s3gen, self._wrapper.family.readable(job.spoken), job.voice, job.randomness)
         job.lap("mel")
         if job.ended:
             return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ._backbone import backbone_of, with_dense_layers
 from ._batched_step import Reading, batched_step
 from ._kv_cache import KeyValueCache
 from ._private_t3 import PrivateT3, build_private_t3, cast_copy
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
 logger = logging.getLogger(__name__)
-
-_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,7 @@ def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: b
     In a reduced dtype the products must have the bits of stock's own, cast alike; in float32, where no fast product
     has them, any product will do whose rows do not depend on each other.
     """
+    t3 = with_dense_layers(t3)
     cast = cast_copy(t3, dtype)
     plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32)
     private = build_private_t3(t3, cast, plan.kernels)
@@ -52,18 +52,25 @@ def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: b
 @torch.inference_mode()
 def _trial_step(t3: T3, plan: RowPlan, numbers: Sequence[int]) -> list[torch.Tensor]:
     """Take a step with made-up requests of different lengths; each is made of its number alone."""
-    logits = batched_step(t3, [_made_up(t3, number) for number in numbers], plan.padded(_ROWS * len(numbers)))
+    rows = plan.stock_rows * len(numbers)
+    logits = batched_step(t3, [_made_up(t3, number) for number in numbers], plan.padded(rows))
     return [rows.clone() for rows in logits]
 
 
 def _made_up(t3: T3, number: int) -> Reading:
-    attention = t3.tfmr.layers[0].self_attn
-    embedding = t3.speech_emb.weight
-    heads = attention.config.num_key_value_heads
+    backbone, embedding = backbone_of(t3), t3.speech_emb.weight
     generator = torch.Generator().manual_seed(number)
     tokens = 40 + 5 * number
-    past = torch.randn(2, _ROWS, heads, tokens, attention.head_dim, generator=generator)
+    past = torch.randn(2, backbone.stock_rows, backbone.heads, tokens, backbone.head_dim, generator=generator)
     past = past.to(embedding.device, embedding.dtype)
-    cache = KeyValueCache([(past[0], past[1])] * len(t3.tfmr.layers))
+    cache = KeyValueCache([(past[0], past[1])] * backbone.layers)
     token = torch.full((1, 1), number, device=embedding.device)
-    return Reading(cache, _ROWS, token, position=1 + number)
+    watch = _Nobody() if t3.hp.is_multilingual else None  # attention is another one where it is watched
+    return Reading(cache, backbone.stock_rows, token, position=1 + number, watch=watch)
+
+
+class _Nobody:
+    """Watches and keeps nothing."""
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        """Look away."""

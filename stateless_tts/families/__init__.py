@@ -7,8 +7,18 @@ family calls the rooms, and only the wrapper and the batching engine call a fami
 
 from __future__ import annotations
 
-from ._choose import family_of
-from ._family import Family, SpeakingFamily, Utterance
-from ._voice_conversion import VoiceConversionFamily
+from ._choose import converting, family_of, speaking
+from ._family import AttentionWatch, Family, SpeakingFamily, Utterance
+from ._voice_conversion import VoiceConversionFamily, read_recording
 
-__all__ = ["Family", "SpeakingFamily", "Utterance", "VoiceConversionFamily", "family_of"]
+__all__ = [
+    "AttentionWatch",
+    "Family",
+    "SpeakingFamily",
+    "Utterance",
+    "VoiceConversionFamily",
+    "converting",
+    "family_of",
+    "read_recording",
+    "speaking",
+]

@@ -11,15 +11,18 @@ from chatterbox.tts_turbo import ChatterboxTurboTTS
 from chatterbox.vc import ChatterboxVC
 from torch import nn
 
-from stateless_tts.errors import UnsupportedModelError
+from stateless_tts.errors import InvalidParameterError, UnsupportedModelError
 
 from ._english import EnglishFamily
+from ._family import SpeakingFamily
 from ._multilingual import MultilingualFamily
 from ._turbo import TurboFamily
 from ._voice_conversion import VoiceConversionFamily
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from stateless_tts.request import ConversionRequest, SpeechRequest
 
     from ._family import Family
 
@@ -45,6 +48,34 @@ def family_of(model: object) -> Family:
     raise UnsupportedModelError(
         f"{type(model).__module__}.{type(model).__qualname__} is not supported; expected one of {accepted}"
     )
+
+
+def speaking(family: Family, request: SpeechRequest) -> SpeakingFamily:
+    """Return `family`, which is to speak `request`.
+
+    Raises:
+        InvalidParameterError: it speaks no text.
+    """
+    if not isinstance(family, SpeakingFamily):
+        raise InvalidParameterError(
+            f"text={request.text[:40]!r}: a {type(family.model).__name__} speaks no text; expected a recording, "
+            f"as for convert()"
+        )
+    return family
+
+
+def converting(family: Family, request: ConversionRequest) -> VoiceConversionFamily:
+    """Return `family`, which is to convert `request`.
+
+    Raises:
+        InvalidParameterError: it converts no recording.
+    """
+    if not isinstance(family, VoiceConversionFamily):
+        raise InvalidParameterError(
+            f"audio={str(request.audio)!r}: a {type(family.model).__name__} converts no recording; expected text, "
+            f"as for generate_stateless()"
+        )
+    return family
 
 
 def _refuse_training(model: object) -> None:

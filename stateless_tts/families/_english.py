@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class EnglishFamily(SpeakingFamily):
     """English: a Llama backbone, guided by an unconditional row."""
 
+    def rows(self, request: SpeechRequest) -> int:
+        """Return 2, the second unconditional; at a `cfg_weight` of 0 there is none."""
+        return 2 if request.cfg_weight > 0 else 1
+
     def check(self, request: SpeechRequest) -> None:
         """Refuse a language and a top-k."""
         refuse(request, "language_id", "ChatterboxMultilingualTTS", "ChatterboxTTS")

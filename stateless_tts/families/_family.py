@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stateless_tts import mel as mel_room
 from stateless_tts._warm_up import fill_upstream_caches
@@ -12,6 +13,8 @@ from stateless_tts.errors import InvalidClipError, InvalidParameterError
 from stateless_tts.voice import Voice, check_clip, encode_voice
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import torch
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.t3 import T3
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
     from stateless_tts.voice import Clip
 
 
+class AttentionWatch(Protocol):
+    """Looks at what T3 attends to while one utterance is decoded; T3 attends eagerly for it, in every layer."""
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        """Take the attention weights of a step, of shape (rows, heads, 1, keys), in `layer`."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Utterance:
     """All that one call decodes with.
@@ -30,11 +41,14 @@ class Utterance:
         t3: what reads: the shared T3, or a call-private view of it where upstream keeps state of a call on it.
         prompt: what T3 reads first.
         sampler: this call's.
+        watch: who has to see the attention of every step, where `t3` is not what takes the steps. To `t3` itself it
+            is hooked.
     """
 
     t3: T3
     prompt: Prompt
     sampler: Sampler
+    watch: AttentionWatch | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +107,16 @@ class SpeakingFamily(Family):
     def default_voice(self) -> Voice | None:
         """Copy the voice that the model has now, if any."""
         return None if self.model.conds is None else Voice.from_conditionals(self.model.conds)
+
+    def over(self, t3: T3) -> Self:
+        """Return this family over `t3`, such as a cast copy of the model's own; all else stays the model's."""
+        model = copy.copy(self.model)
+        model.t3 = t3
+        return replace(self, model=model)
+
+    @abstractmethod
+    def rows(self, request: SpeechRequest) -> int:
+        """Return how many rows T3 reads for `request`: 2 with an unconditional one, else 1."""
 
     @abstractmethod
     def check(self, request: SpeechRequest) -> None:

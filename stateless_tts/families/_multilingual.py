@@ -60,6 +60,10 @@ class MultilingualFamily(SpeakingFamily):
             if importlib.util.find_spec(package) is not None:
                 convert(letter)
 
+    def rows(self, request: SpeechRequest) -> int:  # noqa: ARG002 - the same for every request
+        """Return 2: upstream reads two rows at a `cfg_weight` of 0, too."""
+        return 2
+
     def check(self, request: SpeechRequest) -> None:
         """Refuse a missing or unknown language, and a top-k."""
         language = request.language_id
@@ -102,7 +106,19 @@ class MultilingualFamily(SpeakingFamily):
             prompt.embeddings.device,
             inspect=analyser.step,
         )
-        return Utterance(t3, prompt, sampler)
+        return Utterance(t3, prompt, sampler, _Watch(analyser))
+
+
+class _Watch:
+    """Brings the analyser of one utterance what its hooks bring it, where T3 reads for many utterances at a time."""
+
+    def __init__(self, analyser: AlignmentStreamAnalyzer) -> None:
+        self._analyser = analyser
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        for place, (watched, head) in enumerate(LLAMA_ALIGNED_HEADS):
+            if watched == layer:
+                self._analyser.last_aligned_attns[place] = weights[0, head].cpu()
 
 
 def _skeleton(t3: T3) -> T3:

@@ -55,6 +55,10 @@ class TurboFamily(SpeakingFamily):
         family.tokenize(_NEUTRAL)
         return family
 
+    def rows(self, request: SpeechRequest) -> int:  # noqa: ARG002 - the same for every request
+        """Return 1: Turbo is not guided."""
+        return 1
+
     def check(self, request: SpeechRequest) -> None:
         """Refuse a language; say what will be ignored."""
         refuse(request, "language_id", "ChatterboxMultilingualTTS", "ChatterboxTurboTTS")

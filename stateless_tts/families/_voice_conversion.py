@@ -8,11 +8,12 @@ import librosa
 import torch
 from chatterbox.models.s3tokenizer import S3_SR
 
-from stateless_tts.voice import Voice, encode_target_voice
+from stateless_tts.voice import Voice, check_clip, encode_target_voice, read_clip
 
 from ._family import Family
 
 if TYPE_CHECKING:
+    from stateless_tts.request import ConversionRequest
     from stateless_tts.voice import Clip
 
 
@@ -37,3 +38,14 @@ class VoiceConversionFamily(Family):
 
     def _encode(self, clip: Clip) -> Voice:
         return encode_target_voice(self.model, clip)
+
+
+def read_recording(request: ConversionRequest) -> Clip:
+    """Read what is to be said in another voice; it may be silent.
+
+    Raises:
+        InvalidClipError: the file is missing or unreadable, or there is nothing in it to listen to.
+    """
+    recording = read_clip(request.audio)
+    check_clip(recording, silence_allowed=True)
+    return recording

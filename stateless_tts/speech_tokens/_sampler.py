@@ -131,7 +131,7 @@ class SpeechTokenSampler:
         except (IndexError, RuntimeError) as error:
             raise SamplingError(
                 f"upstream's alignment analyser cannot follow this text (step {len(self.tokens) + 1}: {error}); "
-                f"expected a text of more than one character"
+                f"expected a longer text"
             ) from error
 
     def _guide(self, logits: torch.Tensor) -> torch.Tensor:

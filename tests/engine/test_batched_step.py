@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from chatterbox.models.t3.inference.alignment_stream_analyzer import LLAMA_ALIGNED_HEADS
 from transformers import DynamicCache
 
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._decoding import read_prompt
+from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
+from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
@@ -76,3 +79,44 @@ def test_a_batch_gives_each_what_it_gets_alone(model: ChatterboxTTS, dtype: torc
             torch.testing.assert_close(
                 alone[step], stock[step], rtol=1e-2, atol=1e-4 if dtype is torch.float32 else 1e-1
             )
+
+
+class Seen:
+    """Keeps what it is shown, by layer."""
+
+    def __init__(self) -> None:
+        self.maps: dict[int, torch.Tensor] = {}
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        self.maps[layer] = weights.clone()
+
+
+@torch.inference_mode()
+def test_each_watcher_sees_the_maps_that_stock_would_show_it() -> None:
+    """In bfloat16, where a step has stock's bits: logits and attention of every row, whoever else is in the batch."""
+    dtype = torch.bfloat16
+    t3 = build_chatterbox("multilingual").t3
+    speaking = prepare_decoding(t3, REQUESTS, dtype, pack=True)
+    stock = build_chatterbox("multilingual").t3.to(dtype)
+    stock.tfmr.config._attn_implementation = "eager"
+    embeddings = [torch.randn(2, 50 + 9 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
+    pasts, caches = [], []
+    for number in range(REQUESTS):
+        past = DynamicCache(config=stock.cfg)
+        stock.tfmr(inputs_embeds=embeddings[number].to(dtype), past_key_values=past, use_cache=True)
+        pasts.append(past)
+        caches.append(KeyValueCache([(layer.keys, layer.values) for layer in past.layers]))
+    seen = [Seen() for _ in range(REQUESTS)]
+    for step in range(STEPS):
+        readings = [
+            Reading(caches[number], 2, tokens(number)[step], step + 1, seen[number]) for number in range(REQUESTS)
+        ]
+        together = batched_step(speaking.t3.step, readings, speaking.plan.padded(2 * REQUESTS))
+        for number in range(REQUESTS):
+            embedded = stock.speech_emb(tokens(number)[step]) + stock.speech_pos_emb.get_fixed_embedding(step + 1)
+            out = stock.tfmr(
+                inputs_embeds=embedded.expand(2, -1, -1), past_key_values=pasts[number], output_attentions=True
+            )
+            assert torch.equal(together[number], stock.speech_head(out.last_hidden_state)[:, -1])
+            for layer, head in LLAMA_ALIGNED_HEADS:
+                assert torch.equal(seen[number].maps[layer][0, head], out.attentions[layer][0, head])

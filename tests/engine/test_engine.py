@@ -29,9 +29,10 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _engine
+from stateless_tts.engine import _decoding, _engine, _service
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
+from stateless_tts.engine._service import SpeechService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +228,8 @@ def test_a_full_engine_refuses_or_waits(model: ChatterboxTTS) -> None:
 
 def test_caches_stay_within_their_bytes(model: ChatterboxTTS, sixteen: Sequence[SpeechRequest]) -> None:
     with ContinuousBatchingEngine(model) as engine:
-        one = engine._cache_bytes(sixteen[6], 64)
+        assert isinstance(engine._service, SpeechService)
+        one = engine._service.cache_bytes(sixteen[6], 64)
     with ContinuousBatchingEngine(model, max_cache_bytes=2 * one) as engine:
         with pytest.raises(RequestTooLargeError, match="max_new_tokens=4096"):
             engine.submit(ENDLESS)
@@ -320,7 +322,7 @@ def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
 def test_arguments_are_checked_before_anything_is_made(
     model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
-    monkeypatch.setattr(_engine, "prepare_decoding", None)
+    monkeypatch.setattr(_service, "prepare_decoding", None)
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(InvalidParameterError, match=f"{name}={value}|{name}={value!r}"):
         ContinuousBatchingEngine(model, **arguments)
@@ -339,7 +341,7 @@ def test_cores_are_shared_out_among_renderings(
 
 
 def test_an_exact_render_is_in_float32(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_engine, "prepare_decoding", None)
+    monkeypatch.setattr(_service, "prepare_decoding", None)
     monkeypatch.setattr(_engine, "has_fast_bfloat16", lambda _: True)
     with pytest.raises(
         InvalidParameterError, match=r"render_dtype=torch\.bfloat16: expected torch\.float32 with exact"

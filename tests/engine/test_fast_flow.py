@@ -23,10 +23,12 @@ from stateless_tts.engine._fast_flow import (
 from stateless_tts.engine._fast_vocoder import with_fast_vocoder
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
+from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.tts import ChatterboxTTS
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call] # torch leaves it untyped
@@ -39,7 +41,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}
 both_dtypes = pytest.mark.parametrize("dtype", list(LEAST_DECIBELS), ids=["float32", "bfloat16"])
 
 
-def mel(s3gen: S3Gen, model: ChatterboxTTS) -> torch.Tensor:
+def mel(s3gen: S3Gen, model: ChatterboxTTS | ChatterboxTurboTTS) -> torch.Tensor:
     tokens = torch.randint(0, 6561, (20,), generator=torch.Generator().manual_seed(3))
     return render_mel(s3gen, tokens, Voice.from_conditionals(model.conds), CallRandomness(5))
 
@@ -52,6 +54,16 @@ def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS, dt
     assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS[dtype]
     assert torch.equal(mel(with_fast_flow(model.s3gen, dtype), model), fast)
     assert torch.equal(mel(model.s3gen, model), stock)
+
+
+@both_dtypes
+def test_turbos_two_steps_stay_near_stocks(dtype: torch.dtype) -> None:
+    turbo = build_chatterbox("turbo")
+    assert turbo.s3gen.meanflow
+    stock, fast = mel(turbo.s3gen, turbo), mel(with_fast_flow(turbo.s3gen, dtype), turbo)
+    noise = (stock - fast).pow(2).sum()
+    assert noise > 0
+    assert 10 * torch.log10(stock.pow(2).sum() / noise) > LEAST_DECIBELS[dtype]
 
 
 @both_dtypes

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine._private_t3 import build_private_t3, cast_copy, projections, shape_of, with_kernels
+from stateless_tts.engine._backbone import projections
+from stateless_tts.engine._private_t3 import build_private_t3, cast_copy, shape_of, with_kernels
 from stateless_tts.engine._projections import Kernel, LeftLinear, PackedLinear
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ def test_a_worker_outlives_a_job_that_raises() -> None:
     worked_on = []
 
     def work(job: Job) -> None:
+        assert isinstance(job.request, SpeechRequest)
         worked_on.append(job.request.text)
         if job.request.text == "bad":
             jobs[2].future.cancel()

@@ -1,0 +1,53 @@
+"""What is verified before an engine serves is the step that its family will take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from stateless_tts.engine import _batched_step
+from stateless_tts.engine._start_up import prepare_decoding
+from stateless_tts.synthetic import build_chatterbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Where each family's attention is computed.
+ATTENTION = {
+    "english": (functional, "scaled_dot_product_attention"),
+    "multilingual": (_batched_step, "eager_attention_forward"),
+    "turbo": (functional, "scaled_dot_product_attention"),
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_a_family_whose_rows_are_independent_decodes_together(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    decoding = prepare_decoding(build_chatterbox(name).t3, 4, torch.float32, pack=False)
+    assert not decoding.plan.singly
+    assert decoding.plan.most_requests == 4
+    assert "one at a time" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_a_family_whose_attention_sees_what_went_before_decodes_singly(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module, function = ATTENTION[name]
+    attend: Callable[..., Any] = getattr(module, function)
+    calls: list[int] = []
+
+    def leaking(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
+        calls.append(len(calls))
+        found = attend(*arguments, **options)
+        return (found[0] + 1e-3 * len(calls), found[1]) if isinstance(found, tuple) else found + 1e-3 * len(calls)
+
+    monkeypatch.setattr(module, function, leaking)
+    with caplog.at_level("WARNING"):
+        decoding = prepare_decoding(build_chatterbox(name).t3, 4, torch.float32, pack=False)
+    assert calls
+    assert decoding.plan.singly
+    assert decoding.plan.most_requests == 1
+    assert "requests decode one at a time" in caplog.text
