@@ -13,6 +13,7 @@ import torch
 from harness.audit.graph import CONTAINERS, GENERATORS, Node
 from harness.audit.paths import Path, follow, held_attribute
 from harness.audit.restore import Held, get_state, hold, put_attribute, put_back, set_state
+from harness.audit.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -74,9 +75,13 @@ class Cells:
                 taken[cell] = put
         return taken
 
-    def _take(self, cell: Cell) -> Callable[[], object] | None:
+    def _take(self, cell: Cell) -> Callable[[], object] | None:  # noqa: PLR0911 - one for each sort of cell
         if cell.holds == "nothing":
             return None
+        if cell.owner.root in SETTINGS:
+            setting = SETTINGS[cell.owner.root]
+            now = setting.get()
+            return lambda: setting.put(now)
         if cell.owner.root in self._generators and not cell.owner.steps:
             generator = self._generators[cell.owner.root]
             state = get_state(generator)

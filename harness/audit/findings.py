@@ -85,7 +85,7 @@ def group_writes(record: Record) -> tuple[Finding, ...]:
                 _unique_sites(write.place for write in writes),
                 counts[group],
                 paths if len(paths) > 1 else (),
-                all(write.same_value for write in writes),
+                all(write.key not in record.changing for write in writes),
                 None if any(write.key in record.unguarded for write in writes) else writes[0].guard,
             )
         )
