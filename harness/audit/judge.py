@@ -66,14 +66,19 @@ def schedules(finding: Finding, pairs: Pairs) -> Iterator[Schedule]:
             yield Schedule(site, "before", 2, first, second)
 
 
-def _in_turn(findings: Sequence[Finding]) -> list[int]:
-    """The order of judging: what is written for the first time, then more lines that write the same, constants last."""
+def _in_turn(findings: Sequence[Finding], is_there: Callable[[frozenset[Cell]], bool]) -> list[int]:
+    """The order of judging: every place that was there before any call, then what calls add, constants last.
+
+    Of several lines that write the same place, the first one leads and the others follow in a later turn.
+    """
     seen: set[frozenset[Cell]] = set()
     ranks = []
     for index, finding in enumerate(findings):
-        ranks.append((finding.same_value, finding.cells in seen, index))
+        added = bool(finding.ancestors) and not is_there(finding.cells)
+        again = finding.cells in seen and finding.kind != DRAW
+        ranks.append((finding.same_value, added, again, index))
         seen.add(finding.cells)
-    return [index for _same, _again, index in sorted(ranks)]
+    return [rank[-1] for rank in sorted(ranks)]
 
 
 class Judge:
@@ -95,7 +100,11 @@ class Judge:
         }
         self._changing = frozenset(cell for finding in findings if not finding.same_value for cell in finding.cells)
         results.update({index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE})
-        pending = [index for index in _in_turn(findings) if findings[index].sites and index not in results]
+        pending = [
+            index
+            for index in _in_turn(findings, self._experiment.is_there)
+            if findings[index].sites and index not in results
+        ]
         while pending and not deadline.passed():
             for index in list(pending):
                 if deadline.passed():

@@ -91,6 +91,11 @@ class Experiment:
     def restore(self) -> None:
         self._checkpoint.restore()
 
+    def is_there(self, cells: Iterable[Cell]) -> bool:
+        """Whether what holds any of `cells` exists before a call has run."""
+        self.restore()
+        return any(self._cells.has_holder(cell) for cell in cells)
+
     def held(
         self,
         schedule: Schedule,

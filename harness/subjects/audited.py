@@ -59,40 +59,39 @@ def short_requests(family: str, folder: Path) -> tuple[SpeechRequest, ...]:
     languages = LANGUAGES if family == MULTILINGUAL else (None,) * len(LANGUAGES)
     return (
         SpeechRequest("Hi.", seed=1, language_id=languages[0]),
-        SpeechRequest("Not now, later.", temperature=0.9, seed=2, language_id=languages[1]),
+        SpeechRequest("Oh?", temperature=0.9, seed=2, language_id=languages[1]),
         SpeechRequest("What?", clip, exaggeration=0.7, temperature=0.7, seed=3, language_id=languages[2]),
     )
 
 
-def _requests(family: str) -> tuple[SpeechRequest, ...]:
-    return short_requests(family, Path(tempfile.mkdtemp(prefix="audit-")))
-
-
-def _model(family: str, source: ModelSource) -> Any:  # noqa: ANN401 - upstream's models have no common class
-    if family == ENGLISH:
-        return source.load()
-    if source.kind != "synthetic":
+def _model(family: str, source: ModelSource, folder: Path) -> Any:  # noqa: ANN401 - upstream's models have no common class
+    """The model, with a kept voice as short as its family allows."""
+    if family != ENGLISH and source.kind != "synthetic":
         raise UsageError(f"the {family} family is audited with synthetic weights only, not with a {source.kind} model")
-    return build_chatterbox(family, source.profile, device=source.device)
+    model: Any = source.load() if family == ENGLISH else build_chatterbox(family, source.profile, device=source.device)
+    model.prepare_conditionals(write_clip(folder / "kept-voice.wav", 2, CLIP_S.get(family, SHORT_CLIP_S)))
+    return model
 
 
 def _upstream(name: str, family: str) -> Callable[[ModelSource], Subject]:
     def make(source: ModelSource) -> Subject:
-        model = _model(family, source)
+        folder = Path(tempfile.mkdtemp(prefix="audit-"))
+        model = _model(family, source, folder)
         call = KeptVoiceCall(model, multilingual=family == MULTILINGUAL)
-        return Subject(name, call, (model,), _requests(family))
+        return Subject(name, call, (model,), short_requests(family, folder))
 
     return make
 
 
 def _stateless(name: str, family: str) -> Callable[[ModelSource], Subject]:
     def make(source: ModelSource) -> Subject:
-        wrapper = StatelessChatterBoxWrapper(_model(family, source))
+        folder = Path(tempfile.mkdtemp(prefix="audit-"))
+        wrapper = StatelessChatterBoxWrapper(_model(family, source, folder))
 
         def call(request: SpeechRequest) -> torch.Tensor:
             return wrapper.synthesize(request).audio
 
-        return Subject(name, call, (wrapper.model, wrapper), _requests(family))
+        return Subject(name, call, (wrapper.model, wrapper), short_requests(family, folder))
 
     return make
 
