@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_BUDGET = 42.0
 DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
-WATCHING, STRESSING, REMEDYING = 0.2, 0.05, 0.2
+WATCHING, STRESSING, REMEDYING = 0.25, 0.05, 0.2
 
 
 def audit(

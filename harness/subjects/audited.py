@@ -59,8 +59,8 @@ def short_requests(family: str, folder: Path) -> tuple[SpeechRequest, ...]:
     languages = LANGUAGES if family == MULTILINGUAL else (None,) * len(LANGUAGES)
     return (
         SpeechRequest("Hi.", seed=1, language_id=languages[0]),
-        SpeechRequest("Oh?", temperature=0.9, seed=2, language_id=languages[1]),
-        SpeechRequest("What?", clip, exaggeration=0.7, temperature=0.7, seed=3, language_id=languages[2]),
+        SpeechRequest("What?", clip, exaggeration=0.7, temperature=0.7, seed=3, language_id=languages[1]),
+        SpeechRequest("Oh?", temperature=0.9, seed=2, language_id=languages[2]),
     )
 
 
