@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from harness.audit.paths import MODULE_DICTIONARIES, Path, own_dictionary
+from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
 from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package, is_own_module
 
 if TYPE_CHECKING:
@@ -143,6 +143,23 @@ class Graph:
                     self.add_module(value)
                 elif not name.startswith("__") and not isinstance(value, type | types.ModuleType):
                     self.extend(path.attribute(name), value)
+
+    def add_class(self, cls: type) -> Node | None:
+        """Take in a class that only its module's code refers to, right before something is stored on it.
+
+        A class that a call has made for itself is not found under its name, and is not shared.
+        """
+        path = Path(cls.__module__, of_module=True)
+        for name in cls.__qualname__.split("."):
+            path = path.attribute(name)
+        if not is_audited_package(cls.__module__) or follow(path, sys.modules) is not cls:
+            return None
+        with self._lock:
+            known = len(self.nodes)
+            self.extend(path, cls)
+            if self.on_module is not None:
+                self.on_module(list(self.nodes.values())[known:])
+            return self.nodes.get(id(cls))
 
     def extend(self, path: Path, value: object) -> None:
         """Take in `value`, which is now held at `path`, and all it reaches."""

@@ -168,6 +168,8 @@ class WriteTracer:
         self, frame: FrameType, owner: object, name: str, value: object, how: str, *, direct: bool = False
     ) -> None:
         node = self._nodes.get(id(owner))
+        if node is None and isinstance(owner, type):
+            node = self._graph.add_class(owner)
         if node is None or node.value is not owner or isinstance(owner, SYNCHRONISED):
             return
         if node.role == "module":

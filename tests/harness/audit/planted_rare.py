@@ -41,6 +41,12 @@ class Lazy:
         return torch.ones(2)
 
 
+class Registry:
+    """Nothing that is shared refers to it."""
+
+    latest = 0.0
+
+
 class Key:
     """What a weak dictionary is keyed by."""
 
@@ -152,6 +158,10 @@ def other_global(_model: Model, value: float) -> None:
     other_place.COUNT = value  # planted: other_global
 
 
+def class_of_a_module(_model: Model, value: float) -> None:
+    Registry.latest = value  # planted: class_of_a_module
+
+
 def other_table(_model: Model, value: float) -> None:
     operator.setitem(other_place.NAMES, "k", value)  # planted: other_table
 
@@ -212,6 +222,7 @@ WRITES: dict[str, tuple[Callable[[Model, float], None], str, str]] = {
     "closure_cell": (closure_cell, "total", "attribute rebinding"),
     "default_argument": (default_argument, "accumulate", "module global"),
     "other_global": (other_global, "other_place.COUNT", "module global"),
+    "class_of_a_module": (class_of_a_module, "planted_rare.Registry.latest", "module global"),
     "other_table": (other_table, "other_place.NAMES", "module global"),
     "registered_buffer": (registered_buffer, "model.extra", "attribute rebinding"),
     "gradient_flag": (gradient_flag, "model.layer.weight.requires_grad", "attribute rebinding"),

@@ -27,6 +27,20 @@ def test_a_write_of_a_rarer_kind_is_seen_with_its_path_kind_and_line(name: str) 
     assert {key[2] for key in record.writes} == {location}
 
 
+def test_a_class_that_a_call_makes_for_itself_is_not_shared() -> None:
+    model = planted_rare.Model()
+
+    def call(value: float) -> torch.Tensor:
+        class Own:
+            level = 0.0
+
+        Own.level = value
+        return torch.tensor(Own.level)
+
+    graph = Graph({"model": model})
+    assert not observe(call, (1.0, 2.0), graph, Checkpoint(graph), 5.0).record.writes
+
+
 def test_a_value_that_the_next_call_puts_back_is_put_back_after_the_audit() -> None:
     model = planted_rare.Model()
 
