@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_BUDGET = 42.0
 DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
-WATCHING, STRESSING, REMEDYING = 0.2, 0.05, 0.15
+WATCHING, STRESSING, REMEDYING = 0.25, 0.05, 0.2
 
 
 def audit(
@@ -163,7 +163,7 @@ class _Audit:
             judgements = judge.judge_together(findings, judgements)
         if references.carried:
             judgements = [
-                self._judge_carried(experiment, finding, judgement, pairs[0])
+                self._judge_carried(experiment, finding, judgement, pairs.ordered[0])
                 for finding, judgement in zip(findings, judgements, strict=True)
             ]
         remedies = self._remedies(experiment, findings, judgements)

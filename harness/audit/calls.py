@@ -175,29 +175,49 @@ class Worker:
 
 
 class Hold:
-    """Stops a call right before, or right after, the n-th time it runs an instruction or a line.
+    """Stops a call right before, or right after, the n-th time it runs an instruction or a line; or both.
 
     With a `lock`, "after" is as soon as that lock is free again.
     """
 
     def __init__(self, site: Site, side: str, hit: int = 1, lock: object = None) -> None:
-        self._site, self._side, self._hit, self._lock = site, side, hit, lock
+        self._site, self._hit, self._lock = site, hit, lock
+        self._before, self._after = side in {"before", "both"}, side in {"after", "both"}
+        self.stops = self._before + self._after
         self._hits = 0
         self._armed: FrameType | None = None
-        self.reached = threading.Event()
-        self.release = threading.Event()
+        self._held = 0
+        self._freed = 0
+        self._moved = threading.Condition()
+
+    def reached(self, stops: int, seconds: float) -> bool:
+        """Whether the call has come to its `stops`-th stop, waiting up to `seconds` for it."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._held >= stops, seconds)
+
+    def go_on(self) -> None:
+        """Let the call run on to its next stop, or to its end."""
+        with self._moved:
+            self._freed += 1
+            self._moved.notify_all()
+
+    def let_go(self) -> None:
+        """Let the call run on to its end, past every stop."""
+        with self._moved:
+            self._freed = self.stops
+            self._moved.notify_all()
 
     def install(self) -> None:
         sys.settrace(self._on_call)
 
     def _on_call(self, frame: FrameType, _event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
-        if frame.f_code is not self._site.code or self.reached.is_set():
+        if frame.f_code is not self._site.code or self._held == self.stops:
             return None
         frame.f_trace_opcodes = self._site.offset >= 0
         return self._on_event
 
     def _on_event(self, frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - a trace function
-        if self.reached.is_set():
+        if self._held == self.stops:
             frame.f_trace_opcodes = False
             return None
         if self._armed is frame:
@@ -205,9 +225,9 @@ class Hold:
         elif self._is_here(frame, event):
             self._hits += 1
             if self._hits == self._hit:
-                if self._side == "before":
+                if self._before:
                     self._stop_here()
-                else:
+                if self._after:
                     self._armed = frame
         return self._on_event
 
@@ -226,8 +246,12 @@ class Hold:
         return event == "line" and frame.f_lineno == self._site.line
 
     def _stop_here(self) -> None:
-        self.reached.set()
-        self.release.wait(timeout=120)
+        with self._moved:
+            self._held += 1
+            self._moved.notify_all()
+            self._moved.wait_for(lambda: self._freed >= self._held, timeout=120)
+            if self._held == self.stops:
+                sys.settrace(None)  # nothing more to look for: the rest of the call runs at full speed
 
 
 def run_together(

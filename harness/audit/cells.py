@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CellType
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from harness.audit.graph import CONTAINERS, GENERATORS, Node
-from harness.audit.paths import Path, follow, held_attribute
+from harness.audit.paths import ABSENT, Path, follow, held_attribute
 from harness.audit.restore import Held, get_state, hold, put_attribute, put_back, set_state
+from harness.audit.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,6 +66,10 @@ class Cells:
     def follow(self, path: Path) -> object:
         return follow(path, self._roots)
 
+    def has_holder(self, cell: Cell) -> bool:
+        """Whether the object that holds what is written exists now."""
+        return not cell.owner.steps or self.follow(replace(cell.owner, steps=cell.owner.steps[:-1])) is not ABSENT
+
     def take(self, cells: Iterable[Cell]) -> dict[Cell, Callable[[], object]]:
         """For every cell that exists now, how to put back what it holds now."""
         taken = {}
@@ -74,9 +79,13 @@ class Cells:
                 taken[cell] = put
         return taken
 
-    def _take(self, cell: Cell) -> Callable[[], object] | None:
+    def _take(self, cell: Cell) -> Callable[[], object] | None:  # noqa: PLR0911 - one for each sort of cell
         if cell.holds == "nothing":
             return None
+        if cell.owner.root in SETTINGS:
+            setting = SETTINGS[cell.owner.root]
+            now = setting.get()
+            return lambda: setting.put(now)
         if cell.owner.root in self._generators and not cell.owner.steps:
             generator = self._generators[cell.owner.root]
             state = get_state(generator)

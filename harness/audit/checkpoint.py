@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.audit import settings
 from harness.audit.graph import memory_of
+from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
 from harness.audit.restore import Held, differs, hold, put_back, raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.audit.events import Write
     from harness.audit.graph import Graph, Node
 
 
@@ -23,6 +26,7 @@ class Checkpoint:
         self._held: dict[int, tuple[Node, Held]] = {}
         self._memory: dict[int, int] = {}
         self._dirty: set[int] = set()
+        self._settings = settings.take()
         self._take(list(graph.nodes.values()))
         graph.on_module = self._take
 
@@ -56,11 +60,23 @@ class Checkpoint:
         self._dirty.update(id(node.value) for node in found)
         return found
 
+    def mark_written(self, writes: Iterable[Write]) -> None:
+        """Remember where writes went: a value that was put back by the next call is to be put back all the same."""
+        for write in writes:
+            owner = write.owner
+            if write.holds == "slot":
+                owner = Path(owner.root, owner.steps[:-1], owner.of_module)
+            value = follow(owner, self._graph.roots)
+            namespace = own_dictionary(value) or {}
+            registries = [held for name in MODULE_DICTIONARIES if isinstance(held := namespace.get(name), dict)]
+            self._dirty.update(id(each) for each in (value, namespace, *registries) if id(each) in self._held)
+
     def held_by(self, node: Node) -> Held:
         return self._held[id(node.value)][1]
 
     def restore(self) -> tuple[Node, ...]:
         """Undo all changes to objects that were ever seen changed; returns those that could not be undone."""
+        settings.put_back(self._settings)
         return self._restore(self._held[key] for key in self._dirty)
 
     def restore_everything(self) -> tuple[Node, ...]:

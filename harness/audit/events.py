@@ -78,12 +78,15 @@ class Record:
     draws: dict[tuple[str, str, str], list[Draw]] = field(default_factory=dict)
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unguarded: set[tuple[str, str, str]] = field(default_factory=set)
+    changing: set[tuple[str, str, str]] = field(default_factory=set)
 
     def add_write(self, write: Write) -> None:
         known = self.writes.setdefault(write.key, [])
         self.counts[write.key] = self.counts.get(write.key, 0) + 1
         if write.guard is None:
             self.unguarded.add(write.key)
+        if not write.same_value:
+            self.changing.add(write.key)
         if all(write.place.sites[:1] != other.place.sites[:1] for other in known):
             known.append(write)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.audit.cells import Cell, cell_of_draw, cell_of_write, is_ancestor
+from harness.audit.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,8 @@ class Finding:
 
 def _group_key(write: Write) -> tuple[object, ...]:
     name = str(write.owner.steps[-1].key) if write.owner.steps else write.owner.root
+    if write.owner.root in SETTINGS:
+        name = "settings"  # what one line sets together is one finding
     return (write.kind, write.place.location, write.owner.of_module, name if write.holds != "nothing" else "")
 
 
@@ -85,7 +88,7 @@ def group_writes(record: Record) -> tuple[Finding, ...]:
                 _unique_sites(write.place for write in writes),
                 counts[group],
                 paths if len(paths) > 1 else (),
-                all(write.same_value for write in writes),
+                all(write.key not in record.changing for write in writes),
                 None if any(write.key in record.unguarded for write in writes) else writes[0].guard,
             )
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import bisect
+import itertools
 import sys
 import threading
 import types
@@ -13,16 +15,31 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from harness.audit.paths import MODULE_DICTIONARIES, Path, own_dictionary
-from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package
+from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
+from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package, is_own_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 Role = Literal[
-    "object", "namespace", "container", "tensor", "array", "class", "module", "generator", "cache", "cell", "leaf"
+    "object",
+    "namespace",
+    "container",
+    "tensor",
+    "array",
+    "class",
+    "module",
+    "generator",
+    "cache",
+    "cell",
+    "leaf",
+    "iterator",
 ]
-CONTAINERS = (dict, list, set, deque, bytearray)
+CONTAINERS = (dict, list, set, deque, bytearray, array.array)
+# They move on when they are asked for the next value, and tell by `__reduce__` how far they are.
+ITERATORS: tuple[type, ...] = (
+    itertools.count, itertools.cycle, enumerate, type(iter(())), type(iter([])), type(iter({})), type(iter(range(0))),
+)  # fmt: skip
 WALKED = (*CONTAINERS, tuple, frozenset)
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState)
 NODE_LIMIT = 600_000
@@ -122,8 +139,27 @@ class Graph:
             self.nodes[id(module)] = Node(module, path, "module")
             self.nodes[id(vars(module))] = Node(vars(module), path, "namespace")
             for name, value in list(vars(module).items()):
-                if not name.startswith("__") and not isinstance(value, type | types.ModuleType):
+                if isinstance(value, types.ModuleType) and is_own_module(value):
+                    self.add_module(value)
+                elif not name.startswith("__") and not isinstance(value, type | types.ModuleType):
                     self.extend(path.attribute(name), value)
+
+    def add_class(self, cls: type) -> Node | None:
+        """Take in a class that only its module's code refers to, right before something is stored on it.
+
+        A class that a call has made for itself is not found under its name, and is not shared.
+        """
+        path = Path(cls.__module__, of_module=True)
+        for name in cls.__qualname__.split("."):
+            path = path.attribute(name)
+        if not is_audited_package(cls.__module__) or follow(path, sys.modules) is not cls:
+            return None
+        with self._lock:
+            known = len(self.nodes)
+            self.extend(path, cls)
+            if self.on_module is not None:
+                self.on_module(list(self.nodes.values())[known:])
+            return self.nodes.get(id(cls))
 
     def extend(self, path: Path, value: object) -> None:
         """Take in `value`, which is now held at `path`, and all it reaches."""
@@ -157,6 +193,9 @@ class Graph:
             code = getattr(value.__wrapped__, "__code__", None)
             if code is not None:
                 self.caches.setdefault(code, path)
+            return
+        if isinstance(value, (*ITERATORS, types.GeneratorType)):
+            self.nodes[id(value)] = Node(value, path, "iterator")
             return
         if isinstance(value, types.FunctionType):
             yield from self._take_function(path, value)

@@ -10,9 +10,11 @@ from harness.audit.trials import Schedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from harness.audit.cells import Cell
     from harness.audit.deadline import Deadline
     from harness.audit.findings import Finding
-    from harness.audit.trials import Experiment, Side
+    from harness.audit.references import Pairs
+    from harness.audit.trials import Experiment, Side, Trial
 
 
 CACHE = "lru_cache growth"
@@ -35,6 +37,7 @@ class Judgement:
 
 
 LRU_CACHE = Judgement(False, "functools.lru_cache keeps itself consistent; at worst a value is computed twice")
+SAME_VALUE = Judgement(False, "every watched call stored the value that was there already, and no other line writes it")
 UNLOCATED = Judgement(None, "undecided: the line that writes could not be located, so no call could be held there")
 OUT_OF_TIME = Judgement(None, "undecided: the audit's time was up before this could be scheduled")
 
@@ -47,28 +50,46 @@ class Attempt:
     with_ancestors: bool = False
 
 
-def schedules(finding: Finding, pairs: Sequence[tuple[int, int]]) -> Iterator[Schedule]:
+def schedules(finding: Finding, pairs: Pairs) -> Iterator[Schedule]:
     """The interleavings to try for a finding, the most telling ones first."""
     drawn = finding.kind == DRAW and not any("seed" in operation for operation in finding.operations)
-    sides: tuple[Side, ...] = ("before", "after") if drawn else ("after", "before")
-    for first, second in pairs:
-        for site in finding.sites[:3]:
+    # A write is tried from both sides in one go: that costs three calls, and two schedules would cost four.
+    sides: tuple[Side, ...] = ("before", "after") if drawn else ("both",)
+    ordered = pairs.for_same_object if finding.ancestors else pairs.ordered
+    for site in finding.sites[:3]:
+        for first, second in ordered:
             for side in sides:
                 yield Schedule(site, side, 1, first, second)
-    if finding.count > len(pairs):
-        first, second = pairs[0]
+    if finding.count > len(ordered):
+        first, second = ordered[0]
         for site in finding.sites[:1]:
             yield Schedule(site, "before", 2, first, second)
+
+
+def _in_turn(findings: Sequence[Finding], is_there: Callable[[frozenset[Cell]], bool]) -> list[int]:
+    """The order of judging: every place that was there before any call, then what calls add, constants last.
+
+    Of several lines that write the same place, the first one leads and the others follow in a later turn.
+    """
+    seen: set[frozenset[Cell]] = set()
+    ranks = []
+    for index, finding in enumerate(findings):
+        added = bool(finding.ancestors) and not is_there(finding.cells)
+        again = finding.cells in seen and finding.kind != DRAW
+        ranks.append((finding.same_value, added, again, index))
+        seen.add(finding.cells)
+    return [rank[-1] for rank in sorted(ranks)]
 
 
 class Judge:
     """Judges findings in turn: every finding gets its first schedule before any gets its second."""
 
-    def __init__(self, experiment: Experiment, pairs: Sequence[tuple[int, int]], note: Callable[[str], None]) -> None:
+    def __init__(self, experiment: Experiment, pairs: Pairs, note: Callable[[str], None]) -> None:
         self._experiment, self._pairs, self._note = experiment, pairs, note
         self._clean: dict[int, set[str]] = {}
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
+        self._changing: frozenset[Cell] = frozenset()
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
         """One judgement for each finding, in order."""
@@ -77,8 +98,13 @@ class Judge:
             index: [Attempt(schedule) for schedule in schedules(finding, self._pairs)]
             for index, finding in enumerate(findings)
         }
+        self._changing = frozenset(cell for finding in findings if not finding.same_value for cell in finding.cells)
         results.update({index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE})
-        pending = [index for index, finding in enumerate(findings) if finding.sites and index not in results]
+        pending = [
+            index
+            for index in _in_turn(findings, self._experiment.is_there)
+            if findings[index].sites and index not in results
+        ]
         while pending and not deadline.passed():
             for index in list(pending):
                 if deadline.passed():
@@ -97,33 +123,64 @@ class Judge:
         schedule = attempt.schedule
         keep = finding.cells | finding.ancestors if attempt.with_ancestors else finding.cells
         trial = self._experiment.held(schedule, keep)
-        if trial.effect and (finding.kind == DRAW or self._confirmed(schedule)):
+        shown = self._shown_by_one_side(finding, attempt, trial) if trial.effect else None
+        if shown is not None:
+            side, effect = shown
             through = ", ".join(sorted(str(cell.owner) for cell in finding.ancestors))
             only = f"sharing this and {through}" if attempt.with_ancestors else "sharing only this"
-            return Judgement(True, f"{schedule.describe()}, {only}: {trial.effect}", schedule)
+            return Judgement(True, f"{side.describe()}, {only}: {effect}", side)
         if trial.blocked:
             self._blocked[index] = self._blocked.get(index, 0) + 1
             if self._blocked[index] > 1:
                 queue.clear()
-            elif finding.guard is not None and schedule.side == "after":
-                queue.insert(0, Attempt(replace(schedule, lock=finding.guard)))
-        elif trial.reached:
-            self._clean.setdefault(index, set()).add(schedule.side)
-            self._tried[index] = self._tried.get(index, 0) + 1
-            if finding.ancestors and not attempt.with_ancestors and self._tried[index] == 1:
+            elif finding.guard is not None and schedule.side != "before":
+                queue.insert(0, Attempt(replace(schedule, side="after", lock=finding.guard)))
+        elif not trial.reached:
+            # This request does not come here; the next schedule starts from another one.
+            queue[:] = [other for other in queue if other.schedule.first != schedule.first]
+            return self._try_next(index, finding, queue) if queue else None
+        else:
+            self._clean.setdefault(index, set()).update(trial.sides)
+            self._tried[index] = self._tried.get(index, 0) + len(trial.sides)
+            if finding.ancestors and not attempt.with_ancestors and self._tried[index] == len(trial.sides):
                 queue.insert(0, Attempt(schedule, with_ancestors=True))
         return None
 
-    def _confirmed(self, schedule: Schedule) -> bool:
-        """Whether it goes wrong with nothing put back as well, so that it is no artefact of putting back."""
-        return bool(self._experiment.held(schedule, self._experiment.every_cell).effect)
+    def _shown_by_one_side(self, finding: Finding, attempt: Attempt, trial: Trial) -> tuple[Schedule, str] | None:
+        """The schedule with a single stop that shows the effect, if it is this finding's own, and what it shows.
+
+        It is not its own if what leads to it does the same without it, if it goes when the other written slots of the
+        same object are shared with it (a flag and what it stands for are set together), or when nothing is put back.
+        """
+        if finding.kind == DRAW:
+            return attempt.schedule, trial.effect
+        held = self._experiment.held
+        if attempt.with_ancestors and held(attempt.schedule, finding.ancestors).effect:
+            return None
+        keep = finding.cells | (finding.ancestors if attempt.with_ancestors else self._beside(finding))
+        both: tuple[Side, ...] = ("after", "before")
+        for side in both if attempt.schedule.side == "both" else (attempt.schedule.side,):
+            schedule = replace(attempt.schedule, side=side)
+            effect = held(schedule, keep).effect
+            if effect and held(schedule, self._experiment.every_cell).effect:
+                return schedule, effect
+        return None
+
+    def _beside(self, finding: Finding) -> frozenset[Cell]:
+        """The other places that calls write in the objects which hold what this finding writes."""
+        holders = {(cell.owner.root, cell.owner.steps[:-1]) for cell in finding.cells if cell.owner.steps}
+        return frozenset(
+            cell
+            for cell in self._experiment.every_cell
+            if cell.owner.steps and (cell.owner.root, cell.owner.steps[:-1]) in holders
+        )
 
     def judge_together(self, findings: Sequence[Finding], judgements: list[Judgement]) -> list[Judgement]:
         """Where no write does harm by itself, but calls do go wrong: which lines do harm with nothing put back."""
         judged = []
         for finding, judgement in zip(findings, judgements, strict=True):
             made = judgement
-            for schedule in schedules(finding, self._pairs[:1]):
+            for schedule in schedules(finding, self._pairs.first_only()):
                 trial = self._experiment.held(schedule, self._experiment.every_cell)
                 if trial.effect:
                     made = Judgement(True, f"{schedule.describe()}: {trial.effect}", schedule)
@@ -134,6 +191,8 @@ class Judge:
     def _without_end(self, index: int, finding: Finding) -> Judgement:
         if not finding.sites:
             return UNLOCATED
+        if finding.same_value and not finding.cells & self._changing and self._clean.get(index) != {"before", "after"}:
+            return SAME_VALUE
         if self._clean.get(index) == {"before", "after"}:
             count = self._tried[index]
             return Judgement(False, f"{count} schedules on both sides of the line left every output bit-identical")

@@ -115,6 +115,7 @@ def observe(
     checkpoint.restore()
     pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
     overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
+    checkpoint.mark_written(write for writes in observer.record.writes.values() for write in writes)
     checkpoint.restore()
     return Observation(
         observer.record, tuple(outcomes), overlapping, tuple(outcome.seconds for outcome in outcomes)

@@ -85,11 +85,32 @@ def _unequal(one: object, other: object) -> bool:
         return True  # tensors and arrays
 
 
-def choose_pairs(requests: Sequence[object], outcomes: Sequence[Outcome]) -> tuple[tuple[int, int], ...]:
-    """Pairs of requests for the trials: the quickest with one as unlike it as possible, and the other way round."""
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of requests for the trials, by index: who is held, and who runs meanwhile.
+
+    Attributes:
+        ordered: the quickest request with one as unlike it as possible, the other way round, then the rest.
+        for_same_object: first those as alike as possible: they are the ones that get at the same object behind a
+            slot which unlike requests bind anew.
+    """
+
+    ordered: tuple[tuple[int, int], ...]
+    for_same_object: tuple[tuple[int, int], ...]
+
+    def first_only(self) -> Pairs:
+        return Pairs(self.ordered[:1], self.for_same_object[:1])
+
+
+def choose_pairs(requests: Sequence[object], outcomes: Sequence[Outcome]) -> Pairs:
+    """Choose pairs for the trials; two requests with the same output make none as long as there are others."""
     order = sorted(range(len(requests)), key=lambda index: outcomes[index].seconds)
     first = order[0]
     others = [index for index in order if difference(outcomes[index], outcomes[first])] or [first]
     quick = [index for index in others if outcomes[index].seconds <= 3 * outcomes[first].seconds] or others[:1]
-    second = max(quick, key=lambda index: _unlikeness(requests[first], requests[index]))
-    return ((first, second), (second, first)) if first != second else ((first, first),)
+    unlike = max(quick, key=lambda index: _unlikeness(requests[first], requests[index]))
+    alike = min(quick, key=lambda index: _unlikeness(requests[first], requests[index]))
+    rest = [(one, other) for one in order for other in order if one != other]
+    both = [(first, unlike), (unlike, first)]
+    same = [(first, alike), (alike, first)]
+    return Pairs(tuple(dict.fromkeys([*both, *same, *rest])), tuple(dict.fromkeys([*same, *both, *rest])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import random
 import types
 import zlib
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.audit.graph import slots_of
+from harness.audit.graph import CONTAINERS, ITERATORS, slots_of
 from harness.audit.paths import ABSENT, MODULE_DICTIONARIES, own_dictionary
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def digest(value: torch.Tensor | np.ndarray[Any, Any]) -> int | None:
 
 
 def items_of(container: Any) -> list[Any]:  # noqa: ANN401 - any container
+    if isinstance(container, OrderedDict):
+        return list(OrderedDict.items(container))  # a plain dict's view does not follow `move_to_end`
     if isinstance(container, dict):
         return list(dict.items(container))
     return sorted(container, key=id) if isinstance(container, set) else list(container)
@@ -68,6 +71,8 @@ def refill(container: Any, items: list[Any]) -> None:  # noqa: ANN401 - any cont
     elif isinstance(container, set):
         set.clear(container)
         set.update(container, items)
+    elif isinstance(container, array.array):
+        container[:] = array.array(container.typecode, items)
     elif isinstance(container, deque):
         deque.clear(container)
         deque.extend(container, items)
@@ -148,7 +153,7 @@ class Held:
     kept: Any = None
 
 
-def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: PLR0911 - one for each role
+def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: C901, PLR0911 - one for each role
     """Keep what `node` holds; None for nodes that hold nothing themselves.
 
     Of larger tensors and arrays than `keep_bytes` only a checksum is kept.
@@ -162,7 +167,7 @@ def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: PLR0
     if node.role == "namespace":
         return Held(list(value.items()))
     if node.role == "container":
-        return Held(items_of(value)) if isinstance(value, dict | list | set | deque | bytearray) else None
+        return Held(items_of(value)) if isinstance(value, CONTAINERS) else None
     if node.role == "object":
         held = list(slots_of(value))
         return Held(held) if held else None
@@ -175,7 +180,24 @@ def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: PLR0
         return Held(value.cache_info().misses, value.cache_info().currsize)
     if node.role == "cell":
         return Held([_contents(value)])
+    if node.role == "iterator":
+        return Held(_progress(value))
     return None
+
+
+def _progress(iterator: Any) -> str:  # noqa: ANN401 - an iterator of C, or a generator
+    """How far an iterator is; it cannot be set back."""
+    if isinstance(iterator, ITERATORS):
+        return repr(iterator.__reduce__())
+    frame = iterator.gi_frame
+    if frame is None:
+        return "ended"
+    held = frame.f_locals.items()
+    return repr([
+        frame.f_lasti,
+        *((name, _progress(value)) for name, value in held if isinstance(value, ITERATORS)),
+        *((name, value) for name, value in held if isinstance(value, PRIMITIVES)),
+    ])  # fmt: skip
 
 
 def _contents(cell: types.CellType) -> object:

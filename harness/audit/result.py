@@ -94,7 +94,8 @@ class AuditResult:
         draws: from any generator.
         guarded: shared objects that were written only behind a lock of their own.
         stress: what plain concurrent runs showed.
-        facts: requests audited, times, the audit's own slow-down, how stores were read, environment.
+        facts: requests audited, times, the audit's own slow-down, how stores were read.
+        environment: machine, versions and commit.
     """
 
     subject: str
@@ -105,6 +106,7 @@ class AuditResult:
     guarded: tuple[dict[str, Any], ...] = ()
     stress: StressSummary = StressSummary()
     facts: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -22,6 +22,7 @@ from pathlib import Path
 PACKAGE_ROOT = str(Path(__file__).parent)
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 FOUNDATION = frozenset({"torch", "numpy", "harness", "pytest", "_pytest", "pluggy", "tqdm", "scipy", "numba"})
+SUBJECTS_OF_OURS = ("harness.power.fault", "harness.subjects")
 SETTERS = frozenset({"__setattr__", "__delattr__", "__setitem__", "__delitem__"})
 PLAIN_VALUES = (
     str, bytes, int, float, complex, bool, type(None), type(Ellipsis), type(NotImplemented), range, slice,
@@ -52,5 +53,14 @@ def is_plumbing(filename: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_audited_package(module_name: str) -> bool:
     """Whether the module's globals and the class attributes defined in it are looked at."""
+    if module_name.startswith(SUBJECTS_OF_OURS):
+        return True
     top = module_name.partition(".")[0]
     return bool(top) and top not in FOUNDATION and top not in sys.stdlib_module_names
+
+
+def is_own_module(module: types.ModuleType) -> bool:
+    """Whether a module that audited code refers to is looked at although none of its code has run: if not installed."""
+    known = vars(module)  # a lazy module would import itself if it was asked for an attribute
+    file, name = known.get("__file__") or "", known.get("__name__") or ""
+    return is_audited_package(name) and bool(file) and "site-packages" not in file

@@ -57,8 +57,12 @@ def _made(target: str, factory: Callable[[], object]) -> Subject:
 
 
 def _built_in(name: str, source: ModelSource) -> Callable[[], Subject]:
-    from harness.subjects.registry import BUILT_IN  # noqa: PLC0415 - imports all of upstream
+    from harness.subjects.audited import AUDITED  # noqa: PLC0415 - imports all of upstream
+    from harness.subjects.registry import BUILT_IN  # noqa: PLC0415 - as above
 
+    if name in AUDITED:
+        return lambda: AUDITED[name](source)
     if name not in BUILT_IN:
-        raise UsageError(f"unknown subject {name!r}; there are {', '.join(BUILT_IN)}, and package.module:factory")
+        names = ", ".join(dict.fromkeys((*BUILT_IN, *AUDITED)))
+        raise UsageError(f"unknown subject {name!r}; there are {names}, and package.module:factory")
     return lambda: BUILT_IN[name](source.load())

@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 from collections import OrderedDict
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from harness.audit.graph import CONTAINERS
 from harness.audit.guards import guard_of
 from harness.audit.locate import place_of
 from harness.audit.paths import ABSENT, Path, follow, held_attribute
+from harness.audit.restore import items_of, same
 from harness.audit.scope import PACKAGE_ROOT, SYNCHRONISED
+from harness.audit.settings import BY_SETTER, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +51,7 @@ COPY_LIMIT = 100_000
 def content(container: Any) -> object:  # noqa: ANN401 - any container
     """A copy of what a container holds, compared by identity later; None where it is too long to copy."""
     if isinstance(container, dict):
-        return list(dict.items(container)) if len(container) < COPY_LIMIT else None
+        return items_of(container) if len(container) < COPY_LIMIT else None
     if isinstance(container, bytearray):
         return bytes(container)
     return list(container) if len(container) < COPY_LIMIT else None
@@ -165,13 +168,16 @@ class WriteTracer:
         self, frame: FrameType, owner: object, name: str, value: object, how: str, *, direct: bool = False
     ) -> None:
         node = self._nodes.get(id(owner))
+        if node is None and isinstance(owner, type):
+            node = self._graph.add_class(owner)
         if node is None or node.value is not owner or isinstance(owner, SYNCHRONISED):
             return
         if node.role == "module":
             self._namespace_entry(frame, owner.__dict__, name, value, how)
             return
         if not direct and not isinstance(owner, type):
-            if type(owner).__setattr__ not in PLAIN_SETATTR:
+            setter = type(owner).__setattr__
+            if setter not in PLAIN_SETATTR and isinstance(setter, FunctionType):
                 return  # its own __setattr__ decides where the value goes, and is traced
             descriptor = getattr(type(owner), name, None)
             if hasattr(type(descriptor), "__set__") and isinstance(descriptor, property):
@@ -182,7 +188,7 @@ class WriteTracer:
         if node.role == "tensor" and name == "data":
             self._write(node.path, "in-place tensor write", f"{how} data", frame, owner=node.path)
             return
-        self._write(path, write_kind(path, owner), how, frame, same=held_attribute(owner, name) is value)
+        self._write(path, write_kind(path, owner), how, frame, same=same(held_attribute(owner, name), value))
         self._graph.extend(path, value)
 
     def _namespace_entry(self, frame: FrameType, namespace: dict[str, Any], name: str, value: object, how: str) -> None:
@@ -191,7 +197,7 @@ class WriteTracer:
             return
         path = node.path.attribute(name)
         kind = write_kind(path, None)
-        self._write(path, kind, how, frame, same=namespace.get(name, ABSENT) is value)
+        self._write(path, kind, how, frame, same=same(namespace.get(name, ABSENT), value))
         self._graph.extend(path, value)
 
     def _item(self, frame: FrameType, owner: object, key: object, value: object, how: str) -> None:
@@ -210,7 +216,7 @@ class WriteTracer:
         if node.role == "namespace":
             self._namespace_entry(frame, owner, str(key), value, how)  # type: ignore[arg-type] # a namespace is a dict
             return
-        self._container(frame, node.path, key, value, how, same=_held_item(owner, key) is value)
+        self._container(frame, node.path, key, value, how, same=same(_held_item(owner, key), value))
 
     def _container(
         self, frame: FrameType, owner: Path, key: object, value: object, how: str, *, same: bool = False
@@ -240,6 +246,11 @@ class WriteTracer:
         self._record.add_write(Write(path, kind, how, place_of(frame), owner or path, holds, same, guard))
 
     def _on_profile(self, frame: FrameType, event: str, function: Any) -> None:  # noqa: ANN401 - any C function
+        name = getattr(function, "__name__", "")
+        if name in BY_SETTER:
+            self._setting(frame, BY_SETTER[name], returned=event == "c_return")
+        elif name == "run_backward":
+            self._backward(frame, returned=event == "c_return")
         if event == "c_call":
             owner = getattr(function, "__self__", None)
             if owner is None:
@@ -256,10 +267,40 @@ class WriteTracer:
         elif event == "c_return" and getattr(self._open, "calls", None):
             self._method_return(frame, getattr(function, "__self__", None))
 
+    def _setting(self, frame: FrameType, name: str, *, returned: bool) -> None:
+        """A write of a process-wide setting, noted once it is done: only then is it known whether it changed."""
+        now = SETTINGS[name].get()
+        if not returned:
+            self._open.setting = now
+            return
+        path = Path(name, of_module=True)
+        unchanged = getattr(self._open, "setting", ABSENT) == now
+        place = place_of(frame)
+        self._record.add_write(Write(path, "configuration", SETTINGS[name].setter, place, path, "content", unchanged))
+
+    def _backward(self, frame: FrameType, *, returned: bool) -> None:
+        """Gradients that a backward pass left on shared tensors."""
+        now = {
+            node.path: (id(node.value.grad), getattr(node.value.grad, "_version", 0))
+            for node in list(self._nodes.values())
+            if node.role == "tensor" and node.value.is_leaf and node.value.requires_grad
+        }
+        before = getattr(self._open, "gradients", {})
+        self._open.gradients = now
+        for path in (path for path in now if returned and now[path] != before.get(path)):
+            gradient = path.attribute("grad")
+            self._record.add_write(
+                Write(gradient, "in-place tensor write", "backward", place_of(frame), gradient, "nothing")
+            )
+
     def _method_call(self, frame: FrameType, owner: Any, name: str) -> None:  # noqa: ANN401 - any container
         if isinstance(owner, np.ndarray):
             if name in ARRAY_METHODS:
                 self._item(frame, owner, ABSENT, ABSENT, f"ndarray.{name}")
+        elif isinstance(owner, torch.Tensor):
+            if name == "requires_grad_":
+                path = self._nodes[id(owner)].path.attribute("requires_grad")
+                self._write(path, write_kind(path, owner), f"Tensor.{name}", frame)
         elif isinstance(owner, CONTAINERS) and name in CONTAINER_METHODS:
             if not hasattr(self._open, "calls"):
                 self._open.calls = []

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.audit.calls import Hold, Outcome, Worker, difference, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.audit.cells import Cell, Cells
     from harness.audit.checkpoint import Checkpoint
     from harness.audit.locate import Site
     from harness.audit.paths import Path
 
-Side = Literal["before", "after"]
+Side = Literal["before", "after", "both"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Schedule:
 
     Attributes:
         site: where the first call is held.
-        side: right before or right after that instruction ran.
+        side: right before or right after that instruction ran; `both` holds twice, for a second call each time.
         hit: the how-manieth time it gets there.
         first: index of the request of the call that is held.
         second: index of the request that runs to its end meanwhile.
@@ -46,7 +46,10 @@ class Schedule:
     def describe(self) -> str:
         times = "" if self.hit == 1 else f" (time {self.hit})"
         freed = "" if self.lock is None else f", as soon as {self.lock} is free,"
-        return f"call A held right {self.side} {self.site.location}{times}{freed} while call B runs to its end"
+        place = f"{self.site.location}{times}{freed}"
+        if self.side == "both":
+            return f"call A held right before {place} while call B runs to its end, and right after it for another B"
+        return f"call A held right {self.side} {place} while call B runs to its end"
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,18 @@ class Trial:
     """What came of one schedule.
 
     Attributes:
-        reached: whether call A got to the line at all.
+        sides: at which sides of the line call A was held; none if it never got there.
         blocked: whether call B waited, using no processor time, until call A went on: a lock.
         effect: what changed, in words; empty if both results equal their references.
     """
 
-    reached: bool
+    sides: tuple[Side, ...]
     blocked: bool
     effect: str
+
+    @property
+    def reached(self) -> bool:
+        return bool(self.sides)
 
 
 class Experiment:
@@ -84,11 +91,17 @@ class Experiment:
     def restore(self) -> None:
         self._checkpoint.restore()
 
+    def is_there(self, cells: Iterable[Cell]) -> bool:
+        """Whether what holds any of `cells` exists before a call has run."""
+        self.restore()
+        return any(self._cells.has_holder(cell) for cell in cells)
+
     def held(
         self,
         schedule: Schedule,
         keep: frozenset[Cell],
         calls: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None,
+        expected: Mapping[int, Outcome] | None = None,
     ) -> Trial:
         """Run `schedule`, with only the cells in `keep` shared between the two calls.
 
@@ -96,6 +109,7 @@ class Experiment:
             schedule: where to hold call A.
             keep: what the trial is about.
             calls: what to run as A and as B instead of the subject's call, when a remedy is tried.
+            expected: what to compare with instead of the references, by request.
         """
         call_a, call_b = calls or (self.call, self.call)
         self.restore()
@@ -104,20 +118,27 @@ class Experiment:
         lock = None if schedule.lock is None else self._cells.follow(schedule.lock)
         hold = Hold(schedule.site, schedule.side, schedule.hit, lock)
         first = Worker(call_a, self.requests[schedule.first], hold.install).start()
-        if not self._wait_until_held(first, hold):
-            hold.release.set()
-            first.wait(self.timeout)
-            return Trial(reached=False, blocked=False, effect="")
-        at_hold = self._cells.take(others)
-        _put(base)
-        second = Worker(call_b, self.requests[schedule.second]).start()
-        blocked = second.wait_or_blocked(self.timeout)
-        _put(at_hold)
-        hold.release.set()
-        outcomes = first.wait(self.timeout), second.wait(self.timeout)
-        # Behind a lock the calls ran one after the other; what that changes is not this schedule's doing.
-        effect = "" if blocked else self._effect(outcomes, (schedule.first, schedule.second), "AB")
-        return Trial(reached=True, blocked=blocked, effect=effect)
+        found: list[str] = []
+        stops = 0
+        blocked = False
+        while not blocked and self._wait_until_held(first, hold, stops):
+            stops += 1
+            at_hold = self._cells.take(others)
+            _put(base)
+            second = Worker(call_b, self.requests[schedule.second]).start()
+            blocked = second.wait_or_blocked(self.timeout)
+            _put(at_hold)
+            (hold.let_go if blocked else hold.go_on)()
+            # Behind a lock the calls ran one after the other; what that changes is not this schedule's doing.
+            outcome = second.wait(self.timeout if blocked else 0)
+            found.extend([] if blocked else self._effects((outcome,), (schedule.second,), "B", expected))
+            if found or stops == hold.stops:
+                break
+        hold.let_go()
+        outcome = first.wait(self.timeout)
+        if stops and not blocked:
+            found[:0] = self._effects((outcome,), (schedule.first,), "A", expected)
+        return Trial(sides=_sides(schedule.side, stops), blocked=blocked, effect="; ".join(found))
 
     def one_after_the_other(self, order: Sequence[int], keep: frozenset[Cell]) -> str:
         """What changes if the requests run one after the other and only `keep` carries over; empty if nothing."""
@@ -128,27 +149,39 @@ class Experiment:
             outcomes.append(run(self.call, self.requests[index], copy=False))
             _put(base)
         names = "".join(chr(ord("A") + position) for position in range(len(order)))
-        return self._effect(tuple(outcomes), tuple(order), names)
+        return "; ".join(self._effects(tuple(outcomes), tuple(order), names))
 
     def again_over(self, calls: Sequence[Callable[[Any], Any]], order: Sequence[int]) -> str:
         """What changes if each of `calls`, used once already, takes another request; empty if nothing."""
         outcomes = [run(call, self.requests[index]) for call, index in zip(calls, order, strict=True)]
-        return self._effect(outcomes, order, "AB")
+        return "; ".join(self._effects(outcomes, order, "AB"))
 
-    def _wait_until_held(self, worker: Worker, hold: Hold) -> bool:
+    def _wait_until_held(self, worker: Worker, hold: Hold, stops: int) -> bool:
         end = time.monotonic() + self.timeout
         while time.monotonic() < end and worker.thread.is_alive():
-            if hold.reached.wait(0.01):
+            if hold.reached(stops + 1, 0.01):
                 return True
-        return hold.reached.is_set()
+        return hold.reached(stops + 1, 0)
 
-    def _effect(self, outcomes: Sequence[Outcome], requests: Sequence[int], names: str) -> str:
+    def _effects(
+        self,
+        outcomes: Sequence[Outcome],
+        requests: Sequence[int],
+        names: str,
+        expected: Mapping[int, Outcome] | None = None,
+    ) -> list[str]:
+        references = self.references if expected is None else expected
         found = []
         for outcome, request, name in zip(outcomes, requests, names, strict=True):
-            changed = difference(outcome, self.references[request])
+            changed = difference(outcome, references[request])
             if changed:
                 found.append(f"call {name}: {changed}")
-        return "; ".join(found)
+        return found
+
+
+def _sides(side: Side, stops: int) -> tuple[Side, ...]:
+    every: tuple[Side, ...] = ("before", "after") if side == "both" else (side,)
+    return every[:stops]
 
 
 def _put(taken: dict[Cell, Callable[[], object]]) -> None:

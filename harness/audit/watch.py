@@ -12,7 +12,7 @@ import numpy as np
 from harness.audit.classify import write_kind
 from harness.audit.events import Write
 from harness.audit.locate import NOWHERE, Place, place_of
-from harness.audit.restore import differs, raw_bytes
+from harness.audit.restore import differs, hold, raw_bytes
 from harness.audit.scope import PACKAGE_ROOT
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class LineWatch:
 
 def _probe(node: Node, checkpoint: Checkpoint, after: np.ndarray[Any, Any] | None) -> Callable[[], bool]:
     held = checkpoint.held_by(node)
+    if node.role == "iterator":
+        now = hold(node)  # it cannot be set back to what it was when the audit began
+        return lambda: hold(node) != now
     if after is None or held.kept is None:
         return lambda: differs(node, held)
     # One changed byte is enough to watch: comparing all of a tensor after every line would take too long.
@@ -97,7 +100,7 @@ def locate(
 
 
 def _slots(node: Node, checkpoint: Checkpoint, place: Place) -> Iterator[Write]:
-    if node.role in {"container", "cell", "object"}:
+    if node.role in {"container", "cell", "object", "iterator"}:
         yield Write(node.path, write_kind(node.path, {}), "a write from C", place, node.path, "content")
         return
     held = dict(checkpoint.held_by(node).seen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ def run(parsed: argparse.Namespace) -> int:
     quieten_upstream()
     # Calls are overlapped on purpose; threads inside one operation would only make each of them wait for the others.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch  # noqa: PLC0415 - takes seconds to import
+
     from harness.audit.auditor import DEFAULT_BUDGET, audit  # noqa: PLC0415 - imports torch
     from harness.audit.result import AuditResult  # noqa: PLC0415
     from harness.audit.table import audit_lines  # noqa: PLC0415
@@ -74,11 +77,13 @@ def run(parsed: argparse.Namespace) -> int:
             subject, requests, threads=parsed.threads, budget=parsed.seconds or DEFAULT_BUDGET, note=_progress
         )  # fmt: skip
     except ReferenceFailedError as error:
-        AuditResult(subject.name, "INCONCLUSIVE", str(error).splitlines()[0]).save(parsed.out)
+        reason = str(error).splitlines()[0]
+        AuditResult(subject.name, "INCONCLUSIVE", reason, environment=describe_environment()).save(parsed.out)
         raise
     finally:
         _progress("")
-    result.facts["environment"] = describe_environment()
+    environment = describe_environment(torch.get_num_threads())
+    result = replace(result, facts={**result.facts, "environment": environment}, environment=environment)
     result.save(parsed.out)
     print("\n".join(audit_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {draw_report(parsed.out)}")  # noqa: T201

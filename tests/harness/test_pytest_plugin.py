@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,32 @@ def test_a_scratch_project_passes_and_fails_as_it_should(
             "*attribute rebinding at test_scratch.py:8,*",
             "*a call raised although nothing else ran: ZeroDivisionError: division by zero*",
             "*ValueError: requests is empty*",
+        ]
+    )
+
+
+def test_the_installed_package_gives_the_fixture_to_a_project_that_names_no_plugin(
+    tmp_path: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed as an editable install leaves it: the checkout on the path, and a folder with the entry points."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = tmp_path / "installed" / f"{declared['name'].replace('-', '_')}-{declared['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {declared['name']}\nVersion: {declared['version']}\n")
+    entries = "\n".join(f"{name} = {target}" for name, target in declared["entry-points"]["pytest11"].items())
+    (info / "entry_points.txt").write_text(f"[pytest11]\n{entries}\n")
+    path = [str(info.parent), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    pytester.makepyfile(test_scratch=SCRATCH)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "unsafe")
+
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        [
+            "UNSAFE  thread-safety: model.last is written by one call and changes another call's output",
+            "  model.last",
+            "*attribute rebinding at test_scratch.py:8,*",
         ]
     )
 

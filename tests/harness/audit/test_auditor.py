@@ -108,6 +108,78 @@ def test_seeding_the_process_and_drawing_from_it_is_unsafe() -> None:
     assert all(draw.harmful for draw in result.draws)
 
 
+def test_a_generator_of_its_own_for_every_call_holds_against_shared_draws() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        torch.manual_seed(int(value))
+        return torch.randn(3) + torch.nn.functional.dropout(torch.ones(3)) + float(model.array[0])
+
+    result = audited(call, model)
+
+    tried = [{remedy["name"]: remedy["result"] for remedy in draw.remedies} for draw in result.draws if draw.harmful]
+    assert tried
+    assert all(each["own generator per call"] == "holds" for each in tried)
+
+
+def test_a_flag_raised_after_what_it_stands_for_is_no_harm_although_sharing_it_alone_would_be() -> None:
+    class Backend:
+        ready = False
+        made: list[float] | None = None
+
+    shared = Backend()
+
+    def call(value: float) -> torch.Tensor:
+        shared.ready = False
+        if not shared.ready:
+            shared.made = [2.0]
+            shared.ready = True
+        assert shared.made is not None
+        return torch.tensor(value) * shared.made[0]
+
+    result = audited(call, shared)
+
+    assert {write.path for write in result.writes} == {"model.ready", "model.made"}
+    assert not any(write.harmful for write in result.writes)
+
+
+def test_a_line_that_only_one_request_reaches_is_judged_with_that_request() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        if value > 2:
+            model.plain.last = value
+        return torch.tensor(value) + model.plain.last * (value > 2)
+
+    requests = (1.0, 2.0, 3.0, 4.0)
+    result = audit(Subject("rare", call, (model,), requests), requests, threads=4, budget=3.0)
+
+    assert [write.harmful for write in result.writes] == [True]
+
+
+def test_conditioning_filled_in_two_steps_is_harmful_to_who_reads_in_between() -> None:
+    class Cond:
+        embedding: torch.Tensor | None = None
+
+    class Voices:
+        def __init__(self) -> None:
+            self.current = Cond()
+
+    shared = Voices()
+
+    def call(value: float) -> torch.Tensor:
+        cond = shared.current
+        if cond.embedding is None:
+            cond.embedding = torch.ones(3)
+            cond.embedding += 1
+        return cond.embedding * value
+
+    result = audited(call, shared)
+
+    assert result.verdict == "UNSAFE"
+    assert "model.current.embedding" in {write.path for write in result.writes if write.harmful}
+
+
 def test_an_unseeded_draw_is_inconclusive_and_named() -> None:
     model = planted.Model()
     result = audited(lambda _value: planted.randn(model), model)

@@ -50,9 +50,9 @@ def test_a_held_call_stands_between_two_lines_until_it_is_released() -> None:
 
     hold = Hold(Site(call.__code__, call.__code__.co_firstlineno + 1), "after")
     worker = Worker(call, "first", hold.install).start()
-    assert hold.reached.wait(30)
+    assert hold.reached(1, 30)
     assert seen == ["first"]
-    hold.release.set()
+    hold.let_go()
     assert worker.wait(30).value == "first"
     assert seen == ["first", "after"]
 

@@ -62,7 +62,7 @@ def test_the_verdict_is_printed_first_saved_and_the_exit_status(
         saved["writes"]
     )
     assert saved["facts"]["slow_down"] > 0
-    assert saved["facts"]["environment"]["versions"]["torch"]
+    assert saved["environment"]["versions"]["torch"]
 
 
 def test_an_unstable_call_is_inconclusive_with_its_draw(project: Path) -> None:
