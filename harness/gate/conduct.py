@@ -51,9 +51,7 @@ class GatePlan:
     floor: Floor
 
 
-def conduct_gate(
-    plan: GatePlan, writer: GateWriter, tell: Callable[[str], None], clocks: Clocks | None = None
-) -> None:
+def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None], clocks: Clocks | None = None) -> None:
     """Count, then time; stop at the first count that fails, and time again only what looked worse.
 
     Raises:
@@ -67,8 +65,7 @@ def conduct_gate(
         if first_failure(checks):
             return
         tell("stress, hazards, audit")
-        for outcome in _commands(plan, writer):
-            checks.append(check_command(outcome))
+        checks.extend(check_command(outcome) for outcome in _commands(plan, writer))
         if first_failure(checks):
             return
         orders = [order_of_round(number) for number in range(plan.rounds)]
@@ -122,9 +119,7 @@ def sides_of(plan: GatePlan, tree: Path) -> tuple[Side, Side]:
 
 def _count(base: Side, head: Side, writer: GateWriter) -> tuple[RevisionCounts, RevisionCounts]:
     with ExitStack() as stack:
-        processes = [
-            stack.enter_context(RevisionProcess(side.revision, side.tree, side.name)) for side in (base, head)
-        ]
+        processes = [stack.enter_context(RevisionProcess(side.revision, side.tree, side.name)) for side in (base, head)]
         for process in processes:
             process.start_loading()
         for process in processes:

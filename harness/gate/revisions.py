@@ -154,7 +154,7 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         return subprocess.run(  # noqa: S603 - git, with arguments that cannot be options
-            ("git", "-C", str(folder), *arguments),
+            ("git", "-C", str(folder), *arguments),  # noqa: S607 - whichever git the user has
             capture_output=True,
             text=True,
             check=False,

@@ -16,15 +16,13 @@ def gate_markdown(result: Mapping[str, Any]) -> str:
     """Return `gate.md`."""
     base, head = result["base"], result["head"]
     dirty = " with uncommitted changes" if head["dirty"] else ""
-    lines = [
-        f"## {MARK[result['answer']]} Gate: {result['answer']}",
-        "",
-        f"**{_cell(result['reason'])}**",
-        "",
-        *([f"What would settle it: {_cell(result['settle'])}", ""] if result["settle"] else []),
-        f"`{head['commit'][:12]}`{dirty} against `{base['commit'][:12]}` ({_cell(base['note'])}), "
-        f"{result['command']['rounds']} rounds a run, {result['seconds']:.0f} s, {_cell(result['environment']['cpu'])}, "
-        f"{result['environment']['cores']} cores.",
+    what = f"`{head['commit'][:12]}`{dirty} against `{base['commit'][:12]}` ({_cell(base['note'])})"
+    where = f"{_cell(result['environment']['cpu'])}, {result['environment']['cores']} cores"
+    lines = [f"## {MARK[result['answer']]} Gate: {result['answer']}", "", f"**{_cell(result['reason'])}**", ""]
+    if result["settle"]:
+        lines += [f"What would settle it: {_cell(result['settle'])}", ""]
+    lines += [
+        f"{what}, {result['command']['rounds']} rounds a run, {result['seconds']:.0f} s, {where}.",
         "",
         "| Deterministic gate | | head | base |",
         "|---|---|---|---|",

@@ -83,7 +83,8 @@ def _tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:
 
 def _is_view(func: Any) -> bool:  # noqa: ANN401 - as above
     return any(
-        returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns  # noqa: SLF001 - an operator keeps its schema there
+        returned.alias_info is not None and not returned.alias_info.is_write
+        for returned in func._schema.returns  # noqa: SLF001 - an operator keeps its schema there
     )
 
 

@@ -88,7 +88,8 @@ def run_rounds(
         for process in processes.values():
             process.start_loading()
         offered = [set(process.loaded()) for process in processes.values()]
-        subjects = [name for name in (WRAPPER, ENGINE) if all(name in one for one in offered)]
+        wanted = (WRAPPER,) if short else (WRAPPER, ENGINE)
+        subjects = [name for name in wanted if all(name in one for one in offered)]
         for process in processes.values():
             process.warm_up(subjects)
         cells = cells_of_turn(subjects, short=short)

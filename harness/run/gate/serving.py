@@ -147,9 +147,7 @@ class RevisionWork:
                 results = list(executor.map(lambda place: speak(self._requests[place]), places))
                 wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
         expected = self._expected[plan.subject]
-        wrong = sum(
-            mark(result.audio).sha256 != expected[place] for result, place in zip(results, places, strict=True)
-        )
+        wrong = sum(mark(result.audio).sha256 != expected[place] for result, place in zip(results, places, strict=True))
         audio_s = sum(float(result.duration) for result in results)
         return GateCell(
             plan.subject, plan.workers, plan.calls, wall_s, cpu_s, audio_s, memory.before_mib, memory.peak_mib, wrong

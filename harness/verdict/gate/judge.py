@@ -87,7 +87,7 @@ def judge_run(rounds: Sequence[Round], floor: Floor, injected: float = 0.0) -> J
     metrics = tuple(judge_samples(one, floor) for one in metrics_of(rounds, injected))
     controls = tuple(judge_control(one) for one in controls_of(rounds, injected))
     machine = machine_state(rounds)
-    conclusion = _conclude(len(rounds), metrics, controls, machine)
+    conclusion = conclude_metrics(len(rounds), metrics, controls, machine)
     return JudgedRun(rounds[0].run if rounds else 1, len(rounds), metrics, controls, machine, conclusion)
 
 
@@ -160,7 +160,7 @@ def _interval(logs: Sequence[float]) -> tuple[float, float, float]:
     return found.median, found.low, found.high
 
 
-def _conclude(
+def conclude_metrics(
     rounds: int, metrics: Sequence[Judged], controls: Sequence[Judged], machine: MachineState
 ) -> Conclusion:
     unfit = _machine_unfit(rounds, controls, machine)

@@ -97,9 +97,7 @@ def gate_json(
         "deterministic": [asdict(check) for check in verdict.checks],
         "performance_run": bool(verdict.runs),
         "performance_skipped": skipped,
-        "runs": [
-            _run_json(run, [one for one in observations.rounds if one.run == run.number]) for run in verdict.runs
-        ],
+        "runs": [_run_json(run, [one for one in observations.rounds if one.run == run.number]) for run in verdict.runs],
         "aa_floor": floor.as_json(),
         "benchmarks": None if benchmarks is None else benchmarks.as_json(),
     }

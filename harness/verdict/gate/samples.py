@@ -169,9 +169,7 @@ def _samples(
     return Samples(name, title, kind, subject, workers, unit, tuple(base), tuple(head), logs)
 
 
-def _both(
-    rounds: Sequence[Round], injected: float, value: Callable[[Turn], float]
-) -> tuple[list[float], list[float]]:
+def _both(rounds: Sequence[Round], injected: float, value: Callable[[Turn], float]) -> tuple[list[float], list[float]]:
     """Return base's and head's value of every round: the geometric mean over its turns."""
     base = [math.exp(_mean_log(one, BASE, 0.0, value)) for one in rounds]
     head = [math.exp(_mean_log(one, HEAD, injected, value)) for one in rounds]
