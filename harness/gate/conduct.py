@@ -124,7 +124,8 @@ def _count(base: Side, head: Side, writer: GateWriter) -> tuple[RevisionCounts, 
             process.start_loading()
         for process in processes:
             process.loaded()
-        counts = [process.count() for process in processes]
+            process.start_counting()
+        counts = [process.counted() for process in processes]
         for one in counts:
             writer.add(one)
     return counts[0], counts[1]

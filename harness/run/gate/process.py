@@ -100,9 +100,12 @@ class RevisionProcess:
         """Wait until it has; return what it can be timed with."""
         return tuple(self._receive(LOAD_WITHIN_S)["subjects"])
 
-    def count(self) -> RevisionCounts:
-        """Let it count everything that is the same on every machine."""
+    def start_counting(self) -> None:
+        """Let it count everything that is the same on every machine; `counted` waits for it."""
         self._send({"ask": "count"})
+
+    def counted(self) -> RevisionCounts:
+        """Wait until it has; return what it counted."""
         found = self._receive(ANSWER_WITHIN_S)
         found["threaded"] = tuple(ThreadedBits(**one) for one in found["threaded"])
         return RevisionCounts(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})

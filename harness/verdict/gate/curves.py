@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.run.gate.records import Round
 
-RESAMPLES = 200
+RESAMPLES = 100
 
 
 def scaling_curves(rounds: Sequence[Round]) -> Iterator[dict[str, Any]]:
