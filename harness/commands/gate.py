@@ -100,12 +100,15 @@ def run(parsed: argparse.Namespace) -> int:
         )
     if parsed.time_budget is not None and not parsed.calibrate:
         raise UsageError("--time-budget: only a calibration has one; a gate takes --rounds and --short")
-    # So that the base's work tree is removed and both processes end then, too.
-    signal.signal(signal.SIGTERM, _leave)
     plan = _plan(parsed)
     benchmarks = _benchmarks(parsed, plan.floor)
     arguments.claim_folder(parsed.out, OWN_FILES)
-    return _calibrate(parsed, plan) if parsed.calibrate else _gate(parsed, plan, benchmarks)
+    # So that the base's work tree is removed and both processes end then, too.
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        return _calibrate(parsed, plan) if parsed.calibrate else _gate(parsed, plan, benchmarks)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _plan(parsed: argparse.Namespace) -> GatePlan:

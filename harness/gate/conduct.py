@@ -68,7 +68,7 @@ def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None]
         checks.extend(check_command(outcome) for outcome in _commands(plan, writer))
         if first_failure(checks):
             return
-        orders = [order_of_round(number) for number in range(plan.rounds)]
+        orders = [order_of_round(number, short=plan.short) for number in range(plan.rounds)]
         for run in (1, 2):
             rounds: list[Round] = []
             for one in run_rounds((base, head), run, orders, short=plan.short, clocks=clocks, tell=tell):
@@ -86,19 +86,21 @@ def conduct_calibration(
     tell: Callable[[str], None],
     clocks: Clocks | None = None,
 ) -> None:
-    """Time one revision against itself, in fresh processes for every block of rounds, until the budget is spent.
+    """Time the base against itself, in fresh processes for every block of rounds, until the budget is spent.
 
-    In every round head takes a turn at each of `shares`, 0 among them, in a palindrome around base's turns.
+    In every round head takes a turn at each of `shares`, 0 among them.
     """
     ends_at = time.monotonic() + budget_s
     with checked_out(plan.repository, plan.base.commit) as tree:
-        sides = sides_of(plan, tree)
+        base, _ = sides_of(plan, tree)
+        # The working tree may hold changes; what is asked about here is the gate.
+        sides = (base, Side(HEAD, tree, f"{base.name}, once more"))
         longest_s = 0.0
         run = 0
         while not run or time.monotonic() + longest_s < ends_at:
             run += 1
             began = time.monotonic()
-            orders = [order_with_injections(number, shares) for number in range(plan.rounds)]
+            orders = [order_with_injections(number, shares, short=plan.short) for number in range(plan.rounds)]
             for one in run_rounds(sides, run, orders, short=plan.short, clocks=clocks, tell=tell):
                 writer.add(one)
             longest_s = max(longest_s, time.monotonic() - began)

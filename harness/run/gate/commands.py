@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENDS_WITHIN_S = 900.0
 STRESS = ("stress", "--subjects", "upstream-shared,stateless", "--threads", "1,4,8", "--utterances", "4")
-SHORT_STRESS = ("stress", "--subjects", "upstream-shared,stateless", "--threads", "1,8", "--utterances", "4")
+SHORT_STRESS = ("stress", "--subjects", "upstream-shared,stateless", "--threads", "4", "--utterances", "3")
 HAZARDS = ("hazards", "--repeats", "1")
 QUICK_HAZARDS = ("hazards", "--repeats", "1", "--only", "shared-t3cond,mel-tables,rewritten-reference,zero-guidance")
 AUDIT = ("audit", "stateless")

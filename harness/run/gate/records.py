@@ -69,12 +69,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Round:
-    """Turns in ABBA order: what drifts evenly meanwhile falls out of the ratio.
+    """Turns of both revisions; over one round, or two of a short gate, ABBA: what drifts evenly falls out.
 
     Attributes:
         run: which fresh pair of processes, from 1.
         number: within the run, from 0.
-        turns: base, head, head, base, or the other way about.
+        turns: in the order they were taken.
         clock_jump_s: by how much the time of day and the monotonic clock disagree about the round's length.
     """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WRAPPER, ENGINE = "stateless", "engine"
 # Fewer rounds have no 95 % interval of a median worth the name.
 LEAST_ROUNDS = 8
-FULL_CALLS = {1: 3, 4: 8, 16: 16}
+FULL_CALLS = {1: 4, 4: 8, 16: 16}
 SHORT_CALLS = {1: 2, 4: 4, 16: 16}
 ENGINE_WORKERS = 16
 
@@ -42,17 +42,19 @@ class Side:
     name: str
 
 
-def order_of_round(number: int) -> tuple[TurnOrder, ...]:
-    """ABBA in even rounds, BAAB in odd ones: neither revision is always the first."""
-    first, second = (BASE, HEAD) if number % 2 == 0 else (HEAD, BASE)
-    return tuple(TurnOrder(revision) for revision in (first, second, second, first))
+def order_of_round(number: int, *, short: bool) -> tuple[TurnOrder, ...]:
+    """Return who goes when: neither revision is always the first.
+
+    A round is ABBA, and the next one BAAB. A short gate's rounds are AB and BA in turn, so that ABBA takes two of them.
+    """
+    return order_with_injections(number, (0.0,), short=short)
 
 
-def order_with_injections(number: int, shares: Sequence[float]) -> tuple[TurnOrder, ...]:
-    """A palindrome of base and of head at every share: each pair of them is an ABBA of its own."""
+def order_with_injections(number: int, shares: Sequence[float], *, short: bool) -> tuple[TurnOrder, ...]:
+    """The same with head at several slow-downs: each of them is in an ABBA of its own with base."""
     half = (TurnOrder(BASE), *(TurnOrder(HEAD, share) for share in shares))
     half = half if number % 2 == 0 else half[::-1]
-    return (*half, *half[::-1])
+    return half if short else (*half, *half[::-1])
 
 
 def cells_of_turn(subjects: Sequence[str], *, short: bool) -> tuple[CellPlan, ...]:

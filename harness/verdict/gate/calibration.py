@@ -40,10 +40,10 @@ FLOOR_QUANTILE = 0.975
 RESAMPLED_GATES = 100
 GOAL = {"false_fail": 0.01, "power_20": 0.95}
 METHOD = (
-    "Base and head are the same commit. In every round head takes a turn at each slow-down, in a palindrome around "
-    "base's turns. The slow-down is processor time burnt behind the vocoder, scaled so that a whole call takes that "
-    "much longer alone. A block of rounds has fresh processes and is one run of the gate; two blocks in a row are one "
-    "gate with its second run. Intervals of shares are Clopper-Pearson, 95 %."
+    "Base and head are the same commit. In every round head takes a turn at each slow-down, so that each is in an ABBA "
+    "of its own with base. The slow-down is processor time burnt behind the vocoder, scaled so that a whole call takes "
+    "that much longer alone. A block of rounds has fresh processes and is one run of the gate; two blocks in a row are "
+    "one gate with its second run. Intervals of shares are Clopper-Pearson, 95 %."
 )
 
 
@@ -77,7 +77,7 @@ def calibration_json(
     return {
         "version": CALIBRATION_VERSION,
         **observations.facts,
-        "commit": observations.facts["head"]["commit"],
+        "commit": observations.facts["base"]["commit"],
         "rounds_per_gate": wanted,
         "blocks": len(blocks),
         "seconds": round(seconds, 1),

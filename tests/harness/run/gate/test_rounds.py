@@ -70,13 +70,15 @@ def sides(folder: Path) -> tuple[Side, Side]:
 
 
 def test_turns_are_abba_and_then_baab() -> None:
-    assert [turn.revision for turn in order_of_round(0)] == [BASE, HEAD, HEAD, BASE]
-    assert [turn.revision for turn in order_of_round(1)] == [HEAD, BASE, BASE, HEAD]
+    assert [turn.revision for turn in order_of_round(0, short=False)] == [BASE, HEAD, HEAD, BASE]
+    assert [turn.revision for turn in order_of_round(1, short=False)] == [HEAD, BASE, BASE, HEAD]
+    two = [turn.revision for number in range(2) for turn in order_of_round(number, short=True)]
+    assert two == [BASE, HEAD, HEAD, BASE]
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_every_slow_down_is_in_an_abba_with_base(number: int) -> None:
-    order = order_with_injections(number, (0.0, 0.1, 0.2))
+    order = order_with_injections(number, (0.0, 0.1, 0.2), short=False)
     assert order == order[::-1]
     for share in (0.0, 0.1, 0.2):
         mine = [turn.revision for turn in order if turn.revision == BASE or turn.injected == share]
@@ -84,7 +86,7 @@ def test_every_slow_down_is_in_an_abba_with_base(number: int) -> None:
 
 
 def test_one_computes_at_a_time_in_that_order(log: Log, tmp_path: Path) -> None:
-    orders = [order_of_round(number) for number in range(2)]
+    orders = [order_of_round(number, short=False) for number in range(2)]
     found = list(run_rounds(sides(tmp_path), 3, orders, short=False))
     assert [(one.run, one.number) for one in found] == [(3, 0), (3, 1)]
     # The engine is left out where base has none.
@@ -99,12 +101,12 @@ def test_a_clock_that_jumps_is_written_down(log: Log, tmp_path: Path) -> None:
     day = iter([0.0, 100.0])
     steady = iter([0.0, 1.0])
     clocks = Clocks(lambda: next(day), lambda: next(steady))
-    (found,) = run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True, clocks=clocks)
+    (found,) = run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True, clocks=clocks)
     assert found.clock_jump_s == pytest.approx(99.0)
 
 
 def test_no_round_begins_after_the_end(log: Log, tmp_path: Path) -> None:
-    assert list(run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True, ends_at=0.0)) == []
+    assert list(run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True, ends_at=0.0)) == []
     assert (log.started, log.ended) == (2, 2)
 
 
@@ -114,7 +116,7 @@ def test_processes_end_when_a_turn_raises(log: Log, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(StandIn, "turn", turn)
     with pytest.raises(ValueError, match="no"):
-        list(run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True))
+        list(run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True))
     assert log.ended == 2
 
 

@@ -12,7 +12,7 @@ SHARES = (0.0, 0.1, 0.2)
 FACTS: dict[str, Any] = {
     "environment": {"cpu": "A CPU", "cores": 2, "date": "2026-01-01T00:00:00+00:00"},
     "command": {"rounds": 8, "short": True},
-    "base": {},
+    "base": {"commit": "f" * 40},
     "head": {"commit": "f" * 40, "dirty": False, "note": ""},
 }
 
