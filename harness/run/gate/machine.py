@@ -54,21 +54,6 @@ class ForeignLoad:
         return max(0.0, min(1.0, foreign / (elapsed * len(_cores()))))
 
 
-def foreign_share(seconds: float) -> float | None:
-    """Watch the cores for `seconds` while this program does nothing."""
-    watch = ForeignLoad(())
-    time.sleep(seconds)
-    return watch.share()
-
-
-def load_average() -> float | None:
-    """Return how many processes wanted to run in the last minute; None where the system does not tell."""
-    try:
-        return os.getloadavg()[0]
-    except (OSError, AttributeError):
-        return None
-
-
 def _cores() -> Sequence[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))

@@ -111,23 +111,35 @@ def test_a_calibration_ends_with_its_budget_and_has_one_block_at_least(
     assert len(found.rounds) == 8
 
 
-@pytest.mark.slow
-def test_a_real_gate_of_a_revision_against_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both processes, both trees, one round: everything but the commands, which have tests of their own."""
+@pytest.fixture
+def two_equal_revisions(tmp_path: Path) -> Path:
+    """A repository with this package in it, and a last commit that changes nothing."""
     folder = make_repository(tmp_path / "repository", files={"harness/__init__.py": ""})
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(HARNESS_ROOT / "stateless_tts", folder / "stateless_tts", ignore=ignore)
     commit(folder, {}, "Add the package")
     commit(folder, {"a.txt": "a"}, "Change nothing")
+    return folder
+
+
+@pytest.mark.slow
+def test_two_equal_revisions_count_the_same(
+    two_equal_revisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "commands_of", lambda **_named: ())
-    began = time.time()
-    plan = plan_in(folder, tmp_path / "out", rounds=1)
-    found = observed(lambda writer: conduct_gate(plan, writer, tell), plan.out)
-    base, head = found.counts
+    monkeypatch.setattr(module, "run_rounds", lambda *_arguments, **_named: iter(()))
+    plan = plan_in(two_equal_revisions, tmp_path / "out")
+    base, head = observed(lambda writer: conduct_gate(plan, writer, tell), plan.out).counts
     assert replace(base, revision=HEAD) == head
     assert base.equal_to_stock == base.requests
-    (one,) = found.rounds
+    assert len(git(two_equal_revisions, "worktree", "list").splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_two_equal_revisions_take_turns(two_equal_revisions: Path, tmp_path: Path) -> None:
+    plan = plan_in(two_equal_revisions, tmp_path / "out", rounds=1)
+    began = time.time()
+    (one,) = observed(lambda writer: conduct_calibration(plan, (0.0,), 0.0, writer, tell), plan.out).rounds
     assert [turn.revision for turn in one.turns] == ["base", "head"]
     assert all(cell.wrong == 0 for turn in one.turns for cell in turn.cells)
     assert abs(one.clock_jump_s) < time.time() - began
-    assert len(git(folder, "worktree", "list").splitlines()) == 1
