@@ -103,6 +103,9 @@ def run(parsed: argparse.Namespace) -> int:
     plan = _plan(parsed)
     benchmarks = _benchmarks(parsed, plan.floor)
     arguments.claim_folder(parsed.out, OWN_FILES)
+    # An answer of an earlier run must not stand there if this one ends in an error.
+    for name in (CALIBRATION, CALIBRATION_SUMMARY) if parsed.calibrate else (RESULT, SUMMARY):
+        (parsed.out / name).unlink(missing_ok=True)
     # So that the base's work tree is removed and both processes end then, too.
     before = signal.signal(signal.SIGTERM, _leave)
     try:

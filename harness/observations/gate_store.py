@@ -134,5 +134,6 @@ def _round(line: dict[str, Any]) -> Round:
 
 
 def _counts(line: dict[str, Any]) -> RevisionCounts:
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
-    return RevisionCounts(**{**plain, "threaded": tuple(ThreadedBits(**one) for one in line["threaded"])})
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
+    plain["threaded"] = tuple(ThreadedBits(**one) for one in line["threaded"])
+    return RevisionCounts(**plain)

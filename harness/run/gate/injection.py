@@ -29,7 +29,7 @@ class SlowedStage:
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - upstream ships no types
         self.share = 0.0
         self._call_over_stage = 1.0
-        self._stage_s: list[float] = []
+        self._seen_s = 0.0
         self._matrix = torch.ones(MATRIX, MATRIX)
         self._original: Callable[..., Any] = getattr(model.s3gen, METHOD)
         setattr(model.s3gen, METHOD, self._run)
@@ -37,17 +37,16 @@ class SlowedStage:
     def calibrate(self, speak: Callable[[], object], repeats: int = 3) -> None:
         """Find out which part of a call the stage is, from calls alone on this thread."""
         speak()
-        self._stage_s.clear()
-        began = time.thread_time()
+        self._seen_s, began = 0.0, time.thread_time()
         for _ in range(repeats):
             speak()
-        self._call_over_stage = (time.thread_time() - began) / sum(self._stage_s)
+        self._call_over_stage = (time.thread_time() - began) / self._seen_s
 
     def _run(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - stands in for upstream's method
         began = time.thread_time()
         result = self._original(*arguments, **named)
         took = time.thread_time() - began
-        self._stage_s.append(took)
+        self._seen_s += took
         if self.share:
             self._burn(took * self._call_over_stage * self.share)
         return result

@@ -108,7 +108,10 @@ class RevisionProcess:
         """Wait until it has; return what it counted."""
         found = self._receive(ANSWER_WITHIN_S)
         found["threaded"] = tuple(ThreadedBits(**one) for one in found["threaded"])
-        return RevisionCounts(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in found.items()
+        }
+        return RevisionCounts(**plain)
 
     def warm_up(self, subjects: Sequence[str]) -> None:
         """Let it speak every timed request once."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WRAPPER, ENGINE = "stateless", "engine"
 # Short, with a short voice: what a round costs is what decides how many rounds there can be.
-TIMED_TEXT, TIMED_TOKENS, TIMED_REQUESTS = "Yes.", 4, 16
+TIMED_TEXT, TIMED_TOKENS, TIMED_REQUESTS = "Yes.", 4, 8
 TIMED_VOICE = VoiceRecipe("timed", 142.0, (560.0, 1480.0, 2700.0), 0.2, 0)
 COUNTED_REQUESTS = 3
 OVERLAPPING, OVERLAPPING_CALLS = (8,), 8

@@ -138,11 +138,11 @@ def _measured(blocks: Sequence[Block], share: float) -> list[dict[str, Any]]:
             logs.setdefault(one.name, []).extend(one.worse_log)
     found = []
     for name, values in logs.items():
-        one = estimate(values)
-        assert one is not None
-        ends = {"low": one.low, "high": one.high}
+        over_rounds = estimate(values)
+        assert over_rounds is not None
+        ends = {"low": over_rounds.low, "high": over_rounds.high}
         factors = {key: None if value is None else math.exp(value) for key, value in ends.items()}
-        found.append({"metric": name, "median": math.exp(one.median), **factors})
+        found.append({"metric": name, "median": math.exp(over_rounds.median), **factors})
     return found
 
 

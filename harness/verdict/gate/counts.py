@@ -128,8 +128,8 @@ def _bits_of_threads(head: RevisionCounts) -> Check:
 
 def _same(name: str, title: str, base: tuple[int, ...], head: tuple[int, ...], accepted: Collection[str]) -> Check:
     answer = Answer.PASS if base == head else Answer.ACCEPTED if name in accepted else Answer.FAIL
-    shown = (" + ".join(map(str, counts)) for counts in (head, base))
-    return Check(name, title, answer, *shown, "the same", "" if base == head else _how_to_accept(name))
+    ours, theirs = (" + ".join(map(str, counts)) for counts in (head, base))
+    return Check(name, title, answer, ours, theirs, "the same", "" if base == head else _how_to_accept(name))
 
 
 def _at_most(

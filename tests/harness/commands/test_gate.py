@@ -62,10 +62,13 @@ def test_a_base_without_the_harness(repository: Path, capsys: pytest.CaptureFixt
 def test_a_base_that_does_not_build(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = commit(repository, {"stateless_tts/__init__.py": "import no_such_module"}, "Break it")
     commit(repository, {"stateless_tts/__init__.py": ""}, "Mend it")
+    (repository / "out").mkdir()
+    (repository / "out" / "gate.json").write_text("an earlier answer")
     status, said = gate(capsys, "--out", str(repository / "out"), "--base", broken)
     assert status == 2
     assert f"base {broken} does not build: importing it failed: ModuleNotFoundError" in said
     assert no_worktree_is_left(repository)
+    assert not (repository / "out" / "gate.json").exists()
 
 
 def test_a_calibration_of_another_version(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import random
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
 from harness.run.gate.counting import CallCounter, generator_states, weights_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -68,6 +72,9 @@ def test_draws_that_name_no_generator_are_counted() -> None:
 def test_a_generator_that_moved_shows(name: str) -> None:
     before = generator_states()
     assert generator_states() == before
-    {"torch": lambda: torch.rand(1), "numpy": np.random.rand, "random": random.random}[name]()
+    draws: dict[str, Callable[[], object]] = {
+        "torch": lambda: torch.rand(1), "numpy": np.random.rand, "random": random.random
+    }  # fmt: skip
+    draws[name]()
     after = generator_states()
     assert {one for one, state in after.items() if state != before[one]} == {name}

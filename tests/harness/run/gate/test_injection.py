@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -46,7 +45,3 @@ def test_the_whole_call_takes_that_much_longer(hands: Hands, share: float) -> No
     assert call() == 2
     # The stage is a quarter of the call, and takes four times the share longer.
     assert hands.now - began == pytest.approx(4.0 * (1 + share), abs=0.01)
-
-
-def test_the_clock_is_the_threads_own() -> None:
-    assert module.time is time

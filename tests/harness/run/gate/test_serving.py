@@ -9,7 +9,7 @@ import pytest
 from harness.run.gate.records import HEAD, CellPlan
 from harness.run.gate.serving import RevisionWork
 from harness.run.gate.worker import serve
-from stateless_tts import ContinuousBatchingEngine, StatelessChatterBoxWrapper
+from stateless_tts import StatelessChatterBoxWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +75,9 @@ def test_a_revision_that_cannot_be_loaded_is_an_answer(monkeypatch: pytest.Monke
 
 
 def test_the_engine_is_timed_where_there_is_one(work: RevisionWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ContinuousBatchingEngine.__name__ == "ContinuousBatchingEngine"
-    assert work.subjects == ("stateless", "engine")
+    assert "engine" in work.subjects
     monkeypatch.delattr("stateless_tts.ContinuousBatchingEngine")
-    assert work.subjects == ("stateless",)
+    assert "engine" not in work.subjects
 
 
 def test_questions_that_end_end_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

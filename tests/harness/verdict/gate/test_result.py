@@ -80,6 +80,7 @@ def test_two_runs_are_kept_apart() -> None:
 def test_what_was_saved_is_judged_alike(tmp_path: Path) -> None:
     seen = observations(make_rounds())
     with GateWriter(tmp_path / "raw.jsonl", FACTS) as writer:
-        for record in (*seen.counts, *seen.commands, *seen.rounds):
+        records: tuple[RevisionCounts | CommandOutcome | Round, ...] = (*seen.counts, *seen.commands, *seen.rounds)
+        for record in records:
             writer.add(record)
     assert read_gate_observations(tmp_path / "raw.jsonl") == seen
