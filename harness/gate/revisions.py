@@ -56,13 +56,16 @@ def open_repository(folder: Path) -> Repository:
     Raises:
         RevisionError: there is none, git is not installed, or nothing has been committed.
     """
-    root = _git(folder, "rev-parse", "--show-toplevel")
-    if root is None:
-        raise RevisionError(f"{folder} is not in a git repository; the gate compares two revisions of one")
-    commit = _git(Path(root), "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    found = _run(folder, "rev-parse", "--show-toplevel")
+    if found.returncode:
+        # Git refuses a checkout that belongs to somebody else, too, and says so.
+        why = (found.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise RevisionError(f"{folder} is not in a git repository that can be read, and the gate needs one: {why}")
+    root = Path(found.stdout.rstrip("\n"))
+    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if commit is None:
         raise RevisionError(f"the repository of {folder} has no commit yet")
-    return Repository(Path(root), commit, bool(_git(Path(root), "status", "--porcelain")))
+    return Repository(root, commit, bool(_git(root, "status", "--porcelain")))
 
 
 def choose_base(repository: Repository, asked: str | None) -> Chosen:
