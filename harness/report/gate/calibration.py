@@ -16,12 +16,15 @@ def calibration_markdown(result: Mapping[str, Any]) -> str:
     kind = "short gate" if result["command"]["short"] else "full gate"
     runs = f"{kind}, {result['blocks']} runs of {result['rounds_per_gate']} rounds in fresh processes"
     where = f"{environment['cpu']}, {environment['cores']} cores"
+    unfit = result["blocks"] - result["fit_blocks"]
     lines = [
         "# Calibration of the gate",
         "",
         f"{runs}, commit `{result['commit'][:12]}`, {where}, {result['seconds']:.0f} s, {environment['date']}.",
         "",
         result["method"],
+        "",
+        f"In {unfit} of these runs the machine was unfit (other programs, a moved control): they set no floor.",
         "",
         "| Condition | gates | FAIL | INCONCLUSIVE | PASS | share of FAIL (95 %) |",
         "|---|---|---|---|---|---|",

@@ -26,6 +26,7 @@ from harness.verdict.gate.judge import (
     judge_control,
     judge_samples,
     machine_state,
+    machine_unfit,
 )
 from harness.verdict.gate.samples import controls_of, metrics_of
 
@@ -55,6 +56,12 @@ class Block:
         self.metrics = {share: metrics_of(rounds, share) for share in shares}
         self.controls = {share: controls_of(rounds, share) for share in shares}
 
+    @property
+    def fit(self) -> bool:
+        """Whether the machine was: nothing is learnt about the gate from rounds that it would refuse to judge."""
+        controls = tuple(judge_control(one) for one in self.controls[0.0])
+        return machine_unfit(len(self.rounds), controls, machine_state(self.rounds)) is None
+
     def judged(self, share: float, floor: Floor, places: Sequence[int] | None = None) -> JudgedRun:
         """Judge this block as a run of the gate; `places` draws its rounds again."""
         chosen = list(range(len(self.rounds)) if places is None else places)
@@ -80,6 +87,7 @@ def calibration_json(
         "commit": observations.facts["base"]["commit"],
         "rounds_per_gate": wanted,
         "blocks": len(blocks),
+        "fit_blocks": sum(block.fit for block in blocks),
         "seconds": round(seconds, 1),
         "method": METHOD,
         "stage": STAGE,
@@ -90,10 +98,13 @@ def calibration_json(
 
 
 def floor_of(blocks: Sequence[Block], leaving_out: Collection[int] = ()) -> Floor:
-    """Return how far the medians of runs that differ in nothing are from 1, as a factor, by metric."""
+    """Return how far the medians of runs that differ in nothing are from 1, as a factor, by metric.
+
+    Blocks during which the machine was unfit count for nothing: a busy hour must not make the gate blind for good.
+    """
     medians: dict[str, list[float]] = {}
     for place, block in enumerate(blocks):
-        if place not in leaving_out:
+        if place not in leaving_out and block.fit:
             for one in block.metrics[0.0]:
                 medians.setdefault(one.name, []).append(abs(float(np.median(one.worse_log))))
     factors = {

@@ -163,7 +163,7 @@ def _interval(logs: Sequence[float]) -> tuple[float, float, float]:
 def conclude_metrics(
     rounds: int, metrics: Sequence[Judged], controls: Sequence[Judged], machine: MachineState
 ) -> Conclusion:
-    unfit = _machine_unfit(rounds, controls, machine)
+    unfit = machine_unfit(rounds, controls, machine)
     if unfit is not None:
         return unfit
     worse = [one for one in metrics if one.answer is Answer.FAIL]
@@ -181,7 +181,8 @@ def conclude_metrics(
     return Conclusion(Answer.PASS, f"no metric of {len(metrics)} is worse; {rounds} rounds")
 
 
-def _machine_unfit(rounds: int, controls: Sequence[Judged], machine: MachineState) -> Conclusion | None:
+def machine_unfit(rounds: int, controls: Sequence[Judged], machine: MachineState) -> Conclusion | None:
+    """Say why nothing can be concluded from these rounds, whatever the metrics say; None if something can."""
     if rounds < LEAST_ROUNDS:
         reason = f"{rounds} rounds are too few to judge by; at least {LEAST_ROUNDS} are needed"
         return Conclusion(Answer.INCONCLUSIVE, reason, f"--rounds {LEAST_ROUNDS} or more")

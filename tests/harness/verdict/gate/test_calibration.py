@@ -57,6 +57,12 @@ def test_a_block_does_not_vouch_for_itself() -> None:
     assert floor_of([quiet, odd], {1}).per_metric["cpu/stateless/1"] == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_busy_hour_sets_no_floor() -> None:
+    busy = Block(make_rounds(slower=1.5, foreign=0.6), (0.0,))
+    assert not busy.fit
+    assert floor_of([busy]).per_metric == {}
+
+
 def test_shares_have_exact_intervals() -> None:
     assert share_of(0, 10) == {"fail_share": 0.0, "fail_low": 0.0, "fail_high": pytest.approx(0.3085, abs=1e-4)}
     assert share_of(10, 10)["fail_low"] == pytest.approx(0.6915, abs=1e-4)
