@@ -111,6 +111,7 @@ def f5(session: nox.Session) -> None:
         session.run(str(executable), *arguments, env=variables, external=True, success_codes=[status])
 
 
+@nox.session(venv_backend="none", default=False)
 def gate(session: nox.Session) -> None:
     """Say whether the working tree is worse than an earlier revision: PASS, FAIL or INCONCLUSIVE.
 

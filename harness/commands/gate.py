@@ -8,11 +8,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.commands import arguments
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.gate.revisions import choose_base, open_repository
 from harness.observations.gate_store import (
     CALIBRATION,
@@ -26,6 +27,7 @@ from harness.observations.gate_store import (
 )
 from harness.verdict.gate.answers import Floor
 from harness.verdict.gate.counts import ACCEPTABLE
+from harness.verdict.judge import EXIT_USAGE
 
 if TYPE_CHECKING:
     import argparse
@@ -110,6 +112,11 @@ def run(parsed: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         return _calibrate(parsed, plan) if parsed.calibrate else _gate(parsed, plan, benchmarks)
+    except HarnessError:
+        raise
+    except Exception:  # noqa: BLE001 - Python would leave with 1, and 1 is FAIL
+        traceback.print_exc()
+        return EXIT_USAGE
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -144,6 +151,7 @@ def _benchmarks(parsed: argparse.Namespace, floor: Floor) -> ComparedBenchmarks 
 
 def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchmarks | None) -> int:
     from harness.gate.conduct import conduct_gate  # noqa: PLC0415 - as above
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
     from harness.report.gate.markdown import gate_markdown  # noqa: PLC0415
     from harness.report.gate.text import gate_lines  # noqa: PLC0415
     from harness.verdict.gate.result import conclude, gate_json  # noqa: PLC0415
@@ -158,12 +166,13 @@ def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchm
     save_json(parsed.out, RESULT, result)
     (parsed.out / SUMMARY).write_text(gate_markdown(result), encoding="utf-8")
     print("\n".join(gate_lines(result)))  # noqa: T201 - the result goes to standard output
-    print(f"\nReport: {parsed.out / SUMMARY}")  # noqa: T201
+    print(f"\nReport: {draw_report(parsed.out)}, and {SUMMARY} beside it")  # noqa: T201
     return int(result["exit_status"])
 
 
 def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
     from harness.gate.conduct import conduct_calibration  # noqa: PLC0415 - as above
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
     from harness.report.gate.calibration import calibration_markdown  # noqa: PLC0415
     from harness.verdict.gate.calibration import calibration_json  # noqa: PLC0415
 
@@ -177,6 +186,7 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
     text = calibration_markdown(result)
     (parsed.out / CALIBRATION_SUMMARY).write_text(text, encoding="utf-8")
     print(text)  # noqa: T201 - the result goes to standard output
+    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
     return 0
 
 

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.commands import main
-from tests.harness.gate_toys import commit, git, make_repository
+from harness.observations.gate_store import read_gate
+from harness.run.gate.records import HEAD
+from tests.harness.gate_toys import COUNTS, command_outcomes, commit, git, make_repository, make_rounds
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.observations.gate_store import GateWriter
+    from harness.run.gate.records import CommandOutcome, Round
 
 
 @pytest.fixture
@@ -96,3 +102,32 @@ def test_a_folder_that_holds_something_else(repository: Path, capsys: pytest.Cap
     (repository / "out" / "thesis.txt").touch()
     status, said = gate(capsys, "--out", str(repository / "out"))
     assert (status, "'thesis.txt', which is not of a report" in said) == (2, True)
+
+
+def test_an_error_of_the_gates_own_is_no_fail(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("the gate's own")
+
+    monkeypatch.setattr("harness.gate.conduct.conduct_gate", broken)
+    status, said = gate(capsys, "--out", str(repository / "out"))
+    assert (status, "ZeroDivisionError: the gate's own" in said) == (2, True)
+
+
+def test_a_gate_that_ran_leaves_data_summary_and_page(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_up(_plan: object, writer: GateWriter, _tell: object) -> None:
+        writer.add(COUNTS)
+        writer.add(replace(COUNTS, revision=HEAD))
+        records: tuple[CommandOutcome | Round, ...] = (*command_outcomes(), *make_rounds())
+        for record in records:
+            writer.add(record)
+
+    monkeypatch.setattr("harness.gate.conduct.conduct_gate", made_up)
+    assert gate(capsys, "--out", str(repository / "out"))[0] == 0
+    found = read_gate(repository / "out")
+    assert (found["answer"], found["head"]["dirty"], found["base"]["asked"]) == ("PASS", False, None)
+    assert (repository / "out" / "gate.md").read_text().startswith("## ✅ Gate: PASS")
+    assert "PASS" in (repository / "out" / "index.html").read_text()
