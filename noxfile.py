@@ -109,3 +109,13 @@ def f5(session: nox.Session) -> None:
     ):
         variables = {**OFFLINE, "OMP_NUM_THREADS": "1"}
         session.run(str(executable), *arguments, env=variables, external=True, success_codes=[status])
+
+
+@nox.session(venv_backend="none", default=False)
+def gate(session: nox.Session) -> None:
+    """Say whether the working tree is worse than an earlier revision: PASS, FAIL or INCONCLUSIVE.
+
+    Takes the arguments of `python -m harness gate`, such as `-- --base REV`, `--short` or `--calibrate`.
+    """
+    # Exit status 3, INCONCLUSIVE, fails this session too: `.ci/run` shows how to tell it from a FAIL.
+    python(session, "-m", "harness", "gate", "--out", "reports/gate", *session.posargs)

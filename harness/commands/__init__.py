@@ -24,6 +24,7 @@ COMMANDS = {
     "hazards": "reproduce every known hazard, on stock and on stateless_tts",
     "explore": "find, explain and replay the interleaving of two calls that shows a hazard",
     "power": "plant faults in the wrapper and see which detector catches which",
+    "gate": "say whether the working tree is worse than an earlier revision: PASS, FAIL or INCONCLUSIVE",
     "replay": "play one small workload again, as a failed property test prints it",
 }
 

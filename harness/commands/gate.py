@@ -1,0 +1,220 @@
+"""`python -m harness gate --out DIR`: is the working tree worse than an earlier revision?
+
+Exit status: 0 PASS; 1 FAIL; 2 wrong usage, or a revision that cannot be measured; 3 INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from harness.commands import arguments
+from harness.errors import HarnessError, UsageError
+from harness.gate.revisions import choose_base, open_repository
+from harness.observations.gate_store import (
+    CALIBRATION,
+    CALIBRATION_OBSERVATIONS,
+    OBSERVATIONS,
+    RESULT,
+    GateWriter,
+    read_calibration,
+    read_gate_observations,
+    save_json,
+)
+from harness.verdict.gate.answers import Floor
+from harness.verdict.gate.counts import ACCEPTABLE
+from harness.verdict.judge import EXIT_USAGE
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+    from harness.gate.conduct import GatePlan
+    from harness.verdict.gate.benchmarks import ComparedBenchmarks
+
+LEAST_ROUNDS = 8
+PUBLISHED = Path("reports") / "published" / "gate" / CALIBRATION
+SUMMARY, CALIBRATION_SUMMARY = "gate.md", "calibration.md"
+OWN_FILES = frozenset(
+    {
+        OBSERVATIONS, RESULT, SUMMARY, CALIBRATION_OBSERVATIONS, CALIBRATION, CALIBRATION_SUMMARY,
+        "stress", "audit", "hazards", "index.html", "charts",
+    }
+)  # fmt: skip
+# No change, then the slow-downs that the calibration asks about.
+SHARES = (0.0, 0.1, 0.2, 0.3)
+CALIBRATION_BUDGET_S = 900.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `gate` takes."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where data and summary go")
+    parser.add_argument(
+        "--base",
+        metavar="REV",
+        help="revision to compare with (default: the merge base with main; on main, the commit before)",
+    )
+    parser.add_argument(
+        "--rounds", type=arguments.positive_int, default=LEAST_ROUNDS, help="of each run, at least 8 (default: 8)"
+    )
+    parser.add_argument("--short", action="store_true", help="fewer calls in a round, fewer hazards, no engine")
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        choices=ACCEPTABLE,
+        metavar="NAME",
+        help=f"a count that may be higher than base's this time: {', '.join(ACCEPTABLE)}",
+    )
+    parser.add_argument(
+        "--benchmarks",
+        nargs=2,
+        type=Path,
+        metavar=("BASE.json", "HEAD.json"),
+        help="files that `pytest --benchmark-json` saved, judged as well",
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FILE", help=f"where the A/A floor comes from (default: {PUBLISHED})"
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="time the last commit against itself, and with 10, 20 and 30 %% more work in one stage",
+    )
+    parser.add_argument(
+        "--time-budget",
+        type=arguments.positive_seconds,
+        metavar="SECONDS",
+        help=f"of a calibration (default: {CALIBRATION_BUDGET_S:g}); it ends with the last block that fits",
+    )
+    parser.epilog = "exit status: 0 PASS, 1 FAIL, 2 wrong usage or a revision that cannot be measured, 3 INCONCLUSIVE"
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the whole command and return its exit status."""
+    if parsed.rounds < LEAST_ROUNDS:
+        raise UsageError(
+            f"--rounds: {parsed.rounds} are too few to tell a change from noise; at least {LEAST_ROUNDS} are needed"
+        )
+    if parsed.time_budget is not None and not parsed.calibrate:
+        raise UsageError("--time-budget: only a calibration has one; a gate takes --rounds and --short")
+    plan = _plan(parsed)
+    benchmarks = _benchmarks(parsed, plan.floor)
+    arguments.claim_folder(parsed.out, OWN_FILES)
+    # An answer of an earlier run must not stand there if this one ends in an error.
+    for name in (CALIBRATION, CALIBRATION_SUMMARY) if parsed.calibrate else (RESULT, SUMMARY):
+        (parsed.out / name).unlink(missing_ok=True)
+    # So that the base's work tree is removed and both processes end then, too.
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        return _calibrate(parsed, plan) if parsed.calibrate else _gate(parsed, plan, benchmarks)
+    except HarnessError:
+        raise
+    except Exception:  # noqa: BLE001 - Python would leave with 1, and 1 is FAIL
+        traceback.print_exc()
+        return EXIT_USAGE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _plan(parsed: argparse.Namespace) -> GatePlan:
+    from harness.gate.conduct import GatePlan  # noqa: PLC0415 - imports NumPy and SciPy
+
+    repository = open_repository(Path.cwd())
+    # A calibration asks about the gate, not about a change: both sides are the last commit.
+    base = choose_base(repository, "HEAD" if parsed.calibrate and parsed.base is None else parsed.base)
+    floor = _floor(parsed.calibration, repository.root)
+    return GatePlan(repository, base, parsed.out, parsed.rounds, parsed.short, tuple(parsed.accept), floor)
+
+
+def _floor(asked: Path | None, root: Path) -> Floor:
+    path = asked if asked is not None else root / PUBLISHED
+    if asked is None and not path.exists():
+        return Floor()
+    found = read_calibration(path)
+    shown = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    return Floor(shown.as_posix(), {name: float(factor) for name, factor in found["aa_floor"].items()})
+
+
+def _benchmarks(parsed: argparse.Namespace, floor: Floor) -> ComparedBenchmarks | None:
+    if parsed.benchmarks is None:
+        return None
+    from harness.verdict.gate.benchmarks import compare_benchmarks, read_benchmarks  # noqa: PLC0415 - imports NumPy
+
+    base, head = (read_benchmarks(path) for path in parsed.benchmarks)
+    return compare_benchmarks(base, head, floor)
+
+
+def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchmarks | None) -> int:
+    from harness.gate.conduct import conduct_gate  # noqa: PLC0415 - as above
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
+    from harness.report.gate.markdown import gate_markdown  # noqa: PLC0415
+    from harness.report.gate.text import gate_lines  # noqa: PLC0415
+    from harness.verdict.gate.result import conclude, gate_json  # noqa: PLC0415
+
+    began = time.monotonic()
+    with GateWriter(parsed.out / OBSERVATIONS, _facts(parsed, plan)) as writer:
+        conduct_gate(plan, writer, _tell)
+    _tell("")
+    observations = read_gate_observations(parsed.out / OBSERVATIONS)
+    verdict = conclude(observations, plan.floor, plan.accepted, benchmarks)
+    result = gate_json(observations, verdict, plan.floor, time.monotonic() - began, benchmarks)
+    save_json(parsed.out, RESULT, result)
+    (parsed.out / SUMMARY).write_text(gate_markdown(result), encoding="utf-8")
+    print("\n".join(gate_lines(result)))  # noqa: T201 - the result goes to standard output
+    print(f"\nReport: {draw_report(parsed.out)}, and {SUMMARY} beside it")  # noqa: T201
+    return int(result["exit_status"])
+
+
+def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
+    from harness.gate.conduct import conduct_calibration  # noqa: PLC0415 - as above
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
+    from harness.report.gate.calibration import calibration_markdown  # noqa: PLC0415
+    from harness.verdict.gate.calibration import calibration_json  # noqa: PLC0415
+
+    began = time.monotonic()
+    with GateWriter(parsed.out / CALIBRATION_OBSERVATIONS, _facts(parsed, plan)) as writer:
+        conduct_calibration(plan, SHARES, parsed.time_budget or CALIBRATION_BUDGET_S, writer, _tell)
+    _tell("")
+    observations = read_gate_observations(parsed.out / CALIBRATION_OBSERVATIONS)
+    result = calibration_json(observations, SHARES, time.monotonic() - began)
+    save_json(parsed.out, CALIBRATION, result)
+    text = calibration_markdown(result)
+    (parsed.out / CALIBRATION_SUMMARY).write_text(text, encoding="utf-8")
+    print(text)  # noqa: T201 - the result goes to standard output
+    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
+    return 0
+
+
+def _facts(parsed: argparse.Namespace, plan: GatePlan) -> dict[str, Any]:
+    from harness.environment import describe_environment  # noqa: PLC0415 - imports psutil
+    from harness.run.gate.rounds import FULL_CALLS  # noqa: PLC0415
+
+    return {
+        "environment": describe_environment(1),
+        "command": {
+            "rounds": plan.rounds,
+            "short": plan.short,
+            "workers": list(FULL_CALLS),
+            "seed": 0,
+            "accepted": list(plan.accepted),
+            "benchmarks": parsed.benchmarks is not None,
+        },
+        "base": vars(plan.base),
+        "head": {"commit": plan.repository.commit, "dirty": plan.repository.dirty, "note": "the working tree"},
+    }
+
+
+def _tell(what: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)  # noqa: T201 - a progress line
+    elif what:
+        print(what, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)

@@ -1,0 +1,139 @@
+"""Save a gate's raw observations and its results, and read them back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import SavedFileError
+from harness.run.gate.records import CommandOutcome, GateCell, RevisionCounts, Round, ThreadedBits, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+OBSERVATIONS_VERSION = "gate-observations/1"
+GATE_VERSION = "gate/1"
+CALIBRATION_VERSION = "gate-calibration/1"
+OBSERVATIONS, RESULT = "gate-observations.jsonl", "gate.json"
+CALIBRATION_OBSERVATIONS, CALIBRATION = "calibration-observations.jsonl", "calibration.json"
+
+
+@dataclass(frozen=True)
+class GateObservations:
+    """All that was seen in one gate, or in one calibration.
+
+    Attributes:
+        facts: revisions, command line, environment.
+        counts: what the processes counted, base's and head's.
+        commands: how the harness's own commands ended.
+        rounds: in the order they ran.
+    """
+
+    facts: dict[str, Any]
+    counts: tuple[RevisionCounts, ...]
+    commands: tuple[CommandOutcome, ...]
+    rounds: tuple[Round, ...]
+
+
+class GateWriter:
+    """Context manager that writes `path`, flushing after each record: a killed run leaves its data."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self._file = path.open("w", encoding="utf-8")
+        self._write({"line": "version", "version": OBSERVATIONS_VERSION, "facts": dict(facts)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, record: RevisionCounts | CommandOutcome | Round) -> None:
+        """Append one record."""
+        self._write({"line": type(record).__name__, **asdict(record)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def read_gate_observations(path: Path) -> GateObservations:
+    """Read what a `GateWriter` wrote.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of another version.
+    """
+    counts: list[RevisionCounts] = []
+    commands: list[CommandOutcome] = []
+    rounds: list[Round] = []
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        _check_version(path, lines[0].get("version") if lines else None, OBSERVATIONS_VERSION)
+        for line in lines[1:]:
+            kind = line.pop("line")
+            if kind == "Round":
+                rounds.append(_round(line))
+            elif kind == "RevisionCounts":
+                counts.append(_counts(line))
+            else:
+                commands.append(CommandOutcome(**line))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SavedFileError(f"{path}: cannot be read as a gate's observations: {error!r}") from error
+    return GateObservations(lines[0]["facts"], tuple(counts), tuple(commands), tuple(rounds))
+
+
+def save_json(folder: Path, name: str, result: Mapping[str, Any]) -> Path:
+    """Write `result` to `folder`/`name` and return its path."""
+    path = folder / name
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def read_gate(folder: Path) -> dict[str, Any]:
+    """Read `folder`/gate.json.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of another version.
+    """
+    return _read_json(folder / RESULT, GATE_VERSION)
+
+
+def read_calibration(path: Path) -> dict[str, Any]:
+    """Read a calibration.json.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of another version.
+    """
+    return _read_json(path, CALIBRATION_VERSION)
+
+
+def _read_json(path: Path, version: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        _check_version(path, found.get("version"), version)
+    except (OSError, ValueError, AttributeError) as error:
+        raise SavedFileError(f"{path}: cannot be read: {error!r}") from error
+    return dict(found)
+
+
+def _check_version(path: Path, found: object, wanted: str) -> None:
+    if found != wanted:
+        raise SavedFileError(f"{path}: version {found!r} is not {wanted!r}, which this harness reads")
+
+
+def _round(line: dict[str, Any]) -> Round:
+    turns = tuple(
+        Turn(**{**turn, "cells": tuple(GateCell(**cell) for cell in turn["cells"])}) for turn in line["turns"]
+    )
+    return Round(**{**line, "turns": turns})
+
+
+def _counts(line: dict[str, Any]) -> RevisionCounts:
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in line.items()}
+    plain["threaded"] = tuple(ThreadedBits(**one) for one in line["threaded"])
+    return RevisionCounts(**plain)

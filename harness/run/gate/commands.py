@@ -1,0 +1,87 @@
+"""The harness's own commands on the working tree: stress, audit, hazards. None of them is timed, so two run at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.run.gate.process import environment
+from harness.run.gate.records import CommandOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ENDS_WITHIN_S = 900.0
+STRESS = ("stress", "--subjects", "upstream-shared,stateless", "--threads", "1,4,8", "--utterances", "4")
+SHORT_STRESS = ("stress", "--subjects", "upstream-shared,stateless", "--threads", "4", "--utterances", "3")
+HAZARDS = ("hazards", "--repeats", "1")
+QUICK_HAZARDS = ("hazards", "--repeats", "1", "--only", "shared-t3cond,mel-tables,rewritten-reference,zero-guidance")
+AUDIT = ("audit", "stateless")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what to read from the file it leaves behind."""
+
+    name: str
+    arguments: tuple[str, ...]
+    result: str
+    read: Callable[[dict[str, Any]], tuple[str, dict[str, int]]]
+
+
+def read_stress(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """Return the run's own reason."""
+    return str(result["run"]["reason"]), {}
+
+
+def read_audit(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """Return the audit's own reason, and what it counted."""
+    draws = sum(draw["generator"] != "own" for draw in result["draws"])
+    return f"{result['verdict']}: {result['reason']}", {"writes": len(result["writes"]), "shared draws": draws}
+
+
+def read_hazards(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """Return on how many hazards the project was tried, and where it failed."""
+    tried = [row for row in result["hazards"] if row["stateless"] is not None]
+    failed = [row["id"] for row in tried if row["stateless"]["failed"]]
+    text = f"{len(tried) - len(failed)} of {len(tried)} hazards do not touch this project"
+    return text + (f"; {', '.join(failed)} do" if failed else ""), {"failed": len(failed)}
+
+
+def commands_of(*, short: bool) -> tuple[Command, ...]:
+    """What is run on the working tree."""
+    return (
+        Command("stress", SHORT_STRESS if short else STRESS, "stress.json", read_stress),
+        Command("hazards", QUICK_HAZARDS if short else HAZARDS, "hazards.json", read_hazards),
+        Command("audit", AUDIT, "audit.json", read_audit),
+    )
+
+
+def run_commands(commands: tuple[Command, ...], tree: Path, out: Path) -> Iterator[CommandOutcome]:
+    """Run `commands` in `tree`, each into a folder of its name in `out`; yield how each ended, in their order."""
+    at_once = max(1, min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+    with ThreadPoolExecutor(at_once) as executor:
+        yield from executor.map(lambda command: _run(command, tree, out), commands)
+
+
+def _run(command: Command, tree: Path, out: Path) -> CommandOutcome:
+    folder = out / command.name
+    line = [sys.executable, "-m", "harness", *command.arguments, "--out", str(folder)]
+    try:
+        done = subprocess.run(  # noqa: S603 - this package's own command line
+            line, cwd=tree, env=environment(tree), capture_output=True, text=True, check=False, timeout=ENDS_WITHIN_S
+        )
+    except subprocess.TimeoutExpired:
+        return CommandOutcome(command.name, None, f"did not end within {ENDS_WITHIN_S:g} s")
+    detail = "" if done.returncode == 0 else " | ".join(done.stderr.strip().splitlines()[-2:])
+    try:
+        headline, figures = command.read(json.loads((folder / command.result).read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return CommandOutcome(command.name, done.returncode, f"left no {command.result}: {error}", detail=detail)
+    return CommandOutcome(command.name, done.returncode, headline, figures, detail)

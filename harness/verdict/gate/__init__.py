@@ -1,0 +1,1 @@
+"""Judging for the gate, from what was saved: nothing here measures anything or draws it."""

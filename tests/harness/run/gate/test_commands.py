@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.run.gate import commands as module
+from harness.run.gate.commands import Command, commands_of, read_audit, read_hazards, read_stress, run_commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STAND_IN = """
+import json, pathlib, sys, time
+name, out = sys.argv[1], pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+out.mkdir(parents=True)
+if name == "slow":
+    time.sleep(600)
+if name != "silent":
+    (out / "result.json").write_text(json.dumps({"said": name}))
+print("first line\\nlast line", file=sys.stderr)
+sys.exit(1 if name == "fails" else 0)
+"""
+
+
+def command(name: str) -> Command:
+    def read(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
+        return result["said"], {"figures": 1}
+
+    return Command(name, (name,), "result.json", read)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    package = tmp_path / "tree" / "harness"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(STAND_IN)
+    return tmp_path / "tree"
+
+
+def test_outcomes_come_in_order_each_with_a_folder(tree: Path, tmp_path: Path) -> None:
+    one, two, three = run_commands((command("works"), command("fails"), command("silent")), tree, tmp_path / "out")
+    assert (one.exit_status, one.headline, one.figures, one.detail) == (0, "works", {"figures": 1}, "")
+    assert (two.exit_status, two.detail) == (1, "first line | last line")
+    assert three.headline.startswith("left no result.json")
+    assert json.loads((tmp_path / "out" / "works" / "result.json").read_text()) == {"said": "works"}
+
+
+def test_a_command_that_does_not_end_is_no_verdict(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ENDS_WITHIN_S", 0.5)
+    (outcome,) = run_commands((command("slow"),), tree, tmp_path / "out")
+    assert outcome.exit_status is None
+
+
+def test_the_commands_own_files_are_read() -> None:
+    assert read_stress({"run": {"reason": "proven"}}) == ("proven", {})
+    audit = {
+        "verdict": "SAFE",
+        "reason": "fine",
+        "writes": [],
+        "draws": [{"generator": "own"}, {"generator": "shared"}],
+    }
+    assert read_audit(audit) == ("SAFE: fine", {"writes": 0, "shared draws": 1})
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "stateless": {"failed": 0}}, {"id": "b", "stateless": {"failed": 2}}, {"id": "c", "stateless": None}
+    ]  # fmt: skip
+    assert read_hazards({"hazards": rows}) == ("1 of 2 hazards do not touch this project; b do", {"failed": 1})
+
+
+def test_commands_exist_and_take_their_arguments() -> None:
+    import argparse
+    import importlib
+
+    for short in (True, False):
+        for one in commands_of(short=short):
+            module_of = importlib.import_module(f"harness.commands.{one.arguments[0]}")
+            parser = argparse.ArgumentParser(exit_on_error=False)
+            module_of.add_arguments(parser)
+            parser.parse_args([*one.arguments[1:], "--out", "somewhere"])
+    assert sys.executable

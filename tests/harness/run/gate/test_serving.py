@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.run.gate.records import HEAD, CellPlan
+from harness.run.gate.serving import RevisionWork
+from harness.run.gate.worker import serve
+from stateless_tts import StatelessChatterBoxWrapper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stateless_tts import SpeechRequest, SpeechResult
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevisionWork]:
+    made = RevisionWork(HEAD, tmp_path_factory.mktemp("clips"))
+    made.warm_up(made.subjects)
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_counts_are_exact_and_say_that_all_is_well(work: RevisionWork) -> None:
+    one = work.count()
+    assert one.revision == HEAD
+    assert one.equal_to_stock == one.requests == 3
+    assert [pair.wrong for pair in one.threaded] == [0]
+    assert (one.weight_writes, one.process_draws, one.generators_moved) == (0, 0, ())
+    assert min(one.tensor_ops, one.weight_bytes, *one.tokens, *one.samples) > 0
+
+
+def test_a_turn_measures_every_cell_and_both_controls(work: RevisionWork) -> None:
+    turn = work.turn([CellPlan("stateless", 2, 3), CellPlan("engine", 2, 2)], 0.0)
+    assert [(cell.subject, cell.calls, cell.wrong) for cell in turn.cells] == [("stateless", 3, 0), ("engine", 2, 0)]
+    for cell in turn.cells:
+        assert min(cell.wall_s, cell.cpu_s, cell.audio_s) > 0
+        assert cell.peak_mib >= cell.before_mib > 0
+    assert min(turn.controls.values()) > 0
+
+
+def test_more_work_in_a_stage_keeps_the_bits(work: RevisionWork) -> None:
+    (cell,) = work.turn([CellPlan("stateless", 1, 2)], 3.0).cells
+    assert cell.wrong == 0
+
+
+def test_wrong_bits_are_noticed_while_they_are_timed(work: RevisionWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = StatelessChatterBoxWrapper.synthesize
+
+    def wrong(self: StatelessChatterBoxWrapper, request: SpeechRequest) -> SpeechResult:
+        result = right(self, request)
+        result.audio[0, 100] += 1e-6
+        return result
+
+    monkeypatch.setattr(StatelessChatterBoxWrapper, "synthesize", wrong)
+    (cell,) = work.turn([CellPlan("stateless", 1, 1)], 0.0).cells
+    assert cell.wrong == 1
+
+
+def test_a_revision_that_cannot_be_loaded_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: Any) -> None:  # noqa: ANN401 - takes anything
+        raise RuntimeError("no such weights")
+
+    monkeypatch.setattr("harness.run.gate.serving.build_chatterbox", lambda **_named: broken())
+    monkeypatch.setattr("harness.run.gate.worker.quieten_upstream", lambda: None)
+    answers = io.StringIO()
+    assert serve(io.StringIO('{"ask": "load", "revision": "head"}\n'), answers) == 1
+    assert json.loads(answers.getvalue()) == {"error": "load", "message": "RuntimeError: no such weights"}
+
+
+def test_the_engine_is_timed_where_there_is_one(work: RevisionWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "engine" in work.subjects
+    monkeypatch.delattr("stateless_tts.ContinuousBatchingEngine")
+    assert "engine" not in work.subjects
+
+
+def test_questions_that_end_end_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.gate.worker.quieten_upstream", lambda: None)
+    assert serve(io.StringIO(""), io.StringIO()) == 0
+    assert serve(io.StringIO('{"ask": "stop"}\n{"ask": "load"}\n'), io.StringIO()) == 0
+    assert list(tmp_path.iterdir()) == []
