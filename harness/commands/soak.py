@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
 
 OBSERVATIONS, TABLE = "soak-observations.jsonl", "soak.md"
-OWN_FILES = frozenset({OBSERVATIONS, TABLE, "soak.json"})
+OWN_FILES = frozenset({OBSERVATIONS, TABLE, "soak.json", "index.html", "charts"})
 DEFAULT_SECONDS, MOST_SECONDS = 480.0, 540.0
 
 
@@ -54,18 +54,21 @@ def run(parsed: argparse.Namespace) -> int:
 
     from harness.environment import describe_environment  # noqa: PLC0415
     from harness.observations.soak_store import read_soak  # noqa: PLC0415
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib
     from harness.report.soak import soak_markdown  # noqa: PLC0415
-    from harness.verdict.soak.result import judge_soak, save_soak  # noqa: PLC0415
+    from harness.verdict.saved import save_result  # noqa: PLC0415
+    from harness.verdict.soak.result import FILE, judge_soak  # noqa: PLC0415
 
     facts = {
         "environment": describe_environment(torch.get_num_threads()),
         "command": {"seed": parsed.seed, "seconds": parsed.seconds, "workers": parsed.workers},
     }
     result = judge_soak(read_soak(parsed.out / OBSERVATIONS), facts)
-    save_soak(result, parsed.out)
+    save_result(result, parsed.out / FILE)
     table = soak_markdown(result)
     (parsed.out / TABLE).write_text(table, encoding="utf-8")
     print(table)  # noqa: T201 - the result goes to standard output
+    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
     return int(result["verdict"]["exit_status"])
 
 

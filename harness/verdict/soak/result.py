@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from harness.verdict.soak.segments import SegmentCounts, count_segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from harness.observations.soak_store import SoakObservations
     from harness.run.soak.records import SoakReference, SoakRound
@@ -68,13 +66,6 @@ def judge_soak(observations: SoakObservations, facts: Mapping[str, Any]) -> dict
         "power": power,
         "verdict": {"status": str(status), "exit_status": exits[status], "reason": reason},
     }
-
-
-def save_soak(result: Mapping[str, Any], folder: Path) -> Path:
-    """Write `soak.json` into `folder`."""
-    path = folder / FILE
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return path
 
 
 def _judge(rounds: Sequence[SoakRound], references: Mapping[str, SoakReference]) -> _Phase:
