@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.report.kinds.soak import KIND
-from harness.report.page import Section
 from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.report.page import Section
 
 
 def result(status: str = "SAFE", *, caught: bool = True, lost: tuple[str, ...] = ()) -> dict[str, Any]:
