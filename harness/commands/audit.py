@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import ReferenceFailedError
+from harness.run.quiet import quieten_upstream
 from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE
 
 if TYPE_CHECKING:

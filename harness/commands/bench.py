@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
+from harness.run.quiet import quieten_upstream
 from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, ENGINE_MIXED, NAMES, check_names
 from harness.subjects.parts import EXTRAS, PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
 from harness.verdict.judge import EXIT_UNSAFE

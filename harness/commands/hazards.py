@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 from harness.hazards.catalogue import CATALOGUE, Hazard, find
 from harness.hazards.verdict import FILE, VERSION, confirmed
+from harness.run.quiet import quieten_upstream
 from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:

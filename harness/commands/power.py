@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 from harness.power.verdict import FILE, VERSION, missed
+from harness.run.quiet import quieten_upstream
 from harness.verdict.saved import save_result
 
 if TYPE_CHECKING:

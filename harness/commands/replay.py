@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 from harness.replay.case import Case
+from harness.run.quiet import quieten_upstream
 
 if TYPE_CHECKING:
     import argparse

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
 from harness.run.limits import MAX_THREADS
+from harness.run.quiet import quieten_upstream
+from harness.verdict.soak import FILE as RESULT
 
 if TYPE_CHECKING:
     import argparse
 
 OBSERVATIONS, TABLE = "soak-observations.jsonl", "soak.md"
-OWN_FILES = frozenset({OBSERVATIONS, TABLE, "soak.json", "index.html", "charts"})
+OWN_FILES = frozenset({OBSERVATIONS, TABLE, RESULT, "index.html", "charts"})
 DEFAULT_SECONDS, MOST_SECONDS = 480.0, 540.0
 
 
@@ -57,14 +58,14 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib
     from harness.report.soak import soak_markdown  # noqa: PLC0415
     from harness.verdict.saved import save_result  # noqa: PLC0415
-    from harness.verdict.soak.result import FILE, judge_soak  # noqa: PLC0415
+    from harness.verdict.soak.result import judge_soak  # noqa: PLC0415
 
     facts = {
         "environment": describe_environment(torch.get_num_threads()),
         "command": {"seed": parsed.seed, "seconds": parsed.seconds, "workers": parsed.workers},
     }
     result = judge_soak(read_soak(parsed.out / OBSERVATIONS), facts)
-    save_result(result, parsed.out / FILE)
+    save_result(result, parsed.out / RESULT)
     table = soak_markdown(result)
     (parsed.out / TABLE).write_text(table, encoding="utf-8")
     print(table)  # noqa: T201 - the result goes to standard output

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import arguments
-from harness.commands.quiet import quieten_upstream
 from harness.errors import UsageError
+from harness.run.quiet import quieten_upstream
 
 if TYPE_CHECKING:
     import argparse

@@ -216,7 +216,7 @@ def test_no_analyser_outlives_its_request(cases: dict[str, Family]) -> None:
 
 def test_weights_are_shared_by_turbos_dense_layers(cases: dict[str, Family]) -> None:
     model = cases["turbo"].model
-    with ContinuousBatchingEngine(model) as engine:
+    with ContinuousBatchingEngine(model, pack_weights=False) as engine:
         assert engine.private_weight_bytes == 0
 
 

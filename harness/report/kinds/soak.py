@@ -8,7 +8,7 @@ from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import Field, Part, Section, Table
 from harness.verdict.saved import load_result
-from harness.verdict.soak.result import FILE, VERSION
+from harness.verdict.soak import FILE, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.quiet import quieten_upstream
 from harness.run.gate.records import CellPlan
+from harness.run.quiet import quieten_upstream
 
 if TYPE_CHECKING:
     from typing import TextIO

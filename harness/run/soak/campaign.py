@@ -7,7 +7,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import soundfile
 import torch
@@ -26,10 +26,9 @@ from stateless_tts.streaming import MAX_WORKERS, StreamingConfig
 from stateless_tts.synthetic import build_chatterbox, synthetic_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from harness.observations.soak_store import SoakWriter
-    from harness.run.soak.records import SoakReference
+    from harness.run.soak.records import SoakReference, SoakRound
     from harness.workload.soak import SoakRequest
 
 # What of the time is for the rounds; batches are started as long as another is likely to end in time.
@@ -66,6 +65,16 @@ class SoakPlan:
     plain: int = 4
 
 
+class Writer(Protocol):
+    """Takes what is seen, as soon as it is; `harness.observations.soak_store.SoakWriter` saves it."""
+
+    def references(self, references: Iterable[SoakReference], /) -> None: ...
+
+    def round(self, seen: SoakRound, /) -> None: ...
+
+    def cycle(self, cycle: BatchCycle, /) -> None: ...
+
+
 @dataclass
 class SoakCampaign:
     """Runs a plan, writing down everything as it is seen.
@@ -77,7 +86,7 @@ class SoakCampaign:
     """
 
     plan: SoakPlan
-    writer: SoakWriter
+    writer: Writer
     on_event: Callable[[str], None] = lambda _line: None
     _began: float = field(default_factory=time.monotonic)
 

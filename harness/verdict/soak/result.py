@@ -11,6 +11,7 @@ from harness.run.soak.planted import DEFECTS
 from harness.run.soak.records import SOAK
 from harness.run.soak.schedule import FAULTS, SHUT_DOWN
 from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE, Status
+from harness.verdict.soak import VERSION
 from harness.verdict.soak.batches import batch_faults, batch_findings
 from harness.verdict.soak.growth import Slope, memory_slope, threads_left
 from harness.verdict.soak.segments import SegmentCounts, count_segments
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.observations.soak_store import SoakObservations
     from harness.run.soak.records import SoakReference, SoakRound
 
-VERSION = "soak/1"
-FILE = "soak.json"
 EXPECTED_FAULTS = (*FAULTS, SHUT_DOWN, *(f"batch: {fault}" for fault in (SIGKILL, SIGINT, FULL)))
 _OF_SEGMENTS = ("lost", "duplicates", "silent", "different", "swallowed", "unexpected")
 

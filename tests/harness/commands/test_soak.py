@@ -48,12 +48,14 @@ def test_the_exit_status_is_that_of_the_verdict(
     monkeypatch.setattr(SoakCampaign, "run", replayed(seen))
     out = tmp_path / "out"
     assert main(["soak", "--out", str(out), "--seed", "7", "--seconds", "9"]) == status
-    assert sorted(path.name for path in out.iterdir()) == ["soak-observations.jsonl", "soak.json", "soak.md"]
+    written = ["index.html", "soak-observations.jsonl", "soak.json", "soak.md"]
+    assert sorted(path.name for path in out.iterdir()) == written
     saved = json.loads((out / "soak.json").read_text(encoding="utf-8"))
     assert saved["verdict"]["exit_status"] == status
     assert saved["command"] == {"seed": 7, "seconds": 9.0, "workers": 16}
     assert saved["environment"]["versions"]["torch"]
-    assert capsys.readouterr().out == (out / "soak.md").read_text(encoding="utf-8") + "\n"
+    page = f"Report: {out / 'index.html'}"
+    assert capsys.readouterr().out == (out / "soak.md").read_text(encoding="utf-8") + f"\n{page}\n"
 
 
 @pytest.mark.parametrize(
