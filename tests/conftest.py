@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
 
     from stateless_tts import StatelessChatterBoxWrapper
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_modules_are_no_garbage() -> None:
+    """Spare every `gc.collect()` in the code under test a walk through all of torch and transformers."""
+    import stateless_tts.synthetic  # noqa: F401 - for what it imports
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ def test_no_reference_is_made_that_no_cell_asks_for() -> None:
 @pytest.mark.timeout(600)
 def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
     words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
+    words += ["--parts", "whole"]  # stages and fidelity have tests of their own
     words += ["--fidelity", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "harness", "bench", *words, "--time-budget", "400", "--out", str(tmp_path)],
@@ -39,7 +40,6 @@ def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
     assert row["outputs"]["same"] == 4
     assert row["speedup"]["median"] > 0
     assert [entry["utterances"] for entry in result["agreement"]] == [2, 4]
-    assert {row["stage"] for row in result["stages"]} >= {"T3 decode step", "S3Gen flow", "watermark"}
     near = {entry["rendering"]: entry["mel_snr_db"]["least"] for entry in result["fidelity"]}
     assert near["float32"] > near["bfloat16"] > near["stock, other noise"]
     assert len((tmp_path / "bench-observations.jsonl").read_text(encoding="utf-8").splitlines()) > 10
