@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
             "--engine",
             choices=tuple(ENGINE_DTYPES),
             default="",
-            help="decode all workers' texts in one batch, in this precision: faster, and not stock's bits (English)",
+            help="decode all workers' texts in one batch, in this precision: faster, and not stock's bits",
         )
     convert = commands.add_parser("convert", help="say a recording in another voice")
     convert.add_argument("source", metavar="SOURCE", help="the recording")
