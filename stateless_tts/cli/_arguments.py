@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import NoReturn
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from stateless_tts.assembly import TIMINGS
 from stateless_tts.files import SUBTYPES
@@ -13,6 +14,10 @@ from stateless_tts.request import EnglishDefault, SpeechRequest
 from stateless_tts.streaming import StreamingConfig
 
 from ._errors import UsageError
+from ._output import kept
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _CODES = """\
 exit codes:
@@ -36,6 +41,10 @@ _PARAMETERS = {
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        # Not to a stream that is muffled because of upstream.
+        super().print_help(kept(sys.stdout) if file is None else file)
 
 
 def parser() -> argparse.ArgumentParser:

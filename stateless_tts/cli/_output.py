@@ -26,18 +26,19 @@ class Muffled(io.TextIOBase):
 
 def say(line: str) -> None:
     """Print a result."""
-    print(line, file=_kept(sys.stdout), flush=True)
+    print(line, file=kept(sys.stdout), flush=True)
 
 
 def tell(line: str) -> None:
     """Print one line to standard error, above the progress bar if there is one."""
-    tqdm.write(f"stateless-tts: {' '.join(line.split())}", file=_kept(sys.stderr))
+    tqdm.write(f"stateless-tts: {' '.join(line.split())}", file=kept(sys.stderr))
 
 
 def bar(total: int) -> tqdm[Never]:
     """Return a progress bar on standard error, if that is a terminal."""
-    return tqdm(total=total, unit="utterance", disable=None, file=_kept(sys.stderr))
+    return tqdm(total=total, unit="utterance", disable=None, file=kept(sys.stderr))
 
 
-def _kept(stream: TextIO) -> TextIO:
+def kept(stream: TextIO) -> TextIO:
+    """Return the stream that `stream` stands in for, or `stream` itself."""
     return stream.kept if isinstance(stream, Muffled) else stream

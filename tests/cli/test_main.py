@@ -307,6 +307,13 @@ def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
         assert code in told
 
 
+def test_help_is_seen_though_upstream_is_muffled(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", Muffled(out))
+    assert main(["speak", "--help"]) == 0
+    assert out.getvalue().startswith("usage: stateless-tts speak")
+
+
 def test_help_leaves_to_the_family_what_it_decides(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speak", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
