@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,8 @@ from harness.audit.events import OWN
 from harness.audit.findings import Finding, group_draws, group_writes
 from harness.audit.graph import Graph
 from harness.audit.guards import guarded_attribute, read_bare
-from harness.audit.judge import CACHE, Judge, Judgement
+from harness.audit.judge import Judge, Judgement
+from harness.audit.leftovers import Leftovers
 from harness.audit.observe import Observation, observe
 from harness.audit.paths import name_roots
 from harness.audit.process import process_left_as_found
@@ -24,6 +25,7 @@ from harness.audit.references import References, choose_pairs, make_references
 from harness.audit.remedies import Remedies, Remedy
 from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
 from harness.audit.trials import Experiment
+from harness.audit.turns import CACHE
 from harness.audit.verdict import decide, unstable_reason
 from harness.errors import ReferenceFailedError
 
@@ -82,6 +84,7 @@ class _Audit:
         self.graph = Graph(self.roots)
         self.checkpoint = Checkpoint(self.graph)
         self.stress = StressSummary()
+        self.cells = Cells(self.graph.roots, {})
 
     def run(self) -> AuditResult:
         self.note("watching calls")
@@ -92,13 +95,16 @@ class _Audit:
         self.requests = self.requests[: len(observation.outcomes)]
         writes, draws = group_writes(observation.record), group_draws(observation.record)
         self.note("sequential references")
-        references = make_references(self.subject.call, self.requests, self.checkpoint)
+        self.cells = Cells(self.graph.roots, self._shared_generators())
+        leftovers = Leftovers(self.cells, writes)
+        references = make_references(self.subject.call, self.requests, self.checkpoint, leftovers.look)
         self._check(references.failed, references.outcomes[-1].trace)
         facts = self._facts(observation, references)
         if references.unstable:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
         judged_writes, judged_draws = self._judge(writes, draws, references)
+        judged_writes = tuple(map(_with_leftover, judged_writes, map(leftovers.told, writes)))
         judged_writes, guarded = self._set_guarded_apart(writes, judged_writes)
         draws_with_own = (*judged_draws, *_own_draws(observation))
         verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried)
@@ -152,9 +158,8 @@ class _Audit:
     ) -> tuple[tuple[JudgedWrite, ...], tuple[JudgedDraw, ...]]:
         findings = (*writes, *draws)
         every_cell = {cell for finding in findings for cell in finding.cells}
-        cells = Cells(self.graph.roots, self._shared_generators())
         experiment = Experiment(
-            self.subject.call, self.requests, references.outcomes, self.checkpoint, cells, every_cell
+            self.subject.call, self.requests, references.outcomes, self.checkpoint, self.cells, every_cell
         )  # fmt: skip
         pairs = choose_pairs(self.requests, references.outcomes)
         judge = Judge(experiment, pairs, self.note)
@@ -250,6 +255,10 @@ def _own_draws(observation: Observation) -> tuple[JudgedDraw, ...]:
         JudgedDraw(draw.op, OWN, draw.place.location, False, evidence, (), draw.place.stack, counts[draw.key])
         for draw in own
     )
+
+
+def _with_leftover(write: JudgedWrite, told: str) -> JudgedWrite:
+    return replace(write, evidence=f"{write.evidence}; {told}") if told else write
 
 
 def _write(finding: Finding, judgement: Judgement, remedies: tuple[Remedy, ...]) -> JudgedWrite:

@@ -115,5 +115,7 @@ class Cells:
 
 
 def is_ancestor(cell: Cell, other: Cell) -> bool:
-    """Whether what is at `other` is reached through the slot `cell`."""
-    return cell != other and cell.holds == "slot" and other.owner.starts_with(cell.owner)
+    """Whether what is at `other` is reached through what `cell` holds: an object in a slot, an entry of a container."""
+    if cell == other or not other.owner.starts_with(cell.owner):
+        return False
+    return cell.holds == "slot" or (cell.holds == "content" and len(other.owner.steps) > len(cell.owner.steps))

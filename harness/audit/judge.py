@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.audit.trials import Schedule
+from harness.audit.turns import CACHE, DRAW, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,9 @@ if TYPE_CHECKING:
     from harness.audit.cells import Cell
     from harness.audit.deadline import Deadline
     from harness.audit.findings import Finding
+    from harness.audit.locate import Site
     from harness.audit.references import Pairs
     from harness.audit.trials import Experiment, Side, Trial
-
-
-CACHE = "lru_cache growth"
-DRAW = "random draw"
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,20 @@ class Attempt:
     with_ancestors: bool = False
 
 
-def schedules(finding: Finding, pairs: Pairs) -> Iterator[Schedule]:
-    """The interleavings to try for a finding, the most telling ones first."""
+def schedules(finding: Finding, pairs: Pairs, beneath: Sequence[Site] = ()) -> Iterator[Schedule]:
+    """The interleavings to try for a finding, the most telling ones first.
+
+    Args:
+        finding: what to judge.
+        pairs: who is held, and who runs meanwhile.
+        beneath: lines that write what calls have added to what the finding writes.
+    """
     drawn = finding.kind == DRAW and not any("seed" in operation for operation in finding.operations)
     # A write is tried from both sides in one go: that costs three calls, and two schedules would cost four.
     sides: tuple[Side, ...] = ("before", "after") if drawn else ("both",)
     ordered = pairs.for_same_object if finding.ancestors else pairs.ordered
+    for site in beneath:
+        yield Schedule(site, "after", 1, *ordered[0])
     for site in finding.sites[:3]:
         for first, second in ordered:
             for side in sides:
@@ -66,21 +72,6 @@ def schedules(finding: Finding, pairs: Pairs) -> Iterator[Schedule]:
             yield Schedule(site, "before", 2, first, second)
 
 
-def _in_turn(findings: Sequence[Finding], is_there: Callable[[frozenset[Cell]], bool]) -> list[int]:
-    """The order of judging: every place that was there before any call, then what calls add, constants last.
-
-    Of several lines that write the same place, the first one leads and the others follow in a later turn.
-    """
-    seen: set[frozenset[Cell]] = set()
-    ranks = []
-    for index, finding in enumerate(findings):
-        added = bool(finding.ancestors) and not is_there(finding.cells)
-        again = finding.cells in seen and finding.kind != DRAW
-        ranks.append((finding.same_value, added, again, index))
-        seen.add(finding.cells)
-    return [rank[-1] for rank in sorted(ranks)]
-
-
 class Judge:
     """Judges findings in turn: every finding gets its first schedule before any gets its second."""
 
@@ -89,22 +80,14 @@ class Judge:
         self._clean: dict[int, set[str]] = {}
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
-        self._changing: frozenset[Cell] = frozenset()
+        self._turns = Turns((), lambda _cells: True)
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
         """One judgement for each finding, in order."""
-        results: dict[int, Judgement] = {}
-        queues = {
-            index: [Attempt(schedule) for schedule in schedules(finding, self._pairs)]
-            for index, finding in enumerate(findings)
-        }
-        self._changing = frozenset(cell for finding in findings if not finding.same_value for cell in finding.cells)
-        results.update({index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE})
-        pending = [
-            index
-            for index in _in_turn(findings, self._experiment.is_there)
-            if findings[index].sites and index not in results
-        ]
+        self._turns = turns = Turns(findings, self._experiment.is_there)
+        results = {index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE}
+        queues = {index: self._attempts(index, finding) for index, finding in enumerate(findings)}
+        pending = [index for index in turns.order if findings[index].sites and index not in results]
         while pending and not deadline.passed():
             for index in list(pending):
                 if deadline.passed():
@@ -116,6 +99,12 @@ class Judge:
                     self._note(f"{len(results)} of {len(findings)} judged")
         return [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
 
+    def _attempts(self, index: int, finding: Finding) -> list[Attempt]:
+        # What a call adds is out of the other call's reach unless the way to it is shared too.
+        added = index in self._turns.added
+        planned = schedules(finding, self._pairs, self._turns.beneath.get(index, ()))
+        return [Attempt(schedule, with_ancestors=added) for schedule in planned]
+
     def _try_next(self, index: int, finding: Finding, queue: list[Attempt]) -> Judgement | None:
         if not queue:
             return self._without_end(index, finding)
@@ -123,10 +112,16 @@ class Judge:
         schedule = attempt.schedule
         keep = finding.cells | finding.ancestors if attempt.with_ancestors else finding.cells
         trial = self._experiment.held(schedule, keep)
-        shown = self._shown_by_one_side(finding, attempt, trial) if trial.effect else None
+        by_ancestors = (
+            attempt.with_ancestors and trial.effect and self._experiment.held(schedule, finding.ancestors).effect
+        )
+        through = _through(finding)
+        if by_ancestors and index in self._turns.added:
+            told = f"{schedule.describe()}, {trial.effect}; but so it does if only {through} is shared"
+            return Judgement(None, f"undecided by itself: {told}, through which alone other calls reach it")
+        shown = self._shown_by_one_side(finding, attempt, trial) if trial.effect and not by_ancestors else None
         if shown is not None:
             side, effect = shown
-            through = ", ".join(sorted(str(cell.owner) for cell in finding.ancestors))
             only = f"sharing this and {through}" if attempt.with_ancestors else "sharing only this"
             return Judgement(True, f"{side.describe()}, {only}: {effect}", side)
         if trial.blocked:
@@ -136,10 +131,13 @@ class Judge:
             elif finding.guard is not None and schedule.side != "before":
                 queue.insert(0, Attempt(replace(schedule, side="after", lock=finding.guard)))
         elif not trial.reached:
-            # This request does not come here; the next schedule starts from another one.
-            queue[:] = [other for other in queue if other.schedule.first != schedule.first]
+            # This request does not come here; the next schedule starts from another one, or at another line.
+            here = {schedule.site, *(finding.sites if schedule.site in finding.sites else ())}
+            queue[:] = [
+                other for other in queue if other.schedule.first != schedule.first or other.schedule.site not in here
+            ]
             return self._try_next(index, finding, queue) if queue else None
-        else:
+        elif schedule.site in finding.sites:
             self._clean.setdefault(index, set()).update(trial.sides)
             self._tried[index] = self._tried.get(index, 0) + len(trial.sides)
             if finding.ancestors and not attempt.with_ancestors and self._tried[index] == len(trial.sides):
@@ -149,14 +147,12 @@ class Judge:
     def _shown_by_one_side(self, finding: Finding, attempt: Attempt, trial: Trial) -> tuple[Schedule, str] | None:
         """The schedule with a single stop that shows the effect, if it is this finding's own, and what it shows.
 
-        It is not its own if what leads to it does the same without it, if it goes when the other written slots of the
-        same object are shared with it (a flag and what it stands for are set together), or when nothing is put back.
+        It is not its own if it goes when the other written slots of the same object are shared with it (a flag and
+        what it stands for are set together), or when nothing is put back.
         """
         if finding.kind == DRAW:
             return attempt.schedule, trial.effect
         held = self._experiment.held
-        if attempt.with_ancestors and held(attempt.schedule, finding.ancestors).effect:
-            return None
         keep = finding.cells | (finding.ancestors if attempt.with_ancestors else self._beside(finding))
         both: tuple[Side, ...] = ("after", "before")
         for side in both if attempt.schedule.side == "both" else (attempt.schedule.side,):
@@ -191,13 +187,26 @@ class Judge:
     def _without_end(self, index: int, finding: Finding) -> Judgement:
         if not finding.sites:
             return UNLOCATED
-        if finding.same_value and not finding.cells & self._changing and self._clean.get(index) != {"before", "after"}:
+        both = self._clean.get(index) == {"before", "after"}
+        if finding.same_value and not finding.cells & self._turns.changing and not both:
             return SAME_VALUE
-        if self._clean.get(index) == {"before", "after"}:
+        if both:
             count = self._tried[index]
             return Judgement(False, f"{count} schedules on both sides of the line left every output bit-identical")
         if self._blocked.get(index):
             return Judgement(False, "no other call can run between: call B waits at a lock until call A is done")
+        return self._half_judged(index, finding)
+
+    def _half_judged(self, index: int, finding: Finding) -> Judgement:
         if self._clean.get(index):
             return Judgement(None, f"undecided: clean {', '.join(self._clean[index])} the line, the rest was not run")
+        if index in self._turns.added:
+            reached = f"calls add it, and others reach it only through {_through(finding)}, which is judged by itself"
+            return Judgement(None, f"undecided: {reached}; the audit's time was up before this could be scheduled")
         return OUT_OF_TIME
+
+
+def _through(finding: Finding) -> str:
+    """The written places that lead to what `finding` writes, the first two by name."""
+    names = sorted({str(cell.owner) for cell in finding.ancestors})
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004 - what a line holds

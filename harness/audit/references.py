@@ -33,8 +33,20 @@ class References:
     carried: str = ""
 
 
-def make_references(call: Callable[[Any], Any], requests: Sequence[object], checkpoint: Checkpoint) -> References:
-    """Run every request from the same state, the quickest twice, then one after another without putting back."""
+def make_references(
+    call: Callable[[Any], Any],
+    requests: Sequence[object],
+    checkpoint: Checkpoint,
+    look: Callable[[], None] = lambda: None,
+) -> References:
+    """Run every request from the same state, the quickest twice, then one after another without putting back.
+
+    Args:
+        call: the subject's call.
+        requests: what to call it with.
+        checkpoint: puts the state back.
+        look: called before the calls in which nothing is put back, and after each of them.
+    """
     outcomes = []
     for index, request in enumerate(requests):
         checkpoint.restore()
@@ -47,7 +59,7 @@ def make_references(call: Callable[[Any], Any], requests: Sequence[object], chec
         changed = difference(run(call, requests[index]), outcomes[index])
         if changed:
             return References(tuple(outcomes), unstable=f"request {index} run again: {changed}")
-    return References(tuple(outcomes), carried=_carried(call, requests, outcomes, quickest, checkpoint))
+    return References(tuple(outcomes), carried=_carried(call, requests, outcomes, quickest, checkpoint, look))
 
 
 def _carried(
@@ -56,11 +68,14 @@ def _carried(
     outcomes: Sequence[Outcome],
     order: Sequence[int],
     checkpoint: Checkpoint,
+    look: Callable[[], None],
 ) -> str:
     checkpoint.restore()
+    look()
     found = []
     for index in (*order, order[0]):
         changed = difference(run(call, requests[index]), outcomes[index])
+        look()
         if changed:
             found.append(f"request {index}: {changed}")
     checkpoint.restore()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.calls import run
 from harness.audit.copies import CannotCopyError, call_over_copy
 from harness.audit.graph import memory_of
-from harness.audit.judge import DRAW
 from harness.audit.own_generator import CANNOT_REDIRECT, OwnGenerator
+from harness.audit.turns import DRAW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,7 +24,7 @@ class Hazard:
 
     Attributes:
         id: what the command line and the files call it.
-        row: number of the row in the project's first list of hazards; several hazards may share one.
+        row: number of the row in the list of hazards; several hazards may share one. Those after 12 were found later.
         title: what is shared, in a few words.
         upstream: package and version that it was found in.
         place: file and function.
@@ -266,6 +266,30 @@ CATALOGUE: tuple[Hazard, ...] = (
         Status.SHOWN,
         "one row throughout",
         "needs no second call",
+    ),
+    Hazard(
+        "attention-switches",
+        13,
+        "The perceiver turns every attention kernel on, for the whole process",
+        f"{CHATTERBOX}, torch 2.6.0",
+        "chatterbox/models/t3/modules/perceiver.py:94 AttentionQKV.flash_attention (torch.backends.cuda.sdp_kernel)",
+        "overlapping calls restore in the wrong order: a kernel that the application has turned off stays on after "
+        "they are done, and everybody's attention may be computed by it from then on",
+        Status.SHOWN,
+        "the perceiver attends without touching the switches",
+        "found by reading for the audit; harmless as long as all switches are on, which is torch's own setting",
+    ),
+    Hazard(
+        "first-use-backend",
+        14,
+        "The flag and the backend of T3 are set one after the other",
+        CHATTERBOX,
+        "chatterbox/models/t3/t3.py:273-298 T3.inference (self.compiled, then self.patched_model)",
+        "none by itself: the flag is raised after the backend is there, and English backends are alike",
+        Status.REFUTED,
+        "the backbone is called directly; nothing is stored on T3",
+        "found by the audit; a call that finds another's flag speaks with another's backend, which does harm only "
+        "where the backend has an analyser: shared-analyser",
     ),
 )
 

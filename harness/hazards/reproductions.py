@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.hazards import conditioning, draws, families, other_families, tables
+from harness.hazards import conditioning, draws, families, other_families, switches, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,4 +51,6 @@ REPRODUCTIONS: Mapping[str, Reproduction] = {
     "borrowed-tokenizer": Reproduction(families.borrowed_tokenizer, why_not="refuted; nothing to mend"),
     "reconfigured-tokenizer": Reproduction(families.reconfigured_tokenizer, why_not=_NOT_OURS),
     "zero-guidance": Reproduction(families.no_guidance, families.no_guidance_stateless),
+    "attention-switches": Reproduction(switches.attention_switches, switches.untouched_switches),
+    "first-use-backend": Reproduction(switches.first_use_backend, why_not="refuted; nothing to mend"),
 }

@@ -180,6 +180,34 @@ def test_conditioning_filled_in_two_steps_is_harmful_to_who_reads_in_between() -
     assert "model.current.embedding" in {write.path for write in result.writes if write.harmful}
 
 
+def test_hooks_that_calls_leave_behind_are_harmful_where_they_fire_in_another_call() -> None:
+    class Spy:
+        seen = 0.0
+
+    def call(value: float) -> torch.Tensor:
+        spy = Spy()
+
+        def take_down(_module: object, _inputs: object, output: torch.Tensor) -> None:
+            spy.seen = float(output.sum())
+
+        layer.register_forward_hook(take_down)
+        layer(torch.full((1, 2), value))
+        return torch.tensor(spy.seen)
+
+    layer = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(layer.weight, 0.5)
+    torch.nn.init.constant_(layer.bias, 0.25)
+    result = audited(call, layer)
+
+    registry = next(write for write in result.writes if write.path == "model._forward_hooks")
+    assert registry.harmful
+    assert "sharing only this: call A" in registry.evidence
+    assert "grows with every call" in registry.evidence
+    inside = next(write for write in result.writes if write.path.endswith("spy.seen"))
+    assert inside.harmful is None  # it is the registry's doing that another call gets there
+    assert "model._forward_hooks" in inside.evidence
+
+
 def test_an_unseeded_draw_is_inconclusive_and_named() -> None:
     model = planted.Model()
     result = audited(lambda _value: planted.randn(model), model)
