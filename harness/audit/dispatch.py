@@ -93,8 +93,9 @@ class OperationWatch(TorchDispatchMode):
             before = torch.default_generator.get_state()
             result = func(*args, **keywords)
             drawn = not torch.equal(before, torch.default_generator.get_state())
-        on_cpu = all(tensor.device.type == "cpu" for tensor in _tensors(list(args)))
-        if generator is not None or drawn or not on_cpu:
+        # Other devices' generators cannot be looked at here. What is on none has no values, and none are drawn for it.
+        elsewhere = any(tensor.device.type not in {"cpu", "meta"} for tensor in _tensors(list(args)))
+        if generator is not None or drawn or elsewhere:
             self._record.add_draw(Draw(schema.name, self._whose(generator), place_of(sys._getframe(1))))  # noqa: SLF001
         return result
 

@@ -1,5 +1,7 @@
 """`python -m harness soak --out DIR`: minutes of use with faults everywhere; save what was seen, and judge it.
 
+Memory is measured with one heap for all threads, where the system can: see `harness.run.memory.share_one_heap`.
+
 Exit status: 0 nothing was lost, doubled, silent or different, and the same run caught every planted defect;
 1 something was; 2 wrong usage; 3 inconclusive: the run proved nothing, and says why.
 """
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from harness.commands import arguments
 from harness.errors import UsageError
 from harness.run.limits import MAX_THREADS
+from harness.run.memory import share_one_heap
 from harness.run.quiet import quieten_upstream
 from harness.verdict.soak import FILE as RESULT
 
@@ -48,6 +51,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.workers > MAX_THREADS:
         raise UsageError(f"--workers {parsed.workers}: expected 1 to {MAX_THREADS}")
     arguments.claim_folder(parsed.out, OWN_FILES)
+    one_heap = share_one_heap()
     quieten_upstream()
     _observe(parsed)
 
@@ -62,7 +66,12 @@ def run(parsed: argparse.Namespace) -> int:
 
     facts = {
         "environment": describe_environment(torch.get_num_threads()),
-        "command": {"seed": parsed.seed, "seconds": parsed.seconds, "workers": parsed.workers},
+        "command": {
+            "seed": parsed.seed,
+            "seconds": parsed.seconds,
+            "workers": parsed.workers,
+            "one_heap": one_heap,
+        },
     }
     result = judge_soak(read_soak(parsed.out / OBSERVATIONS), facts)
     save_result(result, parsed.out / RESULT)

@@ -61,7 +61,17 @@ def _growth(result: Mapping[str, Any]) -> str:
     return (
         f"Resident memory after each round: {memory['mib_per_1000_segments']:+.2f} MiB per 1000 segments, 95 % "
         f"interval {memory['low']:+.2f} to {memory['high']:+.2f}, over {memory['rounds']} rounds (the first quarter "
-        f"settles and is left out) at {memory['resident_mib']:.0f} MiB. {threads}"
+        f"settles and is left out) at {memory['resident_mib']:.0f} MiB. {_heaps(result['command'])}{threads}"
+    )
+
+
+def _heaps(command: Mapping[str, Any]) -> str:
+    """Say how memory was measured, as it decides what its slope means."""
+    if not command.get("one_heap"):
+        return ""
+    return (
+        "All threads shared one heap: by default glibc gives them up to eight per core, each of which keeps pages that "
+        "are nearly free, and resident memory wanders with that rather than with what is held. "
     )
 
 

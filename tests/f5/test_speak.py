@@ -80,6 +80,16 @@ def test_a_call_leaves_everything_as_it_was(f5_model: F5Model, f5_voice: F5Voice
     assert state() == before
 
 
+def test_a_call_puts_no_shared_module_into_eval_mode_again(
+    f5_model: F5Model, f5_voice: F5Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in that mode: the value stays, but every call would write it to what all calls share."""
+    put: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "train", lambda module, *_: put.append(module) or module)
+    spoken(f5_model, f5_voice, "What was, is.")
+    assert not put
+
+
 def test_text_that_a_failed_call_of_stock_left_is_not_spoken(f5_voice: F5Voice, stock_f5: StockF5) -> None:
     """Stock's next call on the thread speaks it, without a word; ours speaks its own."""
 

@@ -95,6 +95,25 @@ def test_the_analyser_decides(case: Subject, caplog: pytest.LogCaptureFixture) -
     assert stopped.speech_tokens[-1] == 6562
 
 
+@torch.inference_mode()
+def test_a_watch_brings_the_analyser_what_its_hooks_bring(case: Subject) -> None:
+    """The maps of row 0, head by head: where many utterances are read at a time there is nothing to hook."""
+    family = case.wrapper.family
+    assert isinstance(family, SpeakingFamily)
+    voice = family.default_voice()
+    assert voice is not None
+    request = SpeechRequest("Goedendag.", language_id="nl")
+    utterance = family.begin(request, voice, family.tokenize(request), CallRandomness(0))
+    out = utterance.t3.tfmr(inputs_embeds=utterance.prompt.embeddings, output_attentions=True, use_cache=True)
+    assert utterance.watch is not None
+    analyser = utterance.watch._analyser  # type: ignore[attr-defined] # of a protocol; ours has one
+    hooked = [attention.clone() for attention in analyser.last_aligned_attns]
+    analyser.last_aligned_attns = [None] * len(LLAMA_ALIGNED_HEADS)
+    for layer, weights in enumerate(out.attentions):
+        utterance.watch.see(layer, weights)
+    assert all(torch.equal(*pair) for pair in zip(analyser.last_aligned_attns, hooked, strict=True))
+
+
 def test_without_guidance_there_are_two_rows_as_upstream_has(case: Subject) -> None:
     """One row alone may round differently, which a token seldom shows."""
     family = case.wrapper.family

@@ -62,6 +62,14 @@ def test_a_planted_draw_is_seen_with_its_generator_and_line(name: str) -> None:
     assert not record.writes
 
 
+def test_what_is_on_no_device_draws_from_no_generator() -> None:
+    def call(value: float) -> torch.Tensor:
+        torch.nn.Linear(3, 4, device="meta")  # "initialises" its weights
+        return torch.tensor(value)
+
+    assert not watch(call, planted.Model()).draws
+
+
 def test_the_clean_twin_writes_nothing_and_draws_only_from_generators_of_its_own() -> None:
     model = planted.Model()
 

@@ -52,7 +52,7 @@ def test_the_exit_status_is_that_of_the_verdict(
     assert sorted(path.name for path in out.iterdir()) == written
     saved = json.loads((out / "soak.json").read_text(encoding="utf-8"))
     assert saved["verdict"]["exit_status"] == status
-    assert saved["command"] == {"seed": 7, "seconds": 9.0, "workers": 16}
+    assert saved["command"] == {"seed": 7, "seconds": 9.0, "workers": 16, "one_heap": True}
     assert saved["environment"]["versions"]["torch"]
     page = f"Report: {out / 'index.html'}"
     assert capsys.readouterr().out == (out / "soak.md").read_text(encoding="utf-8") + f"\n{page}\n"

@@ -23,6 +23,13 @@ def test_a_reader_learns_what_was_done_and_what_came_of_it() -> None:
     assert all(line.count("|") == told_bars(told, line) for line in told.splitlines() if line.startswith("|"))
 
 
+def test_a_reader_learns_how_memory_was_measured() -> None:
+    result = judge_soak(observed(faulty_round()), FACTS)
+    assert "one heap" not in soak_markdown(result)
+    result["command"] = {**result["command"], "one_heap": True}
+    assert "All threads shared one heap" in soak_markdown(result)
+
+
 def told_bars(told: str, line: str) -> int:
     """Return how many bars the head of the table that `line` is in has."""
     table = next(block for block in told.split("\n\n") if line in block.splitlines())
