@@ -85,7 +85,12 @@ def test_a_call_puts_no_shared_module_into_eval_mode_again(
 ) -> None:
     """It is in that mode: the value stays, but every call would write it to what all calls share."""
     put: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "train", lambda module, *_: put.append(module) or module)
+
+    def noted(module: torch.nn.Module, *_: bool) -> torch.nn.Module:
+        put.append(module)
+        return module
+
+    monkeypatch.setattr(torch.nn.Module, "train", noted)
     spoken(f5_model, f5_voice, "What was, is.")
     assert not put
 
