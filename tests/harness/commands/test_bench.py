@@ -25,7 +25,7 @@ def test_no_reference_is_made_that_no_cell_asks_for() -> None:
 @pytest.mark.timeout(600)
 def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
     words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
-    words += ["--parts", "whole"]  # stages and fidelity have tests of their own
+    words += ["--parts", "whole,fidelity"]  # stages have tests of their own
     words += ["--fidelity", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "harness", "bench", *words, "--time-budget", "400", "--out", str(tmp_path)],
