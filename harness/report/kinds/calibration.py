@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.observations.gate_store import CALIBRATION as FILE
+from harness.observations.gate_store import CALIBRATION_OBSERVATIONS as OBSERVATIONS
+from harness.observations.gate_store import CALIBRATION_VERSION as VERSION
 from harness.report.charts.calibration import shares
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
@@ -14,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-VERSION = "gate-calibration/1"
-FILE = "calibration.json"
-OBSERVATIONS = "calibration-observations.jsonl"
 NEEDED = frozenset({"environment", "conditions", "goal", "method"})
 SLOWED = 0.2
 # How the answers were come by; resampled ones are no independent gates, so they have no interval.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.observations.gate_store import GATE_VERSION as VERSION
+from harness.observations.gate_store import OBSERVATIONS
+from harness.observations.gate_store import RESULT as FILE
 from harness.report.charts.gate import forest, revisions, rounds
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
@@ -16,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-VERSION = "gate/1"
-FILE = "gate.json"
-OBSERVATIONS = "gate-observations.jsonl"
 NEEDED = frozenset({"answer", "reason", "environment", "base", "head", "deterministic", "runs"})
 TONES: dict[str, Tone] = {
     "PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "ACCEPTED": "unsure", "NOT RUN": "unsure",
