@@ -197,7 +197,13 @@ def effort_of(size: str) -> Effort:
         return Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
     # An utterance takes stock about half a minute at full size: what has no target speaks a few of them.
     return Effort(
-        alone_calls=1, least_calls=1, most_rival_calls=2, baseline_calls=2, stateless_most_workers=4, rivals_once=True
+        alone_calls=1,
+        least_calls=1,
+        most_rival_calls=2,
+        baseline_calls=2,
+        stateless_most_workers=4,
+        rivals_once=True,
+        least_shared_calls=8,
     )
 
 

@@ -57,6 +57,8 @@ class Effort:
         baseline_calls: of stock one at a time.
         stateless_most_workers: the wrapper is not asked by more than these.
         rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
+        least_shared_calls: of an engine's cell with several workers, so that the last utterance, which is alone in the
+            end, is not most of it.
     """
 
     alone_calls: int
@@ -65,6 +67,7 @@ class Effort:
     baseline_calls: int
     stateless_most_workers: int = 16
     rivals_once: bool = False
+    least_shared_calls: int = 0
 
     def calls(self, subject: str, workers: int) -> int:
         """Return the number of calls of one timed cell."""
@@ -73,7 +76,8 @@ class Effort:
         if subject in RIVALS:
             least = POOL_PROCESSES if subject == POOL else 1
             return max(least, min(self.most_rival_calls, max(workers, self.least_calls)))
-        return max(workers, self.least_calls)
+        shared = self.least_shared_calls if workers > 1 and subject.startswith("engine") else 0
+        return max(workers, self.least_calls, shared)
 
     def calls_alone(self, subject: str) -> int:
         """Return the number of calls before anything is timed."""

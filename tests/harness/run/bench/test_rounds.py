@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 EFFORT = Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
 FULL = Effort(
-    alone_calls=1, least_calls=1, most_rival_calls=2, baseline_calls=2, stateless_most_workers=4, rivals_once=True
+    alone_calls=1,
+    least_calls=1,
+    most_rival_calls=2,
+    baseline_calls=2,
+    stateless_most_workers=4,
+    rivals_once=True,
+    least_shared_calls=8,
 )
 NAMES = ("sequential", "upstream-locked", "process-pool", "stateless", "engine-fp32", "engine-bf16")
 REQUESTS = tuple(SpeechRequest(f"number {place}", seed=place) for place in range(16))
@@ -56,6 +62,12 @@ def test_at_full_size_what_has_no_target_runs_less() -> None:
     assert rivals == {("process-pool", 4), ("upstream-locked", 4)}
     assert keys["process-pool", 4] == keys["sequential", 1] == 2
     assert keys["engine-bf16", 16] == 16
+
+
+def test_an_engine_with_company_speaks_more_than_one_utterance_for_each_worker() -> None:
+    keys = {cell.key: cell.calls for cell in plan_cells(CONTESTANTS, (1, 4, 16), FULL)}
+    assert (keys["engine-fp32", 1], keys["engine-fp32", 4], keys["engine-fp32", 16]) == (1, 8, 16)
+    assert keys["stateless", 4] == 4
 
 
 def test_rounds_go_forwards_backwards_backwards_forwards() -> None:
