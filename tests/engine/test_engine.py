@@ -83,7 +83,7 @@ def test_the_same_bits_early_or_late_in_any_order(served: Served) -> None:
         assert_same(future.result(), served.alone[index])
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(arrivals=st.lists(st.tuples(st.integers(0, 15), st.sampled_from([0.0, 0.002, 0.05])), min_size=2, max_size=9))
 def test_the_same_bits_whatever_arrives_when(served: Served, arrivals: list[tuple[int, float]]) -> None:
     futures = []
