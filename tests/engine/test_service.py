@@ -133,7 +133,7 @@ def test_float32_speaks_as_the_wrapper_does(cases: dict[str, Family], name: str)
 @pytest.mark.parametrize("name", ["multilingual", "turbo"])
 def test_bfloat16_tokens_are_those_of_stock_cast_and_run_alone(cases: dict[str, Family], name: str) -> None:
     case = cases[name]
-    requests = [replace(request, audio_prompt_path=None, exaggeration=0.5) for request in case.speech]
+    requests = [replace(request, audio_prompt_path=None, exaggeration=0.5) for request in case.speech[:8]]
     with ContinuousBatchingEngine(case.model, dtype=torch.bfloat16) as engine:
         assert engine.plan.like_stock
         futures = [engine.submit(request) for request in requests]
