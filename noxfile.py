@@ -52,10 +52,11 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite. Warnings are errors."""
     # Up to 16 threads call the model; a team of OpenMP threads for each of them would only get in its own way.
-    # Two processes instead, each with whole files, so that the models of a file are built once.
+    # Two processes instead. Each begins with one half of the files, so that the models of a file are built once, and
+    # helps the other when it has done.
     python(
         session,
-        *("-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", "--benchmark-disable"),
+        *("-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--benchmark-disable"),
         *session.posargs,
         OMP_NUM_THREADS="1",
     )

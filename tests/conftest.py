@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from stateless_tts import StatelessChatterBoxWrapper
 
 
-@pytest.fixture(scope="session", autouse=True)
-def imported_modules_are_no_garbage() -> None:
-    """Spare every `gc.collect()` in the code under test a walk through all of torch and transformers."""
+@pytest.fixture(scope="module", autouse=True)
+def what_stays_is_no_garbage() -> None:
+    """Spare every `gc.collect()` in the code under test a walk through all that was imported or built before."""
     import stateless_tts.synthetic  # noqa: F401 - for what it imports
 
     gc.collect()

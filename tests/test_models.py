@@ -13,6 +13,7 @@ import torch
 from stateless_tts import InvalidParameterError, UnsupportedModelError, models
 from stateless_tts.engine import ContinuousBatchingEngine
 from stateless_tts.models import LoadedModel, ModelError, choose_model
+from stateless_tts.synthetic._weights import skip_random_init
 from stateless_tts.voice_file import InvalidVoiceFileError, load_voice
 from tests.cli.fakes import run
 
@@ -82,7 +83,7 @@ def test_code_in_multilingual_weights_is_refused(
         (tmp_path / file).write_bytes(b"")
     torch.save({}, tmp_path / "ve.pt")
     write_malicious(tmp_path / name, target)
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError), skip_random_init():
         LoadedModel(choose_model("multilingual", checkpoint=str(tmp_path), device="cpu"))
     assert not target.exists()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
 
 SHORT = "Hello there."
-LONG = "the quick brown fox — jumps over… the lazy dog; and then it rests, at last: " * 3
+LONG = "the quick brown fox — jumps over… the lazy dog; and then it rests, at last: " * 2
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_sequential_results_are_stocks(
         assert torch.equal(wrapper.synthesize(request).audio, audio), request
 
 
-@pytest.mark.parametrize("threads", [2, 8, 16])
+@pytest.mark.parametrize("threads", [8, 16])
 def test_concurrent_results_are_stocks(
     wrapper: StatelessChatterBoxWrapper, requests: tuple[SpeechRequest, ...], wanted: list[torch.Tensor], threads: int
 ) -> None:

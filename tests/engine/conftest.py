@@ -55,7 +55,7 @@ def sixteen(clips: tuple[Path, ...]) -> tuple[SpeechRequest, ...]:
     )
 
 
-@pytest.fixture(scope="session", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def served(
     request: pytest.FixtureRequest, model: ChatterboxTTS, sixteen: tuple[SpeechRequest, ...]
 ) -> Iterator[Served]:

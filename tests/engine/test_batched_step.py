@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,7 +98,7 @@ def test_each_watcher_sees_the_maps_that_stock_would_show_it() -> None:
     dtype = torch.bfloat16
     t3 = build_chatterbox("multilingual").t3
     speaking = prepare_decoding(t3, REQUESTS, dtype, pack=True)
-    stock = build_chatterbox("multilingual").t3.to(dtype)
+    stock = copy.deepcopy(t3).to(dtype)
     stock.tfmr.config._attn_implementation = "eager"
     embeddings = [torch.randn(2, 50 + 9 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
     pasts, caches = [], []

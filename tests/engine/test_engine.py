@@ -83,7 +83,7 @@ def test_the_same_bits_early_or_late_in_any_order(served: Served) -> None:
         assert_same(future.result(), served.alone[index])
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(arrivals=st.lists(st.tuples(st.integers(0, 15), st.sampled_from([0.0, 0.002, 0.05])), min_size=2, max_size=9))
 def test_the_same_bits_whatever_arrives_when(served: Served, arrivals: list[tuple[int, float]]) -> None:
     futures = []
@@ -227,7 +227,7 @@ def test_a_full_engine_refuses_or_waits(model: ChatterboxTTS) -> None:
 
 
 def test_caches_stay_within_their_bytes(model: ChatterboxTTS, sixteen: Sequence[SpeechRequest]) -> None:
-    with ContinuousBatchingEngine(model) as engine:
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
         assert isinstance(engine._service, SpeechService)
         one = engine._service.cache_bytes(sixteen[6], 64)
     with ContinuousBatchingEngine(model, max_cache_bytes=2 * one) as engine:
@@ -242,7 +242,7 @@ def test_caches_stay_within_their_bytes(model: ChatterboxTTS, sixteen: Sequence[
 
 
 def test_closing_finishes_what_was_accepted(model: ChatterboxTTS) -> None:
-    engine = ContinuousBatchingEngine(model)
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
     futures = [engine.submit(SHORT) for _ in range(3)]
     assert engine.close()
     assert all(future.done() and future.exception() is None for future in futures)
@@ -283,7 +283,7 @@ def test_a_submitter_that_waits_is_told_that_the_engine_closed(model: Chatterbox
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_every_future_ends_if_the_decoding_thread_dies(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = ContinuousBatchingEngine(model)
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
     futures = [engine.submit(ENDLESS) for _ in range(3)]
     wait_until_decoding(engine)
 

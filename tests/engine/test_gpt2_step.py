@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from transformers import DynamicCache
@@ -12,8 +15,16 @@ from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
 
+if TYPE_CHECKING:
+    from chatterbox.models.t3 import T3
+
 STEPS = 3
 REQUESTS = 11
+
+
+@pytest.fixture(scope="module")
+def turbo() -> T3:
+    return build_chatterbox("turbo").t3
 
 
 def prompt(number: int, dtype: torch.dtype) -> Prompt:
@@ -27,10 +38,9 @@ def tokens(number: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @torch.inference_mode()
-def test_a_batch_gives_each_what_it_gets_alone(dtype: torch.dtype) -> None:
-    t3 = build_chatterbox("turbo").t3
-    speaking = prepare_decoding(t3, REQUESTS, dtype, pack=dtype is torch.bfloat16)
-    stock = build_chatterbox("turbo").t3.to(dtype)
+def test_a_batch_gives_each_what_it_gets_alone(turbo: T3, dtype: torch.dtype) -> None:
+    speaking = prepare_decoding(turbo, REQUESTS, dtype, pack=True)
+    stock = copy.deepcopy(turbo).to(dtype)
 
     def stock_logits(number: int) -> list[torch.Tensor]:
         """Decode as upstream does: transformers' own forward over a concatenating cache."""
@@ -64,11 +74,10 @@ def test_a_batch_gives_each_what_it_gets_alone(dtype: torch.dtype) -> None:
 
 
 @torch.inference_mode()
-def test_the_prompt_is_read_as_stock_reads_it() -> None:
-    t3 = build_chatterbox("turbo").t3
+def test_the_prompt_is_read_as_stock_reads_it(turbo: T3) -> None:
     own = prompt(1, torch.float32)
-    cache, logits = read_prompt(prepare_decoding(t3, 2, torch.float32, pack=False).t3.prefill, own)
-    past = DynamicCache(config=t3.cfg)
-    hidden = t3.tfmr(inputs_embeds=own.embeddings, past_key_values=past, use_cache=True)[0]
-    assert torch.equal(logits, t3.speech_head(hidden[:, -1:])[:, -1])
+    cache, logits = read_prompt(prepare_decoding(turbo, 1, torch.float32, pack=False).t3.prefill, own)
+    past = DynamicCache(config=turbo.cfg)
+    hidden = turbo.tfmr(inputs_embeds=own.embeddings, past_key_values=past, use_cache=True)[0]
+    assert torch.equal(logits, turbo.speech_head(hidden[:, -1:])[:, -1])
     assert cache.length == own.embeddings.size(1)

@@ -15,6 +15,8 @@ from stateless_tts.synthetic import build_chatterbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chatterbox.models.t3 import T3
+
 # Where each family's attention is computed.
 ATTENTION = {
     "english": (functional, "scaled_dot_product_attention"),
@@ -23,18 +25,25 @@ ATTENTION = {
 }
 
 
-@pytest.mark.parametrize("name", ATTENTION)
-def test_a_family_whose_rows_are_independent_decodes_together(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    decoding = prepare_decoding(build_chatterbox(name).t3, 4, torch.float32, pack=False)
+@pytest.fixture(scope="module", params=ATTENTION)
+def family(request: pytest.FixtureRequest) -> tuple[str, T3]:
+    """Return a family's name and its T3, which preparing does not write to."""
+    return request.param, build_chatterbox(request.param).t3
+
+
+def test_a_family_whose_rows_are_independent_decodes_together(
+    family: tuple[str, T3], caplog: pytest.LogCaptureFixture
+) -> None:
+    decoding = prepare_decoding(family[1], 4, torch.float32, pack=True)
     assert not decoding.plan.singly
     assert decoding.plan.most_requests == 4
     assert "one at a time" not in caplog.text
 
 
-@pytest.mark.parametrize("name", ATTENTION)
 def test_a_family_whose_attention_sees_what_went_before_decodes_singly(
-    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    family: tuple[str, T3], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    name, t3 = family
     module, function = ATTENTION[name]
     attend: Callable[..., Any] = getattr(module, function)
     calls: list[int] = []
@@ -46,7 +55,7 @@ def test_a_family_whose_attention_sees_what_went_before_decodes_singly(
 
     monkeypatch.setattr(module, function, leaking)
     with caplog.at_level("WARNING"):
-        decoding = prepare_decoding(build_chatterbox(name).t3, 4, torch.float32, pack=False)
+        decoding = prepare_decoding(t3, 4, torch.float32, pack=True)
     assert calls
     assert decoding.plan.singly
     assert decoding.plan.most_requests == 1

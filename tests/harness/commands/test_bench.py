@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.commands.bench import bounded, effort_of
+from harness.commands import main
+from harness.commands.bench import DEFAULTS, bounded, effort_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,19 +20,26 @@ def test_no_reference_is_made_that_no_cell_asks_for() -> None:
     assert (bounded(tiny, 1).alone_calls, bounded(tiny, 1).baseline_calls) == (4, 4)
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the same with less: shorter texts and voices, fewer lengths of an utterance, smaller limits."""
+    monkeypatch.setattr("harness.commands.bench.quieten_upstream", lambda: None)
+    monkeypatch.setitem(DEFAULTS["tiny"], "cost_tokens", 16)
+    monkeypatch.setattr("harness.workload.bench.TOKENS_PER_S", 8.0)
+    monkeypatch.setattr("harness.workload.bench.PROMPT_S", (0.5, 1.0))
+    monkeypatch.setattr("harness.run.bench.limits.READ_BYTES", 2**26)
+    monkeypatch.setattr("harness.run.bench.limits.MATRIX", 256)
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("short")
+def test_a_run_is_saved_judged_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
     words += ["--parts", "whole,fidelity"]  # stages have tests of their own
     words += ["--fidelity", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "bench", *words, "--time-budget", "400", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert main(["bench", *words, "--time-budget", "400", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     row = next(row for row in result["table"]["whole"] if row["subject"] == "engine-fp32")
     assert row["workers"] == 2
@@ -43,10 +49,11 @@ def test_a_run_is_saved_judged_and_drawn(tmp_path: Path) -> None:
     near = {entry["rendering"]: entry["mel_snr_db"]["least"] for entry in result["fidelity"]}
     assert near["float32"] > near["bfloat16"] > near["stock, other noise"]
     assert len((tmp_path / "bench-observations.jsonl").read_text(encoding="utf-8").splitlines()) > 10
-    assert str(tmp_path / "index.html") in done.stdout
+    assert f"Report: {tmp_path / 'index.html'}" in capsys.readouterr().out
+    assert (tmp_path / "index.html").exists()
     both = tmp_path / "both"
-    words = ["bench", "--merge", str(tmp_path), str(tmp_path), "--out", str(both)]
-    subprocess.run([sys.executable, "-m", "harness", *words], check=True, capture_output=True)
+    monkeypatch.setattr("harness.report.draw.draw_report", lambda folder: folder)  # as above
+    assert main(["bench", "--merge", str(tmp_path), str(tmp_path), "--out", str(both)]) == 0
     merged = json.loads((both / "bench.json").read_text(encoding="utf-8"))
     row = next(row for row in merged["table"]["whole"] if row["subject"] == "engine-fp32")
     assert (row["rounds"], row["outputs"]["same"]) == (2, 8)

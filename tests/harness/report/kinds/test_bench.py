@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_page_says_the_verdict_first_and_stands_alone(tmp_path: Path) -> None:
-    save_result(judge_bench(bench_toys.observations()), tmp_path / FILE)
-    page = draw_report(tmp_path).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a result and its page."""
+    folder = tmp_path_factory.mktemp("drawn")
+    save_result(judge_bench(bench_toys.observations()), folder / FILE)
+    draw_report(folder)
+    return folder
+
+
+def test_the_page_says_the_verdict_first_and_stands_alone(drawn: Path) -> None:
+    page = (drawn / "index.html").read_text(encoding="utf-8")
     body = re.sub(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+", "", page[page.index("<body>") :])
     assert body.index("MET") < body.index("Targets") < body.index("Throughput") < body.index("Environment")
     assert "needs 662 samples" in body
@@ -31,19 +39,18 @@ def test_the_page_says_the_verdict_first_and_stands_alone(tmp_path: Path) -> Non
     assert "&lt;b&gt;odd &amp; ends&lt;/b&gt;" in body
     assert not re.search(r"""(src|href|srcset)=["'](?!data:|["'])""", body)
     for name in ("throughput", "memory", "latency", "latency-split", "stages", "limits", "rounds"):
-        assert (tmp_path / "charts" / f"{name}.svg").stat().st_size > 1000
+        assert (drawn / "charts" / f"{name}.svg").stat().st_size > 1000
 
 
-def test_report_draws_it_again_without_loading_a_model(tmp_path: Path) -> None:
-    save_result(judge_bench(bench_toys.observations()), tmp_path / FILE)
-    first = draw_report(tmp_path).read_bytes()
-    (tmp_path / "index.html").unlink()
+def test_report_draws_it_again_without_loading_a_model(drawn: Path) -> None:
+    first = (drawn / "index.html").read_bytes()
+    (drawn / "index.html").unlink()
     code = (
         "import sys; from harness.commands import main; status = main(['report', sys.argv[1]]);"
         "assert not {'torch', 'chatterbox', 'stateless_tts'} & set(sys.modules); sys.exit(status)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert (tmp_path / "index.html").read_bytes() == first
+    subprocess.run([sys.executable, "-c", code, str(drawn)], check=True)
+    assert (drawn / "index.html").read_bytes() == first
 
 
 def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None:

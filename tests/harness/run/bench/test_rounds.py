@@ -107,7 +107,7 @@ def test_who_was_not_tried_is_taken_to_be_as_slow_as_stock() -> None:
 
 
 def rounds(effort: Effort, ends_in_s: float) -> list[BenchCell]:
-    cells = plan_cells(CONTESTANTS, (1, 2), effort)
+    cells = plan_cells(CONTESTANTS, (1,), effort)
     return list(
         run_rounds(
             "whole", CONTESTANTS, REQUESTS, cells, rounds=2, ends_at=time.perf_counter() + ends_in_s, effort=effort,
@@ -119,7 +119,7 @@ def rounds(effort: Effort, ends_in_s: float) -> list[BenchCell]:
 def test_every_cell_of_every_round_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
     seen = rounds(EFFORT, 1000.0)
-    assert len(seen) == 2 * (5 * 2 + 1)
+    assert len(seen) == 2 * (5 + 1)
     assert all(len(cell.calls) == (16 if cell.subject == "sequential" else 4) for cell in seen)
     assert all(cell.wall_s > 0 and cell.peak_mib >= cell.before_mib > 0 for cell in seen)
     # Lock and pool, which have no targets, do not run again where one round is enough for them.
