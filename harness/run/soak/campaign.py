@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.workload.soak import SoakRequest
 
 # What of the time is for the rounds; batches are started as long as another is likely to end in time.
-_ROUNDS_SHARE = 0.72
+_ROUNDS_SHARE = 0.8
 _LEAST_TIMEOUT_S = 4.0
 # A segment that is left alone may take this many times what the slowest took while as many were spoken at once.
 _TIMEOUT_MARGIN = 2.0
