@@ -158,8 +158,8 @@ class TrueStreamingProcessor:
         self.close()
         yield from self.results(in_order=in_order)
         for segment in refused:
-            error = ProcessorClosedError(f"segment {segment.index}: the processor has been closed")
-            failure = StreamingResult.failure(segment, error)
+            closed = ProcessorClosedError(f"segment {segment.index}: the processor has been closed")
+            failure = StreamingResult.failure(segment, closed)
             self.metrics.add_result(failure)
             yield failure
         if broken is not None:

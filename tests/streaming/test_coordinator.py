@@ -152,7 +152,7 @@ def test_a_source_that_raises_keeps_the_results_of_what_was_read(batch_size: int
         yield from segments(5)
         raise LookupError("the script ends here")
 
-    seen = []
+    seen: list[int] = []
     with StreamingCoordinator.stream(source(), ScriptedAdapter(), StreamingConfig(batch_size=batch_size)) as run:
         results = iter(run)
         with pytest.raises(LookupError, match="the script ends here"):

@@ -68,7 +68,9 @@ def plan(tmp_path: Path, broken: str = "pass") -> BatchPlan:
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
-def test_a_process_heeds_sigint_also_if_its_parent_does_not(handler: Any) -> None:
+def test_a_process_heeds_sigint_also_if_its_parent_does_not(
+    handler: Any,  # noqa: ANN401 - as signal has it
+) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
         told = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
