@@ -191,7 +191,8 @@ class LoadedModel:
             raise ModelError(f"{self.choice.identity} does not speak {language}")
         try:
             if self._loaded is None:
-                with contextlib.redirect_stdout(io.StringIO()):  # upstream prints what it has loaded
+                # Upstream prints what it has loaded. ComfyUI asks in inference mode, whose weights know no other.
+                with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode(mode=False):
                     self._loaded = self._build(device)
         except Exception as error:
             raise ModelError(f"{self.choice.identity}: {str(error) or type(error).__name__}") from error

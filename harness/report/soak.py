@@ -61,7 +61,8 @@ def _growth(result: Mapping[str, Any]) -> str:
     return (
         f"Resident memory after each round: {memory['mib_per_1000_segments']:+.2f} MiB per 1000 segments, 95 % "
         f"interval {memory['low']:+.2f} to {memory['high']:+.2f}, over {memory['rounds']} rounds (the first quarter "
-        f"settles and is left out) at {memory['resident_mib']:.0f} MiB. {_heaps(result['command'])}{threads}"
+        f"settles and is left out) at {memory['resident_mib']:.0f} MiB. A leak of {memory['least_seen']:.1f} MiB per "
+        f"1000 segments would have been seen. {_heaps(result['command'])}{threads}"
     )
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,10 @@ class Journal:
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that `folder` may be written to: it, and its manifest if there is one, are ours.
+    """Make sure that `folder` can be written to, and that its manifest, if there is one, is ours.
 
     Raises:
-        UsageError: something else is in the way.
+        UsageError: it cannot, or something else is in the way.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,10 @@ def check_folder(folder: Path) -> None:
     manifest = folder / NAME
     if manifest.is_dir() or not _is_ours(_text(manifest)):
         raise UsageError(f"{str(manifest)!r} is no manifest of stateless-tts; it is left alone. Choose another folder")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"{str(folder)!r} cannot be written to: {error.strerror}") from error
 
 
 def _is_ours(text: str) -> bool:
@@ -114,10 +119,9 @@ def read_records(folder: Path) -> tuple[dict[str, Record], list[str]]:
     for line in _text(folder / _JOURNAL).splitlines():
         try:
             record = Record(**json.loads(line))
+            records[record.name] = record
         except (ValueError, TypeError, RecursionError):
             warnings.append(f"{_JOURNAL}: a damaged line is not trusted")
-        else:
-            records[record.name] = record
     return records, warnings
 
 

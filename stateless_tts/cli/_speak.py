@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,9 +88,12 @@ def _read_standard_input() -> str:
 
 
 def _target(path: str) -> Path:
-    target = Path(path)
+    """Return where to write to. What is there is replaced, so that it has to be a file: no device, no pipe, no link."""
+    target = Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
     if target.is_dir():
         raise UsageError(f"--output {path!r} is a folder; expected the name of a file")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"--output {path!r} is no file that could be replaced; expected the name of a file")
     if not target.parent.is_dir():
         raise UsageError(f"--output {path!r}: the folder {str(target.parent)!r} does not exist")
     return target

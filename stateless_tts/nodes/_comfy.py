@@ -38,12 +38,18 @@ def voice_of(audio: Audio, wrapper: StatelessChatterBoxWrapper) -> Voice:
     Raises:
         InvalidClipError: no voice can be made of it.
     """
-    waveform = audio["waveform"]
-    if waveform.dim() != 3 or waveform.shape[0] == 0:  # noqa: PLR2004 - (batch, channels, samples)
+    waveform, sample_rate = audio["waveform"], audio["sample_rate"]
+    if waveform.dim() != 3 or 0 in waveform.shape:  # noqa: PLR2004 - (batch, channels, samples)
         raise InvalidClipError(f"AUDIO of shape {tuple(waveform.shape)}: expected (batch, channels, samples)")
     with tempfile.TemporaryDirectory(prefix="stateless-tts-") as folder:
-        clip = Path(folder) / "voice.wav"
-        soundfile.write(str(clip), waveform[0].T.float().cpu().numpy(), int(audio["sample_rate"]), subtype="FLOAT")
+        clip = Path(folder) / "reference_audio.wav"
+        samples = waveform[0].detach().T.float().cpu().numpy()
+        try:
+            soundfile.write(str(clip), samples, int(sample_rate), subtype="FLOAT")
+        except (soundfile.LibsndfileError, ValueError, OverflowError) as error:
+            raise InvalidClipError(
+                f"AUDIO of {len(waveform[0])} channels at sample_rate={sample_rate!r} is no clip: {error}"
+            ) from error
         return wrapper.prepare_voice(clip)
 
 
@@ -60,6 +66,12 @@ def progress(total: int) -> Callable[[object], None]:
             throw_if_cancelled()
 
     return step
+
+
+def interrupted() -> bool:
+    """Whether the user has pressed cancel; unlike the callback of `progress`, asking does not answer it."""
+    asked = _comfy("comfy.model_management", "processing_interrupted")
+    return asked is not None and bool(asked())
 
 
 def _comfy(module: str, name: str) -> Any:  # noqa: ANN401 - something of ComfyUI's

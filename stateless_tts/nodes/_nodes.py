@@ -15,13 +15,14 @@ from stateless_tts.streaming import (
     MAX_WORKERS,
     ChatterBoxStreamingAdapter,
     SegmentAudio,
+    SegmentCancelledError,
     StreamingConfig,
     go_on,
     is_multilingual,
 )
 from stateless_tts.utterances import Utterance, speak_utterances
 
-from ._comfy import Audio, progress, to_audio, voice_of
+from ._comfy import Audio, interrupted, progress, to_audio, voice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +123,8 @@ class SpeechNode:
     def IS_CHANGED(cls, reference_path: str = "", characters: str = "", **_inputs: object) -> str:  # noqa: N802 - ComfyUI's name
         """Tell ComfyUI when a clip has changed although its path has not."""
         digest = hashlib.sha256()
-        for path in (reference_path, *_paths(characters).values()):
+        # An input that is linked to another node has no value yet.
+        for path in (reference_path or "", *_paths(characters or "").values()):
             if path and Path(path).is_file():
                 digest.update(Path(path).read_bytes())
         return digest.hexdigest()
@@ -213,8 +215,8 @@ class TextNode(SpeechNode):
         if spoken.audio is None:
             assert spoken.error is not None
             raise spoken.error
-        report = [about(model), *script.warnings]
-        return to_audio(spoken.audio, spoken.sample_rate), "\n".join(filter(None, report))
+        report = [*about(model, given), *script.warnings]
+        return to_audio(spoken.audio, spoken.sample_rate), "\n".join(report)
 
 
 class _NodeAdapter(ChatterBoxStreamingAdapter):
@@ -228,13 +230,18 @@ class _NodeAdapter(ChatterBoxStreamingAdapter):
     def speak_segment(
         self, segment: StreamingSegment, parameters: Mapping[str, Any], checkpoint: Callable[[], None]
     ) -> SegmentAudio:
+        def go_on_unless_cancelled() -> None:
+            if interrupted():
+                raise SegmentCancelledError("cancelled in ComfyUI")
+            checkpoint()
+
         audio = self._node._process_single_segment_for_streaming(  # noqa: SLF001 - the node's method is what is spoken with
             original_idx=segment.index,
             character=segment.character,
             segment_text=segment.text,
             language=segment.language,
             voice_path=segment.voice_path,  # type: ignore[arg-type]
-            inputs={**parameters, "checkpoint": checkpoint},
+            inputs={**parameters, "checkpoint": go_on_unless_cancelled},
         )
         return SegmentAudio(audio, self._sample_rate)
 
@@ -250,5 +257,10 @@ def _paths(characters: str) -> dict[str, str]:
     return paths
 
 
-def about(model: LoadedModel) -> str:
-    return "the model is synthetic: its voice is noise" if model.choice.is_synthetic else ""
+def about(model: LoadedModel, given: SpeechInputs) -> list[str]:
+    """Return what the report of a node begins with, whatever is spoken."""
+    told = ["the model is synthetic: its voice is noise"] if model.choice.is_synthetic else []
+    clips = 0 if given.reference_audio is None else len(given.reference_audio["waveform"])
+    if clips > 1:
+        told.append(f"reference_audio holds {clips} clips; the voice is that of the first")
+    return told

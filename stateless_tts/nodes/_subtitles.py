@@ -70,8 +70,8 @@ class SubtitlesNode(SpeechNode):
                 timed.append(TimedAudio(spoken.audio, subtitle.start, subtitle.end, _name(subtitle)))
         _stop_at_failures(plan, on_failure if timed else "stop")
         track, too_long = place(timed, rate, timing)
-        told = [about(model), *plan.report, *too_long, *(f"left out: {failure}" for failure in plan.failures)]
-        return to_audio(track, rate), "\n".join(filter(None, told))
+        told = [*about(model, given), *plan.report, *too_long, *(f"left out: {failure}" for failure in plan.failures)]
+        return to_audio(track, rate), "\n".join(told)
 
 
 def _plan(srt: str, given: SpeechInputs, voices: Mapping[str, str | Voice], *, keep_sounds: bool) -> _Plan:

@@ -57,7 +57,7 @@ class SubtitleFile:
 def read_subtitles(text: str) -> SubtitleFile:
     """Read subtitles from `text`; what cannot be read is told, with its line, and the rest is read."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    problems = _blank_out_bad_stamps(lines)
+    problems = {**_blank_out_blocks_without_stamps(lines), **_blank_out_bad_stamps(lines)}
     parsed, blanked = _parse("\n".join(lines), problems)
     lines_of_stamps = _lines_of_stamps(blanked, len(parsed))
     subtitles = [_convert(subtitle, place, lines_of_stamps[place]) for place, subtitle in enumerate(parsed)]
@@ -66,6 +66,32 @@ def read_subtitles(text: str) -> SubtitleFile:
     ordered = sorted(subtitles, key=lambda subtitle: subtitle.start)
     told = tuple(problem for _, problem in sorted(problems.items()))
     return SubtitleFile(tuple(ordered), told, tuple(_warnings(subtitles, ordered)))
+
+
+def _blank_out_blocks_without_stamps(lines: list[str]) -> dict[int, str]:
+    """Blank out, in `lines`, the blocks that begin with the next number and have no time stamps.
+
+    The library would take them for more text of the subtitle before.
+
+    Returns:
+        What is wrong, by line.
+    """
+    problems: dict[int, str] = {}
+    last = 0
+    for begin, line in enumerate(lines):
+        is_head = line.strip().isdecimal() and len(line.strip()) <= _LONGEST_NUMBER
+        if not is_head or (begin and lines[begin - 1].strip()) or not "".join(lines[begin + 1 : begin + 2]).strip():
+            continue
+        if "-->" in lines[begin + 1]:
+            last = int(line)
+        elif int(line) == last + 1:
+            last = int(line)
+            problems[begin + 1] = f"line {begin + 1}: subtitle {last} has no time stamps"
+            for number in range(begin, len(lines)):
+                if not lines[number].strip():
+                    break
+                lines[number] = ""
+    return problems
 
 
 def _blank_out_bad_stamps(lines: list[str]) -> dict[int, str]:

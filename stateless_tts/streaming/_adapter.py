@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +19,7 @@ from ._errors import UnusableAudioError
 from ._types import StreamingResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from ._types import StreamingSegment
 
@@ -100,8 +102,8 @@ class StreamingEngineAdapter(ABC):
         try:
             chosen = self._parameters_of(segment, parameters)
             checkpoint()
-            spoken = self.speak_segment(segment, chosen, checkpoint)
-            _check_audio(spoken)
+            spoken = _checked(self.speak_segment(segment, chosen, checkpoint))
+            checkpoint()  # an engine that asks too seldom does not make a time-out longer
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the segment's result
             spent = time.perf_counter() - begin
             return StreamingResult.failure(segment, error, worker_id=worker_id, processing_time=spent)
@@ -133,8 +135,22 @@ def segment_seed(base_seed: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def _check_audio(spoken: SegmentAudio) -> None:
-    audio = spoken.audio
+def _checked(spoken: object) -> SegmentAudio:
+    if not isinstance(spoken, SegmentAudio):
+        raise UnusableAudioError(f"the engine returned {_kind(spoken)}: expected SegmentAudio")
+    if not isinstance(spoken.sample_rate, Integral) or spoken.sample_rate < 1:
+        raise UnusableAudioError(f"sample_rate={spoken.sample_rate!r}: expected samples per second")
+    if not isinstance(spoken.metadata, Mapping):
+        raise UnusableAudioError(f"the engine returned metadata of type {_kind(spoken.metadata)}: expected a mapping")
+    _check_samples(spoken.audio)
+    return spoken
+
+
+def _check_samples(audio: object) -> None:
+    if not isinstance(audio, torch.Tensor):
+        raise UnusableAudioError(f"the engine returned {_kind(audio)} for audio: expected a tensor")
+    if audio.dtype != torch.float32 or audio.device.type != "cpu":
+        raise UnusableAudioError(f"audio of {audio.dtype} on {audio.device}: expected float32 on the CPU")
     if audio.dim() != 2 or audio.shape[0] != 1:  # noqa: PLR2004 - (1, samples)
         raise UnusableAudioError(f"audio of shape {tuple(audio.shape)}: expected (1, samples)")
     if audio.shape[1] == 0:
@@ -143,3 +159,7 @@ def _check_audio(spoken: SegmentAudio) -> None:
         raise UnusableAudioError("the engine returned samples that are NaN or infinite")
     if not bool(audio.any()):
         raise UnusableAudioError(f"the engine returned {audio.shape[1]} samples of digital silence")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__

@@ -11,8 +11,8 @@ from stateless_tts.randomness import fresh_seed
 
 from ._errors import StreamingStartError
 from ._processor import TrueStreamingProcessor
-from ._traditional import speak_one_by_one
-from ._types import StreamingConfig, StreamingMetrics, one_line
+from ._traditional import OneByOne
+from ._types import StreamingConfig, StreamingMetrics, check_segment, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,18 +34,21 @@ class StreamingRun:
     """
 
     def __init__(
-        self, results: Iterator[StreamingResult], metrics: StreamingMetrics, processor: TrueStreamingProcessor | None
+        self, results: Iterator[StreamingResult], metrics: StreamingMetrics, source: TrueStreamingProcessor | OneByOne
     ) -> None:
         self.metrics = metrics
         self._results = results
-        self._processor = processor
+        self._source = source
 
     def __iter__(self) -> Iterator[StreamingResult]:
         return self._results
 
     def cancel(self, index: int | None = None) -> int:
-        """Cancel the segments named `index`, or all; as `TrueStreamingProcessor.cancel`. In traditional mode: 0."""
-        return 0 if self._processor is None else self._processor.cancel(index)
+        """Cancel the segments named `index`, or all, those not read yet included; returns how many were under way.
+
+        Each still gets its result: a failure with `SegmentCancelledError`, or what it had finished with by then.
+        """
+        return self._source.cancel(index)
 
     def __enter__(self) -> Self:
         return self
@@ -53,8 +56,8 @@ class StreamingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._processor is not None:
-            self._processor.shutdown()
+        if isinstance(self._source, TrueStreamingProcessor):
+            self._source.shutdown()
 
 
 class StreamingCoordinator:
@@ -88,7 +91,8 @@ class StreamingCoordinator:
             others; and whether all succeeded.
 
         Raises:
-            InvalidParameterError: two segments have the same index, or a parameter is none of the engine's.
+            InvalidParameterError: something is no segment, two segments have the same index, or a parameter is none of
+                the engine's.
             StreamingStartError: the start failed and ``fallback_to_traditional`` is off.
         """
         given = list(segments)
@@ -116,7 +120,8 @@ class StreamingCoordinator:
 
         Args:
             segments: in text order; read only as fast as results are taken, unless they have to be looked through for
-                their languages, which is done if they are a list or tuple.
+                their languages, which is done if they are a list or tuple. If reading them raises, the exception
+                comes after the results of those that were read.
             adapter: the engine.
             config: see `StreamingConfig`.
             in_order: results in text order, instead of as they finish.
@@ -137,7 +142,8 @@ class StreamingCoordinator:
                     raise
                 logger.warning("%s; going on in traditional mode", one_line(error))
                 metrics.fallback_reason = one_line(error)
-        return StreamingRun(speak_one_by_one(segments, adapter, config, parameters, metrics), metrics, None)
+        one_by_one = OneByOne(segments, adapter, config, parameters, metrics)
+        return StreamingRun(one_by_one.results(), metrics, one_by_one)
 
 
 def _start(
@@ -150,6 +156,8 @@ def _start(
     parameters: dict[str, Any],
 ) -> StreamingRun:
     if config.enable_model_preloading and isinstance(segments, list | tuple):
+        for segment in segments:
+            check_segment(segment)
         languages = list(dict.fromkeys(segment.language for segment in segments))
         try:
             adapter.preload_models(languages, device)
@@ -165,6 +173,7 @@ def _start(
 def _check_indices(segments: list[StreamingSegment]) -> None:
     seen: set[int] = set()
     for segment in segments:
+        check_segment(segment)
         if segment.index in seen:
             raise InvalidParameterError(f"index={segment.index}: two segments have it; expected indices that differ")
         seen.add(segment.index)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._control import SegmentControl
 from ._errors import ProcessorClosedError, SegmentCancelledError, WorkerDiedError
-from ._types import StreamingResult
+from ._types import StreamingResult, check_segment
 from ._worker import WorkItem
 
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ class SegmentLedger:
         """Take a segment in, waiting up to `timeout` seconds for room; None waits for ever.
 
         Raises:
+            InvalidParameterError: it is no segment.
             queue.Full: there was no room in time.
             ProcessorClosedError: no more segments are taken.
         """
+        check_segment(segment)
         with self.changed:
             if not self.changed.wait_for(lambda: self._closed or self.has_room, timeout):
                 raise queue.Full(f"{len(self._pending)} segments are pending, max_pending={self._max_pending}")

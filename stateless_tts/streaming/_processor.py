@@ -6,8 +6,10 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Self
 
+from stateless_tts.errors import InvalidParameterError
 from stateless_tts.randomness import fresh_seed
 
 from ._errors import ProcessorClosedError, SegmentCancelledError, StreamingStartError
@@ -65,13 +67,17 @@ class TrueStreamingProcessor:
         self._supervision = threading.Lock()
         self._supervisor = threading.Thread(target=self._supervise, name="streaming-supervisor", daemon=True)
         self._began = 0.0
+        self._cancelled_ahead: set[int | None] | None = None
 
     def start(self) -> None:
         """Start the workers.
 
         Raises:
-            StreamingStartError: a thread could not be started; those that were have ended.
+            StreamingStartError: a thread could not be started, and those that were have ended; or there was
+                a start before.
         """
+        if self._began:
+            raise StreamingStartError("the processor has been started already")
         self._began = time.perf_counter()
         try:
             for _ in range(max(1, self.config.workers)):
@@ -99,41 +105,83 @@ class TrueStreamingProcessor:
 
         Args:
             in_order: in the order in which segments were submitted, instead of as they finish.
+
+        Raises:
+            StreamingStartError: the processor has not been started, so that none would ever come.
         """
+        self._check_started()
         while (result := self._next_result(in_order=in_order)) is not None:
             yield result
 
     def process(self, segments: Iterable[StreamingSegment], *, in_order: bool = False) -> Iterator[StreamingResult]:
         """Yield one result for each of `segments`, which are read only as fast as results are taken.
 
+        Nothing is taken in after a shutdown: what was read and refused, and all the rest of a collection, has failed
+        with `ProcessorClosedError`; an iterator is read no further.
+
         Args:
             segments: in text order.
             in_order: yield in that order, instead of as they finish.
+
+        Raises:
+            Exception: what reading `segments` raised, after the results of those that had been read.
         """
-        source = iter(segments)
-        while True:
-            while self._ledger.has_room:
-                segment = next(source, None)
-                if segment is None:
-                    self.close()
-                    yield from self.results(in_order=in_order)
-                    return
-                try:
-                    self.submit(segment)
-                except ProcessorClosedError:  # shut down meanwhile; what was taken in before has its results
-                    yield from self.results(in_order=in_order)
-                    return
-            result = self._next_result(in_order=in_order)
-            if result is None:  # shut down meanwhile
-                return
-            yield result
+        self._cancelled_ahead = set()
+        return self._process(iter(segments), in_order=in_order, is_collection=isinstance(segments, Sized))
+
+    def _process(
+        self, source: Iterator[StreamingSegment], *, in_order: bool, is_collection: bool
+    ) -> Iterator[StreamingResult]:
+        self._check_started()
+        refused: list[StreamingSegment] = []
+        broken: Exception | None = None
+        while not refused and broken is None:
+            if not self._ledger.has_room:
+                result = self._next_result(in_order=in_order)
+                if result is not None:  # else it was shut down meanwhile, and there is room
+                    yield result
+                continue
+            try:
+                segment = next(source)
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - it is raised when what was read has its results
+                broken = error
+                break
+            try:
+                self._take_in(segment)
+            except ProcessorClosedError:
+                refused = [segment, *(source if is_collection else ())]
+            except InvalidParameterError as error:
+                broken = error
+        self._cancelled_ahead = None
+        self.close()
+        yield from self.results(in_order=in_order)
+        for segment in refused:
+            closed = ProcessorClosedError(f"segment {segment.index}: the processor has been closed")
+            failure = StreamingResult.failure(segment, closed)
+            self.metrics.add_result(failure)
+            yield failure
+        if broken is not None:
+            raise broken
+
+    def _take_in(self, segment: StreamingSegment) -> None:
+        """Submit a segment that has been read; it fails at once if it was cancelled ahead."""
+        with self._ledger.changed:
+            self.submit(segment)
+            if (self._cancelled_ahead or set()) & {None, segment.index}:
+                self._ledger.cancel(segment.index)
 
     def cancel(self, index: int | None = None) -> int:
-        """Cancel the segments named `index`, or all that have been submitted; returns how many were unfinished.
+        """Cancel the segments named `index`, or all; returns how many had been submitted and were unfinished.
 
         Each still gets its result: a failure with `SegmentCancelledError`, or what it had finished with by then.
+        While `process` is reading segments, those that it has still to read are cancelled too.
         """
-        return self._ledger.cancel(index)
+        with self._ledger.changed:
+            if self._cancelled_ahead is not None:
+                self._cancelled_ahead.add(index)
+            return self._ledger.cancel(index)
 
     def shutdown(self, *, drain: bool = False, timeout: float | None = None) -> bool:
         """Take no more segments, end what is under way, and end the threads. Results can still be taken afterwards.
@@ -176,6 +224,10 @@ class TrueStreamingProcessor:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.shutdown()
+
+    def _check_started(self) -> None:
+        if not self._began:
+            raise StreamingStartError("the processor has not been started: use it in a with block, or call start()")
 
     def _next_result(self, *, in_order: bool) -> StreamingResult | None:
         changed = self._ledger.changed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import operator
+import os
+import threading
+import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stateless_tts.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable
 
     import torch
 
@@ -31,6 +34,9 @@ class StreamingSegment:
         voice_path: reference clip, an already prepared `Voice`, or None (also ``""`` and ``"none"``) for the default.
         metadata: carried through to the result. Entries named like one of the engine's parameters (``seed``,
             ``temperature``, ...) override it for this segment.
+
+    Raises:
+        InvalidParameterError: the index is no integer, the language no string, or the metadata no mapping.
     """
 
     index: int
@@ -40,10 +46,24 @@ class StreamingSegment:
     voice_path: str | os.PathLike[str] | Voice | None = None
     metadata: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            operator.index(self.index)
+        except TypeError:
+            raise InvalidParameterError(f"index={self.index!r}: expected an integer") from None
+        if not isinstance(self.language, str):
+            raise InvalidParameterError(f"segment {self.index}: language={self.language!r}: expected a code or a name")
+        if self.metadata is not None and not isinstance(self.metadata, Mapping):
+            raise InvalidParameterError(f"segment {self.index}: metadata={self.metadata!r}: expected a mapping")
+
     @property
     def group(self) -> Hashable:
-        """What segments have in common that are best spoken one after the other: language and voice."""
-        return self.language, self.voice_path
+        """What segments have in common that are best spoken one after the other: language and voice.
+
+        Paths are compared by value. Comparing other voices may raise, or mean something else.
+        """
+        voice = self.voice_path
+        return self.language, voice if isinstance(voice, str | os.PathLike | None) else id(voice)
 
 
 @dataclass(frozen=True)
@@ -80,7 +100,12 @@ class StreamingResult:
     def failure(
         cls, segment: StreamingSegment, error: BaseException, *, worker_id: int = -1, processing_time: float = 0.0
     ) -> StreamingResult:
-        """Return the result of a segment that failed with `error`."""
+        """Return the result of a segment that failed with `error`.
+
+        The exception's traceback keeps its lines and loses its frames' variables: a failure that is kept must not
+        keep the tensors of the call that it ended.
+        """
+        _let_go_of_variables(error)
         return cls(
             index=segment.index,
             audio=None,
@@ -134,8 +159,11 @@ class StreamingConfig:
         _check_count("max_pending", self.max_pending, 1)
         for name in ("worker_timeout", "timeout_grace", "shutdown_timeout"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-                raise InvalidParameterError(f"{name}={value!r}: expected a number of seconds above 0")
+            longest = threading.TIMEOUT_MAX / 2  # what threads can wait for, and may be added to a time
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < longest:
+                raise InvalidParameterError(
+                    f"{name}={value!r}: expected a number of seconds above 0 and below {longest:g}"
+                )
 
     @property
     def workers(self) -> int:
@@ -199,9 +227,29 @@ class StreamingMetrics:
             self.failures.append(result)
 
 
+def check_segment(segment: object) -> None:
+    """Raise `InvalidParameterError` for what is no segment."""
+    if not isinstance(segment, StreamingSegment):
+        raise InvalidParameterError(f"{segment!r}: expected a StreamingSegment")
+
+
 def one_line(error: BaseException) -> str:
-    """Return what `error` says, on one line; its type if it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what `error` says, on one line; its type if it says nothing, or cannot."""
+    try:
+        return " ".join(str(error).split()) or type(error).__name__
+    except Exception:  # noqa: BLE001 - an exception of whatever kind has a method of its own that fails
+        return type(error).__name__
+
+
+def _let_go_of_variables(error: BaseException) -> None:
+    chain: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while chain:
+        link = chain.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            chain += [link.__cause__, link.__context__]
 
 
 def _check_count(name: str, value: object, low: int, high: int | None = None) -> None:

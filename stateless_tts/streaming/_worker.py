@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._control import SegmentControl
+from ._errors import UnusableAudioError
 from ._types import StreamingResult, StreamingSegment
 
 if TYPE_CHECKING:
@@ -116,17 +117,25 @@ class StreamingWorker:
             if work is None:
                 return
             item = work if isinstance(work, WorkItem) else _controlled(work)
-            self.result_queue.put(self._speak(item))
+            self.result_queue.put(speak(self.adapter, item, self._parameters, self.worker_id))
             del work, item  # an idle worker holds nobody's voice
 
-    def _speak(self, item: WorkItem) -> StreamingResult:
-        item.control.begin()
-        try:
-            return self.adapter.process_segment(
-                item.segment, worker_id=self.worker_id, checkpoint=item.control.checkpoint, **self._parameters
-            )
-        except Exception as error:  # noqa: BLE001 - an adapter may have a process_segment of its own that raises
-            return StreamingResult.failure(item.segment, error, worker_id=self.worker_id)
+
+def speak(
+    adapter: StreamingEngineAdapter, item: WorkItem, parameters: Mapping[str, Any], worker_id: int = 0
+) -> StreamingResult:
+    """Speak `item` on the calling thread; an adapter may have a `process_segment` of its own, which is not trusted."""
+    item.control.begin()
+    try:
+        result = adapter.process_segment(
+            item.segment, worker_id=worker_id, checkpoint=item.control.checkpoint, **parameters
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the segment's result
+        return StreamingResult.failure(item.segment, error, worker_id=worker_id)
+    if not isinstance(result, StreamingResult):
+        unusable = UnusableAudioError(f"the engine returned {type(result).__name__}: expected StreamingResult")
+        return StreamingResult.failure(item.segment, unusable, worker_id=worker_id)
+    return result
 
 
 def _controlled(segment: StreamingSegment) -> WorkItem:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ._voice import Voice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chatterbox.mtl_tts import ChatterboxMultilingualTTS
     from chatterbox.tts import ChatterboxTTS
     from chatterbox.tts_turbo import ChatterboxTurboTTS
@@ -32,8 +35,7 @@ def encode_voice(
         options: for `prepare_conditionals`.
     """
     scratch = copy.copy(model)
-    # The modes a thread starts with, whatever the caller's are: they are part of what stock computes.
-    with torch.inference_mode(mode=False), torch.set_grad_enabled(True):
+    with _modes_of_a_new_thread(model):
         scratch.prepare_conditionals(clip.open(), **options)
     assert scratch.conds is not None
     return Voice.from_conditionals(scratch.conds)
@@ -45,6 +47,17 @@ def encode_target_voice(model: ChatterboxVC, clip: Clip) -> Voice:
     Upstream's `set_target_voice` stores its result on the object, which is a shallow copy here too.
     """
     scratch = copy.copy(model)
-    with torch.inference_mode(mode=False), torch.set_grad_enabled(True):
+    with _modes_of_a_new_thread(model):
         scratch.set_target_voice(clip.open())
     return Voice.from_reference(scratch.ref_dict)
+
+
+@contextlib.contextmanager
+def _modes_of_a_new_thread(model: Any) -> Iterator[None]:  # noqa: ANN401 - any family
+    """Enter the modes that a thread starts with, whatever the caller's are: they are part of what stock computes.
+
+    Weights that were made in inference mode can be used in no other, by stock neither.
+    """
+    inference = any(weight.is_inference() for weight in model.s3gen.parameters())
+    with torch.inference_mode(mode=inference), torch.set_grad_enabled(not inference):
+        yield

@@ -55,6 +55,10 @@ SUBTITLES = (
     _srt("overlapping", "1\n00:00:07,000 --> 00:00:08,500\nHi.\n\n" + _GOOD, 2, (), ("before subtitle 1",)),
     _srt("negative", "1\n-00:00:01,000 --> 00:00:02,000\nHi.\n\n" + _GOOD, 1, ("cannot be read",), (_NO_TRACK,)),
     _srt("no end", "1\n00:00:01,000 -->\nHi.\n\n" + _GOOD, 1, ("cannot be read",), (_NO_TRACK,)),
+    _srt(
+        "no times after a good one", _GOOD + "\n8\nHi.\n", 1, ("line 5: subtitle 8 has no time stamps",), (_NO_TRACK,)
+    ),
+    _srt("a number in the text", _GOOD + "\n42\nis the answer.\n", 1),
     _srt("no times", "Hi there,\nyou.\n\n" + _GOOD, 1, ("no subtitle can be read from",), (_NO_TRACK,)),
     _srt("ends before it starts", "1\n00:00:02,000 --> 00:00:01,000\nHi.\n\n" + _GOOD, 1, ("not after",), (_NO_TRACK,)),
     _srt("lasts no time", "1\n00:00:02,000 --> 00:00:02,000\nHi.\n\n" + _GOOD, 1, ("not after",), (_NO_TRACK,)),

@@ -138,6 +138,18 @@ def test_a_manifest_that_was_cut_off_is_not_trusted(
     assert "is cut off or damaged" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", ['{"name": ', "[]", '{"name": ["a"], "line": 1, "text": "", "status": "succeeded"}'])
+def test_a_damaged_line_of_the_journal_is_not_trusted(
+    engine: Engine, source: Path, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json.journal").write_text(line + "\n", encoding="utf-8")
+    assert run("batch", source, "-o", out, "--resume") == 0
+    assert len(engine.spoken) == 3
+    assert "a damaged line is not trusted" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("foreign", ['{"name": "my app"}', "[]", "name: my app\n", "\x00\x01"])
 @pytest.mark.parametrize("resume", [[], ["--resume"]])
 def test_a_foreign_manifest_is_left_alone(

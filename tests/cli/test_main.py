@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -85,6 +86,9 @@ def test_a_failure_leaves_no_file(engine: Engine, tmp_path: Path, capsys: pytest
         (["speak", "[pause:x]Hi.", "-o", "a.wav"], "[pause:x]: expected a pause"),
         (["speak", "Hi.", "-o", "."], "is a folder"),
         (["speak", "Hi.", "-o", "no/a.wav"], "the folder 'no' does not exist"),
+        (["speak", "Hi.", "-o", "pipe"], "--output 'pipe' is no file that could be replaced"),
+        (["convert", "good.wav", "-o", "to-pipe"], "--output 'to-pipe' is no file that could be replaced"),
+        (["voices", "prepare", "good.wav", "-o", "pipe"], "--output 'pipe' is no file that could be replaced"),
         (["speak", "Hi.", "-o", "a.wav", "--voice", "absent.wav"], "'absent.wav' does not exist"),
         (["speak", "Hi.", "-o", "a.wav", "--voice", "a.safetensors"], "'a.safetensors' does not exist"),
         (["speak", "Hi.", "-o", "a.wav", "--character", "Ann"], "--character 'Ann': expected NAME=VOICE"),
@@ -102,6 +106,7 @@ def test_a_failure_leaves_no_file(engine: Engine, tmp_path: Path, capsys: pytest
         (["batch", "empty.txt", "-o", "out"], "'empty.txt' holds nothing to say"),
         (["batch", "binary.txt", "-o", "out"], "'binary.txt' is not utf-8 at byte 0"),
         (["batch", "good.txt", "-o", "good.txt"], "'good.txt' cannot be made a folder"),
+        (["batch", "good.txt", "-o", "/proc"], "'/proc' cannot be written to"),
         (["voices", "prepare", "absent.wav", "-o", "v.safetensors"], "'absent.wav' does not exist"),
         (["voices", "prepare", "empty.txt", "-o", "v.safetensors"], "is empty (0 bytes)"),
     ],
@@ -118,6 +123,8 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     (tmp_path / "empty.txt").touch()
     (tmp_path / "binary.txt").write_bytes(b"\x80\x81")
     (tmp_path / "good.txt").write_text("Hi.")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
     assert main(arguments) == 2
     told = capsys.readouterr()
     assert message in told.err
@@ -138,6 +145,16 @@ def write_noise(path: Path, rate: int, seconds: float, channels: int = 1, subtyp
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (int(rate * seconds), channels))
     soundfile.write(str(path), noise, rate, subtype=subtype)
     return path
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "link.wav"
+    link.symlink_to("real.wav")
+    for _ in range(2):  # the file is absent, then there
+        assert run("speak", "Hi.", "-o", link) == 0
+        assert link.is_symlink()
+        assert (tmp_path / "real.wav").stat().st_size > 44
 
 
 @pytest.mark.usefixtures("engine")

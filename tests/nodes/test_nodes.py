@@ -7,6 +7,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import soundfile
 import torch
 
 from stateless_tts import InvalidClipError, SpeechRequest, SpeechResult, StageSeconds
@@ -128,7 +129,7 @@ def test_characters_and_a_reference_clip(tmp_path: Path) -> None:
         characters=f"Ann={tmp_path / 'ann.wav'}\n\n",
     )
     voices = {request.text: str(request.audio_prompt_path) for request in requests_of(model)}
-    assert voices["Hi."].endswith("voice.wav")
+    assert voices["Hi."].endswith("reference_audio.wav")
     assert voices["Ho."] == str(tmp_path / "ann.wav")
     assert voices["Hum."] == voices["Hi."]
     assert report == "[Zoe]: no voice is given for 'Zoe'; the voice of 'narrator' is used"
@@ -142,12 +143,47 @@ def test_a_failure_is_raised_and_never_audio() -> None:
     with pytest.raises(ScriptError, match="'Ann': expected NAME="):
         execute("StatelessTTSText", model=fake_model(), text="Hi.", characters="Ann")
     with pytest.raises(InvalidClipError, match=r"AUDIO of shape \(5,\)"):
-        execute(
-            "StatelessTTSText",
-            model=fake_model(),
-            text="Hi.",
-            reference_audio={"waveform": torch.ones(5), "sample_rate": 1},
-        )
+        speak_with(torch.ones(5), 1)
+
+
+def speak_with(waveform: torch.Tensor, sample_rate: float) -> str:
+    reference = {"waveform": waveform, "sample_rate": sample_rate}
+    report: str
+    _, report = execute("StatelessTTSText", model=fake_model(), text="Hi.", reference_audio=reference)
+    return report
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 9), (1, 1, 0), (0, 1, 9), (1, 2000, 9)])
+def test_audio_that_is_no_clip_is_named(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidClipError, match="AUDIO of"):
+        speak_with(torch.ones(shape), 24_000)
+
+
+@pytest.mark.parametrize("sample_rate", [0, -1, 10**20, float("nan")])
+def test_a_sample_rate_that_is_none_is_named(sample_rate: float) -> None:
+    with pytest.raises(InvalidClipError, match=f"sample_rate={sample_rate!r}"):
+        speak_with(torch.ones(1, 1, 9), sample_rate)
+
+
+@pytest.mark.parametrize(
+    "waveform", [torch.rand(1, 1, 4410), torch.rand(3, 2, 4410).half(), torch.rand(1, 6, 4410, requires_grad=True)]
+)
+def test_what_other_nodes_load_is_a_voice(waveform: torch.Tensor) -> None:
+    report = speak_with(waveform, 44_100)
+    assert report == ("reference_audio holds 3 clips; the voice is that of the first" if len(waveform) > 1 else "")
+
+
+def test_the_real_model_is_loaded_and_spoken_with_in_comfyuis_inference_mode(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "ada.wav", 1, 0.6)
+    samples, rate = soundfile.read(str(clip), dtype="float32")
+    reference = {"waveform": torch.from_numpy(samples).reshape(1, 1, -1), "sample_rate": rate}
+    inputs = {"text": "Hi.", "seed": 3, "reference_audio": reference}
+    with torch.inference_mode():
+        (model,) = execute("StatelessTTSLoadModel")
+        audio, report = execute("StatelessTTSText", model=model, **inputs)
+    expected = model.wrapper.generate_stateless("Hi.", audio_prompt_path=clip, seed=3)
+    assert torch.equal(audio["waveform"][0], expected)
+    assert report == "the model is synthetic: its voice is noise"
 
 
 SUBTITLES = """1
@@ -232,6 +268,29 @@ def test_progress_and_cancel_are_comfyuis(monkeypatch: pytest.MonkeyPatch) -> No
         execute("StatelessTTSText", model=fake_model(), text="A. [pause:0s] B. [pause:0s] C.")
     assert steps == [1, 1]
     assert streaming_threads() == []
+
+
+def test_cancel_ends_a_piece_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cancelled(Exception):  # noqa: N818 - ComfyUI's is no error either
+        pass
+
+    def throw() -> None:
+        raise Cancelled
+
+    comfy, management = types.ModuleType("comfy"), types.ModuleType("comfy.model_management")
+    management.processing_interrupted = lambda: True  # type: ignore[attr-defined]
+    management.throw_exception_if_processing_interrupted = throw  # type: ignore[attr-defined]
+    for module in (comfy, management):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    model = fake_model()
+    with pytest.raises(Cancelled):
+        execute("StatelessTTSText", model=model, text="Hi.")
+    assert requests_of(model) == []
+
+
+def test_an_input_without_a_value_changes_nothing() -> None:
+    is_changed: Any = NODE_CLASS_MAPPINGS["StatelessTTSText"].IS_CHANGED
+    assert is_changed(reference_path=None, characters=None) == is_changed()
 
 
 def test_a_clip_that_changed_is_noticed(tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_text_without_time_stamps_is_told() -> None:
     assert read.problems == ("line 1: no subtitle can be read from 'Some notes of mine'",)
 
 
+def test_a_numbered_subtitle_without_time_stamps_is_told_and_a_number_in_the_text_is_spoken() -> None:
+    stamps = "00:00:0{0},000 --> 00:00:0{0},900"
+    second, fourth = f"2\n{stamps.format(2)}\nThe answer is", f"4\n{stamps.format(4)}\nFour."
+    read = read_subtitles(f"1\nOne.\n\n{second}\n\n42\nof course.\n\n3\nThree.\n\n{fourth}")
+    assert read.problems == ("line 1: subtitle 1 has no time stamps", "line 11: subtitle 3 has no time stamps")
+    assert [subtitle.text for subtitle in read.subtitles] == ["The answer is 42 of course.", "Four."]
+
+
 def test_what_cannot_be_spoken_is_a_problem_of_that_subtitle() -> None:
     read = read_subtitles("1\n00:00:02,000 --> 00:00:01,000\nBack.\n\n2\n00:00:03,000 --> 00:00:04,000\n\n\n" + PLAIN)
     problems = {subtitle.line: subtitle.problem for subtitle in read.subtitles}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gc
+import traceback
+import weakref
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class Returning(StreamingEngineAdapter):
-    def __init__(self, audio: torch.Tensor) -> None:
-        self.audio = audio
+    def __init__(self, spoken: object) -> None:
+        self.spoken = spoken
 
     def speak_segment(
         self,
@@ -31,7 +34,7 @@ class Returning(StreamingEngineAdapter):
         parameters: Mapping[str, Any],  # noqa: ARG002
         checkpoint: Callable[[], None],  # noqa: ARG002
     ) -> SegmentAudio:
-        return SegmentAudio(self.audio, SAMPLE_RATE)
+        return cast("SegmentAudio", self.spoken)
 
 
 def test_result_tells_what_was_used() -> None:
@@ -83,19 +86,54 @@ def test_process_wide_generators_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("audio", "message"),
+    ("spoken", "message"),
     [
-        (torch.zeros(1, 5), "silence"),
-        (torch.zeros(1, 0), "no samples"),
-        (torch.tensor([[1.0, float("nan")]]), "NaN"),
-        (torch.ones(5), "shape"),
-        (torch.ones(2, 5), "shape"),
+        (SegmentAudio(torch.zeros(1, 5), SAMPLE_RATE), "silence"),
+        (SegmentAudio(torch.zeros(1, 0), SAMPLE_RATE), "no samples"),
+        (SegmentAudio(torch.tensor([[1.0, float("nan")]]), SAMPLE_RATE), "NaN"),
+        (SegmentAudio(torch.ones(5), SAMPLE_RATE), "shape"),
+        (SegmentAudio(torch.ones(2, 5), SAMPLE_RATE), "shape"),
+        (SegmentAudio(torch.ones(1, 5, dtype=torch.int16), SAMPLE_RATE), "torch.int16 on cpu"),
+        (SegmentAudio(torch.ones(1, 5, device="meta"), SAMPLE_RATE), "torch.float32 on meta"),
+        (SegmentAudio(cast("torch.Tensor", "audio"), SAMPLE_RATE), "str for audio"),
+        (SegmentAudio(torch.ones(1, 5), 0), "sample_rate=0"),
+        (SegmentAudio(torch.ones(1, 5), cast("int", float("nan"))), "sample_rate=nan"),
+        (SegmentAudio(torch.ones(1, 5), SAMPLE_RATE, cast("dict[str, Any]", None)), "metadata of type None"),
+        (None, "returned None"),
+        ("audio", "returned str"),
+        ((torch.ones(1, 5), SAMPLE_RATE), "returned tuple"),
     ],
 )
-def test_what_is_no_speech_is_a_failure(audio: torch.Tensor, message: str) -> None:
-    result = Returning(audio).process_segment(StreamingSegment(0, ""))
+def test_what_is_no_speech_is_a_failure(spoken: object, message: str) -> None:
+    result = Returning(spoken).process_segment(StreamingSegment(0, ""))
     assert isinstance(result.error, UnusableAudioError)
     assert message in result.error_msg
+
+
+def test_a_failure_keeps_no_tensor_of_the_call_that_it_ended() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def fail_with_a_cache(_segment: StreamingSegment, _checkpoint: Callable[[], None]) -> None:
+        cache = torch.ones(3)
+        held.append(weakref.ref(cache))
+        raise OSError("no space left")
+
+    result = ScriptedAdapter({0: fail_with_a_cache}).process_segment(StreamingSegment(0, ""))
+    gc.collect()
+    assert held[0]() is None
+    assert result.error is not None
+    assert traceback.extract_tb(result.error.__traceback__)[-1].name == "fail_with_a_cache"
+
+
+def test_an_exception_that_cannot_be_told_is_a_failure_all_the_same() -> None:
+    class Mute(Exception):  # noqa: N818 - not an error that anybody should raise
+        def __str__(self) -> str:
+            raise ValueError
+
+    def fail_mutely(_segment: StreamingSegment, _checkpoint: Callable[[], None]) -> None:
+        raise Mute
+
+    assert ScriptedAdapter({0: fail_mutely}).process_segment(StreamingSegment(0, "")).error_msg == "Mute"
 
 
 def test_a_stopped_segment_is_not_begun() -> None:

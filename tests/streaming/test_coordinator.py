@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from stateless_tts import InvalidParameterError
 from stateless_tts.streaming import (
+    SegmentCancelledError,
     SegmentTimeoutError,
     StreamingConfig,
     StreamingCoordinator,
@@ -15,10 +18,10 @@ from stateless_tts.streaming import (
     StreamingStartError,
 )
 
-from .speakers import ScriptedAdapter, fail, segments, streaming_threads, until_stopped
+from .speakers import ScriptedAdapter, fail, segments, streaming_threads, until, until_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Unloadable(ScriptedAdapter):
@@ -113,3 +116,68 @@ def test_a_run_can_be_left_early_and_cancelled() -> None:
         assert run.cancel(5) == 1
     assert taken == [0, 1, 2, 3, 4]
     assert streaming_threads() == []
+
+
+@pytest.mark.parametrize("batch_size", [0, 2])
+@pytest.mark.parametrize(("cancelled", "failed"), [(30, [30]), (None, list(range(4, 40)))])
+def test_cancelling_reaches_what_has_not_been_read(batch_size: int, cancelled: int | None, failed: list[int]) -> None:
+    gate = threading.Event()
+    held = {index: until(gate) for index in range(3, 40)} if batch_size else {}
+    config = StreamingConfig(batch_size=batch_size, max_pending=4)
+    with StreamingCoordinator.stream(segments(40), ScriptedAdapter(held), config, in_order=True) as run:
+        results = iter(run)
+        seen = [next(results) for _ in range(3)]
+        run.cancel(cancelled)
+        gate.set()
+        seen += results
+    assert [result.index for result in seen] == list(range(40))
+    wrong = [result for result in seen if not result.success]
+    # Number 3 may have been finished with by then.
+    assert [result.index for result in wrong if result.index != 3] == failed
+    assert {type(result.error) for result in wrong} == {SegmentCancelledError}
+
+
+@pytest.mark.parametrize("batch_size", [0, 2])
+def test_cancelling_before_the_first_result(batch_size: int) -> None:
+    adapter = ScriptedAdapter()
+    with StreamingCoordinator.stream(segments(9), adapter, StreamingConfig(batch_size=batch_size)) as run:
+        assert run.cancel() == 0
+        assert [type(result.error) for result in run] == [SegmentCancelledError] * 9
+    assert adapter.spoken == []
+
+
+@pytest.mark.parametrize("batch_size", [0, 2])
+def test_a_source_that_raises_keeps_the_results_of_what_was_read(batch_size: int) -> None:
+    def source() -> Iterator[StreamingSegment]:
+        yield from segments(5)
+        raise LookupError("the script ends here")
+
+    seen: list[int] = []
+    with StreamingCoordinator.stream(source(), ScriptedAdapter(), StreamingConfig(batch_size=batch_size)) as run:
+        results = iter(run)
+        with pytest.raises(LookupError, match="the script ends here"):
+            seen.extend(result.index for result in results)
+    assert sorted(seen) == list(range(5))
+
+
+@pytest.mark.parametrize("batch_size", [0, 2])
+def test_what_is_no_segment_is_named(batch_size: int) -> None:
+    mixed: list[Any] = [StreamingSegment(0, "a"), None, StreamingSegment(2, "a")]
+    config = StreamingConfig(batch_size=batch_size)
+    with pytest.raises(InvalidParameterError, match="None: expected a StreamingSegment"):
+        StreamingCoordinator.process(mixed, ScriptedAdapter(), config)
+    with StreamingCoordinator.stream(iter(mixed), ScriptedAdapter(), config) as run:
+        results = iter(run)
+        assert next(results).index == 0
+        with pytest.raises(InvalidParameterError, match="None: expected a StreamingSegment"):
+            next(results)
+
+
+@pytest.mark.parametrize("batch_size", [0, 1])
+def test_an_engine_that_never_asks_whether_to_go_on_is_overdue_all_the_same(batch_size: int) -> None:
+    def dawdle(_segment: StreamingSegment, _checkpoint: Callable[[], None]) -> None:
+        time.sleep(0.2)
+
+    config = StreamingConfig(batch_size=batch_size, worker_timeout=0.1)
+    _, metrics, _ = StreamingCoordinator.process(segments(3), ScriptedAdapter({1: dawdle}), config)
+    assert [(failure.index, type(failure.error)) for failure in metrics.failures] == [(1, SegmentTimeoutError)]

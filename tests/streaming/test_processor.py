@@ -243,10 +243,27 @@ def test_whoever_shuts_down_in_mid_run_still_gets_the_results_of_what_was_taken_
             seen.append(result.index)
             if len(seen) == 10:
                 processor.shutdown()
-    taken_in = [index for index in read if index in seen]
-    assert sorted(seen) == taken_in
-    assert len(read) - len(taken_in) <= 1, "at most the one that was refused"
+    assert sorted(seen) == read
     assert 10 < len(seen) < 40
+
+
+def test_a_collection_is_answered_in_whole_also_by_a_processor_that_is_closed() -> None:
+    with TrueStreamingProcessor(ScriptedAdapter(), StreamingConfig(batch_size=2)) as processor:
+        first = list(processor.process(segments(3), in_order=True))
+        second = list(processor.process(segments(3), in_order=True))
+    assert [result.success for result in first] == [True] * 3
+    assert [(result.index, type(result.error)) for result in second] == [(i, ProcessorClosedError) for i in range(3)]
+
+
+def test_a_processor_is_started_once_and_before_results_are_asked_for() -> None:
+    processor = TrueStreamingProcessor(ScriptedAdapter())
+    for results in (processor.results(), processor.process(segments(2))):
+        with pytest.raises(StreamingStartError, match="has not been started"):
+            next(results)
+    with processor:
+        with pytest.raises(StreamingStartError, match="started already"):
+            processor.start()
+        assert len(list(processor.process(segments(2)))) == 2
 
 
 def test_shutdown_cancels_within_its_time_even_if_the_engine_hangs() -> None:

@@ -37,6 +37,10 @@ def test_fields_are_those_that_people_know() -> None:
         ("max_pending", 0),
         ("worker_timeout", 0),
         ("worker_timeout", float("inf")),
+        ("worker_timeout", float("nan")),
+        ("worker_timeout", 10**400),
+        ("timeout_grace", -1),
+        ("shutdown_timeout", 1e10),  # more than a thread can be waited for
         ("shutdown_timeout", "1"),
         ("streaming_threshold", True),
     ],
@@ -77,7 +81,25 @@ def test_throughput_is_of_completions_over_wall_time() -> None:
     assert metrics.failures == [failed]
 
 
+@pytest.mark.parametrize(
+    ("fields_", "message"),
+    [
+        ({"index": "a"}, "index='a': expected an integer"),
+        ({"index": None}, "index=None"),
+        ({"index": 1.5}, "index=1.5"),
+        ({"index": [1]}, "index="),
+        ({"index": 3, "language": None}, "segment 3: language=None"),
+        ({"index": 3, "metadata": [1]}, "segment 3: metadata="),
+    ],
+)
+def test_a_segment_names_what_it_refuses(fields_: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidParameterError, match=message):
+        StreamingSegment(text="", **fields_)
+
+
 def test_segments_group_by_language_and_voice() -> None:
     first, same, other = (StreamingSegment(0, "", voice_path=voice) for voice in ("a.wav", "a.wav", "b.wav"))
     assert first.group == same.group != other.group
     assert first.group != StreamingSegment(0, "", language="de", voice_path="a.wav").group
+    tensors: Any = torch.zeros(3), torch.zeros(3)  # whether two are equal has no one answer
+    assert len({StreamingSegment(0, "", voice_path=tensor).group for tensor in (*tensors, *tensors)}) == 2

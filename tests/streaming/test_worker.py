@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from typing import cast
 
 from stateless_tts.streaming import (
     SegmentCancelledError,
@@ -11,6 +12,7 @@ from stateless_tts.streaming import (
     StreamingWorker,
     WorkItem,
 )
+from stateless_tts.streaming._worker import speak
 
 from .speakers import PATIENCE_SECONDS, Killed, ScriptedAdapter, die, fail
 
@@ -78,3 +80,14 @@ def test_an_adapter_that_raises_after_all_still_gives_a_result() -> None:
     worker.start()
     assert isinstance(results.get(timeout=PATIENCE_SECONDS).error, KeyError)
     worker.join(PATIENCE_SECONDS)
+
+
+def test_an_adapter_that_returns_no_result_still_gives_one() -> None:
+    class Forgetful(ScriptedAdapter):
+        def process_segment(self, *_arguments: object, **_options: object) -> StreamingResult:
+            return cast("StreamingResult", None)
+
+    item = WorkItem(StreamingSegment(0, "a"), SegmentControl(0, timeout=60))
+    result = speak(Forgetful(), item, {}, worker_id=2)
+    assert (result.index, result.success, result.worker_id) == (0, False, 2)
+    assert "NoneType" in result.error_msg

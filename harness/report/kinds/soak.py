@@ -70,11 +70,13 @@ def _faults(faults: Mapping[str, Mapping[str, int]]) -> Table:
 
 def _memory(result: Mapping[str, Any]) -> Table:
     memory = result["memory"]
-    slope = "too few rounds"
+    slope = seen = "too few rounds"
     if memory is not None:
         slope = "{mib_per_1000_segments:+.1f} ({low:+.1f} to {high:+.1f}) at {resident_mib:.0f} MiB".format(**memory)
+        seen = f"{memory['least_seen']:.1f}"
     rows = (
         ("MiB per 1000 segments (95 % interval)", slope),
+        ("least leak that would have been seen, MiB per 1000 segments", seen),
         ("threads left", ", ".join(result["threads_left"]) or "none"),
         ("workers replaced", str(result["workers_replaced"])),
     )

@@ -24,7 +24,7 @@ from stateless_tts.files import PARTIAL_SUFFIX
 from stateless_tts.streaming import segment_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SIGKILL, SIGINT, FULL = "SIGKILL", "SIGINT", "disk full"
 _POLL_S = 0.02
@@ -78,12 +78,7 @@ def _run(plan: BatchPlan, folder: Path, fault: str, new_files: int) -> BatchRun:
     out = folder / "out"
     before = _digests(out)
     arguments = ["batch", str(folder / "in.txt"), "-o", str(out), "--workers", str(plan.workers), "--resume"]
-    with subprocess.Popen(  # noqa: S603 - this project's own command line
-        [*plan.command, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as process:
+    with _started([*plan.command, *arguments]) as process:
         fired = bool(fault) and _comes_to(process, out, len(before) + new_files)
         if fired:
             _act(process, fault, plan, out)
@@ -105,6 +100,23 @@ def _run(plan: BatchPlan, folder: Path, fault: str, new_files: int) -> BatchRun:
         statuses=statuses,
         errors=errors,
     )
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a process that heeds SIGINT, which is ignored by what a shell runs in the background, and is inherited."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(  # noqa: S603 - this project's own command line
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    finally:
+        if before is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, before)
 
 
 def _comes_to(process: subprocess.Popen[bytes], out: Path, files: int) -> bool:

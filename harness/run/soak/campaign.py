@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ import torch
 from harness.run.soak.adapter import MixedAdapter
 from harness.run.soak.batches import BatchPlan, batch_requests, run_cycle
 from harness.run.soak.planted import DEFECTS
-from harness.run.soak.records import SOAK, BatchCycle
+from harness.run.soak.records import SOAK, WARM_UP, BatchCycle
 from harness.run.soak.references import stock_references
 from harness.run.soak.rounds import Stage, play
 from harness.run.soak.schedule import plain_round, plan_round
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     from harness.workload.soak import SoakRequest
 
 # What of the time is for the rounds; batches are started as long as another is likely to end in time.
-_ROUNDS_SHARE = 0.72
-_LEAST_TIMEOUT_S = 8.0
-# An unhurried utterance takes this many times what it takes alone, if all workers share the cores.
-_TIMEOUT_MARGIN = 1.5
-_GRACE_S = 1.0
+_ROUNDS_SHARE = 0.8
+_LEAST_TIMEOUT_S = 4.0
+# A segment that is left alone may take this many times what the slowest took while as many were spoken at once.
+_TIMEOUT_MARGIN = 2.0
+_GRACE_S = 0.5
 # Of a request: 1.5 s of audio.
 _MOST_SAMPLES = 36_000
 _CLIP_RATE_HZ = 24_000
@@ -60,7 +59,7 @@ class SoakPlan:
     seconds: float = 480.0
     workers: int = MAX_WORKERS
     per_family: int = 5
-    healthy: int = 16
+    healthy: int = 10
     batch_lines: int = 12
     plain: int = 4
 
@@ -101,8 +100,9 @@ class SoakCampaign:
             references = stock_references([*requests, *lines], clips)
             self.writer.references(references)
             self.on_event(f"{len(references)} references by stock, one at a time")
-            requests, of_rounds = _short_ones(requests, references)
-            stage = self._stage(folder, clips, of_rounds)
+            requests = _short_ones(requests, references)
+            stage = self._stage(folder, clips)
+            stage = self._warmed_up(stage, requests)
             self._plant_defects(stage, requests)
             self._rounds(stage, requests)
             del stage
@@ -112,7 +112,7 @@ class SoakCampaign:
     def _left(self) -> float:
         return self._began + self.plan.seconds - time.monotonic()
 
-    def _stage(self, folder: Path, clips: dict[str, Path], references: Sequence[SoakReference]) -> Stage:
+    def _stage(self, folder: Path, clips: dict[str, Path]) -> Stage:
         trips = Trips()
         wrappers = {}
         for family in FAMILIES:
@@ -130,13 +130,25 @@ class SoakCampaign:
             clips,
             _write_spoiled,
             folder,
-            _config(self.plan.workers, references),
+            StreamingConfig(
+                batch_size=self.plan.workers,
+                max_workers=self.plan.workers,
+                max_pending=2 * self.plan.workers,
+                timeout_grace=_GRACE_S,
+            ),
             after_round=forget_voices,
         )
 
+    def _warmed_up(self, stage: Stage, requests: Sequence[SoakRequest]) -> Stage:
+        """Play a round without faults, and return the stage with a time-out that leaves room for what it took."""
+        seen = play(stage, plain_round(0, requests, self.plan.workers + self.plan.healthy), WARM_UP)
+        self.writer.round(seen)
+        timeout = _timeout(seen)
+        self.on_event(f"warm-up: {len(seen.endings)} results in {seen.seconds:.1f} s; time-out {timeout:.1f} s")
+        return replace(stage, config=replace(stage.config, worker_timeout=timeout))
+
     def _plant_defects(self, stage: Stage, requests: Sequence[SoakRequest]) -> None:
         """Play rounds with a planted defect each; a short timetable leaves out none, as each is a matter of seconds."""
-        play(stage, plain_round(0, requests, len(requests)), "warm-up")
         for defect in DEFECTS:
             with defect.plant(stage) as defective:
                 for number in range(defect.rounds):
@@ -169,28 +181,17 @@ class SoakCampaign:
             self.on_event(f"batch {number}: ended and resumed {len(cycle.runs) - 1} times in {took:.1f} s")
 
 
-def _short_ones(
-    requests: Sequence[SoakRequest], references: Sequence[SoakReference]
-) -> tuple[tuple[SoakRequest, ...], tuple[SoakReference, ...]]:
+def _short_ones(requests: Sequence[SoakRequest], references: Sequence[SoakReference]) -> tuple[SoakRequest, ...]:
     """Leave out what came out long, but leave each family one: the slowest decides how long a time-out takes."""
     known = {reference.request: reference for reference in references}
     shortest = [
         min((r for r in requests if r.family == family), key=lambda r: known[r.key].samples) for family in FAMILIES
     ]
-    kept = tuple(r for r in requests if known[r.key].samples <= _MOST_SAMPLES or r in shortest)
-    return kept, tuple(known[request.key] for request in kept)
+    return tuple(r for r in requests if known[r.key].samples <= _MOST_SAMPLES or r in shortest)
 
 
-def _config(workers: int, references: Sequence[SoakReference]) -> StreamingConfig:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slowest = max(reference.seconds for reference in references)
-    return StreamingConfig(
-        batch_size=workers,
-        max_workers=workers,
-        max_pending=2 * workers,
-        worker_timeout=max(_LEAST_TIMEOUT_S, _TIMEOUT_MARGIN * slowest * workers / cores),
-        timeout_grace=_GRACE_S,
-    )
+def _timeout(warm_up: SoakRound) -> float:
+    return max(_LEAST_TIMEOUT_S, _TIMEOUT_MARGIN * max(ending.seconds for ending in warm_up.endings))
 
 
 def _write_clips(folder: Path, seed: int) -> dict[str, Path]:

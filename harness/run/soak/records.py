@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SOAK = "soak"
+SOAK, WARM_UP = "soak", "warm-up"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class SegmentEnding:
         worker_id: as the result tells.
         file_sha256: of the file that was written, as it was read back when all was done; empty without one.
         file_error: names of the classes of the exception that writing failed with.
+        seconds: that its worker spent on it.
     """
 
     index: int
@@ -62,6 +63,7 @@ class SegmentEnding:
     worker_id: int = -1
     file_sha256: str = ""
     file_error: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ class _Round:
             error=_kinds(result.error),
             message=self._without_folder(result.error_msg),
             worker_id=result.worker_id,
+            seconds=result.processing_time,
         )
         if audio is not None:
             ending = replace(ending, sha256=mark(audio).sha256, samples=audio.shape[-1], peak=float(audio.abs().max()))
@@ -163,6 +164,9 @@ class _Round:
                 self._adapter.note(planned.index, schedule.CANCELLED)
         if taken == self._plan.shut_down_after:
             self._closed = True
+            processor.close()
+            processor.cancel()
+            self._adapter.release()  # what hangs is cancelled by now, and need not be waited for
             processor.shutdown()
             self._adapter.note(-1, schedule.SHUT_DOWN)
 

@@ -1,4 +1,4 @@
-"""Which fault happens to which segment: dealt out from a seed, every kind of fault in every few rounds."""
+"""Which fault happens to which segment: dealt out from a seed, every kind of fault in every round."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ FAULTS = (
 )  # fmt: skip
 # Every so many rounds the processor is shut down before all has been handed in.
 SHUT_DOWN_EVERY = 4
-TIME_OUTS_EVERY = 3
 _DOOMED = 3
 _AHEAD = 16
 # Leads from one family to the next, and in the end to every request.
@@ -72,18 +71,16 @@ class RoundPlan:
 def plan_round(seed: int, number: int, requests: Sequence[SoakRequest], healthy: int) -> RoundPlan:
     """Draw round `number`: every fault at least once, and `healthy` segments to which nothing is done.
 
-    Time-outs take as long as a time-out is; only every few rounds have them. They come first, so that the others go
-    on around them; the rest are shuffled.
+    Time-outs take as long as a time-out is. They come first, so that the others go on around them; the rest are
+    shuffled.
     """
     source = random.Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not cryptographic
     early = [HANGS, STALLS]
     kinds = [fault for fault in FAULTS if fault not in early]
     kinds += [*_TWICE, *[CLIP_DELETED] * (_DOOMED - 2), *[""] * healthy]
     source.shuffle(kinds)
+    segments = tuple(_planned(source, place, fault, requests) for place, fault in enumerate([*early, *kinds]))
     shuts_down = number % SHUT_DOWN_EVERY == 1
-    # A round that is shut down would have to wait for those that hang.
-    dealt = [*early, *kinds] if number % TIME_OUTS_EVERY == 0 and not shuts_down else kinds
-    segments = tuple(_planned(source, place, fault, requests) for place, fault in enumerate(dealt))
     after = source.randint(len(segments) // 3, 2 * len(segments) // 3) if shuts_down else None
     return RoundPlan(number, segments, source.randint(4, len(segments) // 2), after)
 

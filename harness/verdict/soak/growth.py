@@ -19,6 +19,8 @@ SETTLING_SHARE = 0.25
 LEAST_ROUNDS = 5
 # A drift that is surely below this share of what the process holds is noise, however steady.
 NOISE_SHARE = 0.01
+# What a run has to be able to see: a second of audio (24 000 float32 samples) kept of every segment.
+LEAST_LEAK_MIB = 1000 * 24_000 * 4 / 2**20
 _PER = 1000
 
 
@@ -33,7 +35,8 @@ class Slope:
         rounds: that it was fitted to.
         drift_high_mib: what `high` comes to over all of them.
         resident_mib: mean of what the process held.
-        ok: whether the interval reaches down to zero, or the drift is surely below 1 % of what the process held.
+        least_seen: smallest leak that would have been called growth, had it come on top; MiB per 1000 segments.
+        grows: whether the interval is above zero, and the drift may be above 1 % of what the process held.
     """
 
     mib_per_1000_segments: float
@@ -42,7 +45,13 @@ class Slope:
     rounds: int
     drift_high_mib: float
     resident_mib: float
-    ok: bool
+    least_seen: float
+    grows: bool
+
+    @property
+    def tells(self) -> bool:
+        """Whether a leak that has to be seen would have been."""
+        return self.grows or self.least_seen <= LEAST_LEAK_MIB
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -65,9 +74,10 @@ def memory_slope(rounds: Sequence[SoakRound]) -> Slope | None:
     error = float(np.sqrt(residuals @ residuals / (len(x) - 2) / (deviation @ deviation)))
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * error
     low, high = slope - margin, slope + margin
-    drift, resident = high * float(x[-1] - x[0]), float(y.mean())
-    ok = low <= 0 or drift <= NOISE_SHARE * resident
-    return Slope(slope, low, high, len(x), drift, resident, ok)
+    span, resident = float(x[-1] - x[0]), float(y.mean())
+    noise = NOISE_SHARE * resident / span
+    least_seen = max(0.0, -low, noise - high)
+    return Slope(slope, low, high, len(x), high * span, resident, least_seen, grows=low > 0 and high > noise)
 
 
 def threads_left(rounds: Sequence[SoakRound]) -> list[str]:

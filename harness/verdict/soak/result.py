@@ -13,7 +13,7 @@ from harness.run.soak.schedule import FAULTS, SHUT_DOWN
 from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE, Status
 from harness.verdict.soak import VERSION
 from harness.verdict.soak.batches import batch_faults, batch_findings
-from harness.verdict.soak.growth import Slope, memory_slope, threads_left
+from harness.verdict.soak.growth import LEAST_LEAK_MIB, Slope, memory_slope, threads_left
 from harness.verdict.soak.segments import SegmentCounts, count_segments
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _judge(rounds: Sequence[SoakRound], references: Mapping[str, SoakReference])
     findings = {check: counts.said.get(check, []) for check in _OF_SEGMENTS}
     findings["threads"] = [f"thread {name!r} was left" for name in threads_left(rounds)]
     memory = memory_slope(rounds)
-    findings["memory"] = [] if memory is None or memory.ok else [_growth(memory)]
+    findings["memory"] = [_growth(memory)] if memory is not None and memory.grows else []
     return _Phase(counts, memory, findings)
 
 
@@ -90,22 +90,42 @@ def _conclude(
     if soak.failed:
         told = "; ".join(f"{check}: {soak.findings[check][0]}" for check in soak.failed)
         return Status.UNSAFE, told
-    missed = [entry["planted"] for entry in power if not entry["caught"]]
-    if missed:
-        return Status.INCONCLUSIVE, f"planted and not caught: {', '.join(missed)}"
-    absent = [fault for fault in EXPECTED_FAULTS if not faults.get(fault, {}).get("happened")]
-    if len(absent) == len(EXPECTED_FAULTS):
-        return Status.INCONCLUSIVE, "no fault was injected"
-    if absent:
-        return Status.INCONCLUSIVE, f"never happened: {', '.join(absent)}"
-    if soak.memory is None:
-        return Status.INCONCLUSIVE, "too few rounds to tell whether memory grows"
+    doubt = _doubt(faults, power) or _doubt_of_memory(soak.memory)
+    if doubt or soak.memory is None:
+        return Status.INCONCLUSIVE, doubt
     counts = soak.counts
     happened = sum(entry["happened"] for entry in faults.values())
     return Status.SAFE, (
         f"{counts.submitted} segments = {counts.succeeded} results + {counts.failed} explicit failures under "
-        f"{happened} faults of {len(EXPECTED_FAULTS)} kinds; every result has the bits of stock alone"
+        f"{happened} faults of {len(EXPECTED_FAULTS)} kinds; every result has the bits of stock alone; memory is "
+        f"steady: {_would_have_been_seen(soak.memory)}"
     )
+
+
+def _doubt(faults: Mapping[str, Mapping[str, int]], power: Sequence[Mapping[str, Any]]) -> str:
+    """Return why the run proves nothing, whatever it saw; empty if it does."""
+    missed = [entry["planted"] for entry in power if not entry["caught"]]
+    if missed:
+        return f"planted and not caught: {', '.join(missed)}"
+    absent = [fault for fault in EXPECTED_FAULTS if not faults.get(fault, {}).get("happened")]
+    if len(absent) == len(EXPECTED_FAULTS):
+        return "no fault was injected"
+    return f"never happened: {', '.join(absent)}" if absent else ""
+
+
+def _doubt_of_memory(memory: Slope | None) -> str:
+    if memory is None:
+        return "too few rounds to tell whether memory grows"
+    if memory.tells:
+        return ""
+    return (
+        f"too few rounds, or too much noise, to tell whether memory grows: {_would_have_been_seen(memory)}, and "
+        f"nothing smaller; {LEAST_LEAK_MIB:.0f} would have to be, which is a second of audio of each segment"
+    )
+
+
+def _would_have_been_seen(memory: Slope) -> str:
+    return f"a leak of {memory.least_seen:.1f} MiB per 1000 segments would have been seen"
 
 
 def _growth(memory: Slope) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def result(status: str = "SAFE", *, caught: bool = True, lost: tuple[str, ...] = ()) -> dict[str, Any]:
     tally = {"planned": 3, "happened": 2, "identical": 1, "failed": 2}
-    memory = {"mib_per_1000_segments": 1.5, "low": -2.0, "high": 5.0, "resident_mib": 900.0}
+    memory = {"mib_per_1000_segments": 1.5, "low": -2.0, "high": 5.0, "resident_mib": 900.0, "least_seen": 7.0}
     return {
         "version": "soak/1", "environment": {"cpu": "a cpu", "versions": {"torch": "2.6.0"}}, "command": {"seed": 7},
         "segments": {"submitted": 12, "succeeded": 9, "failed": 3, "faults": {}}, "faults": {"time-out": tally},

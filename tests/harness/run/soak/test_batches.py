@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.run.soak.batches import FULL, SIGINT, SIGKILL, BatchPlan, batch_requests, run_cycle
+from harness.run.soak.batches import FULL, SIGINT, SIGKILL, BatchPlan, _started, batch_requests, run_cycle
 from harness.verdict.soak.batches import batch_faults, batch_findings
 from stateless_tts.streaming import segment_seed
 
@@ -64,6 +65,19 @@ def plan(tmp_path: Path, broken: str = "pass") -> BatchPlan:
         seed=3,
         command=(sys.executable, str(program)),
     )
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
+def test_a_process_heeds_sigint_also_if_its_parent_does_not(
+    handler: Any,  # noqa: ANN401 - as signal has it
+) -> None:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        told = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+        assert _started([sys.executable, "-c", told]).wait(30) == 0
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_each_run_is_ended_by_its_fault_and_the_last_completes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +11,11 @@ from harness.observations.soak_store import SoakWriter, read_soak
 from harness.run.soak import campaign
 from harness.run.soak.campaign import SoakCampaign, SoakPlan
 from harness.run.soak.planted import DEFECTS
-from harness.run.soak.records import SoakReference
+from harness.run.soak.records import SegmentEnding, SoakReference
 from harness.verdict.soak.result import judge_soak
 from harness.workload.soak import make_requests
 from tests.harness.soak_toys import toy_references, toy_stage
-from tests.harness.verdict.soak.test_result import cycle
+from tests.harness.verdict.soak.test_result import PLAIN, cycle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[BatchPlan]:
         return cycle()
 
     monkeypatch.setattr(campaign, "stock_references", references)
-    monkeypatch.setattr(SoakCampaign, "_stage", lambda _self, folder, _clips, _references: toy_stage(folder))
+    monkeypatch.setattr(SoakCampaign, "_stage", lambda _self, folder, _clips: toy_stage(folder))
     monkeypatch.setattr(campaign, "run_cycle", run_cycle)
     return asked
 
@@ -50,7 +51,7 @@ def test_everything_is_run_and_written_down(plans: list[BatchPlan], tmp_path: Pa
     with SoakWriter(path) as writer:
         SoakCampaign(PLAN, writer, events.append).run()
     seen = read_soak(path)
-    assert {round_.phase for round_ in seen.rounds} == {"soak", *(defect.name for defect in DEFECTS)}
+    assert {round_.phase for round_ in seen.rounds} == {"soak", "warm-up", *(defect.name for defect in DEFECTS)}
     assert len(seen.references) == 8 + 2
     assert len(seen.cycles) == len(plans) >= 1
     assert [plan.seed for plan in plans] == list(range(len(plans)))
@@ -66,16 +67,12 @@ def test_what_comes_out_long_is_left_out_unless_its_family_has_no_other() -> Non
     requests = make_requests(0, 2)
     samples = {"english-0": 36_001, "turbo-0": 90_000, "turbo-1": 80_000}
     references = [SoakReference(r.key, "a", "f", samples.get(r.key, 36_000), 1.0) for r in requests]
-    kept, known = campaign._short_ones(requests, references)
-    assert [request.key for request in kept] == [
+    assert [request.key for request in campaign._short_ones(requests, references)] == [
         "english-1", "multilingual-0", "multilingual-1", "turbo-1", "vc-0", "vc-1"
     ]  # fmt: skip
-    assert [reference.request for reference in known] == [request.key for request in kept]
 
 
-def test_a_time_out_leaves_room_for_all_workers() -> None:
-    references = [SoakReference("r", "a", "f", 1, seconds) for seconds in (0.1, 4.0)]
-    config = campaign._config(16, references)
-    assert config.worker_timeout >= 4.0 * 16 / 64
-    assert config.workers == 16
-    assert campaign._config(1, references[:1]).worker_timeout == 8.0
+@pytest.mark.parametrize(("slowest", "timeout"), [(0.3, 4.0), (7.0, 14.0)])
+def test_a_time_out_leaves_room_for_what_the_warm_up_took(slowest: float, timeout: float) -> None:
+    endings = tuple(SegmentEnding(index, True, seconds=seconds) for index, seconds in enumerate((0.1, slowest)))
+    assert campaign._timeout(replace(PLAIN, endings=endings)) == timeout

@@ -12,31 +12,22 @@ def test_the_same_seed_gives_the_same_round() -> None:
 
 
 def test_every_round_has_every_fault_and_healthy_segments() -> None:
-    for number in (0, 2, 3):
+    for number in range(4):
         plan = plan_round(0, number, REQUESTS, 9)
         faults = [planned.fault for planned in plan.segments]
-        assert set(faults) | {HANGS, STALLS} == {*FAULTS, ""}
+        assert set(faults) == {*FAULTS, ""}
         assert faults.count("") == 9
         assert [planned.index for planned in plan.segments] == list(range(len(faults)))
-        assert plan.shut_down_after is None
+        assert faults[:2] == [HANGS, STALLS], "the others go on around them"
 
 
-def test_time_outs_come_first_and_not_in_every_round() -> None:
-    plans = [plan_round(0, number, REQUESTS, 9) for number in range(7)]
-    late = [plan.number for plan in plans if HANGS in {planned.fault for planned in plan.segments}]
-    assert late == [0, 3, 6]
-    for number in late:
-        assert [planned.fault for planned in plans[number].segments[:2]] == [HANGS, STALLS]
-
-
-def test_some_rounds_are_shut_down_and_none_of_these_hangs() -> None:
+def test_some_rounds_are_shut_down() -> None:
     plans = [plan_round(0, number, REQUESTS, 9) for number in range(8)]
     down = [plan for plan in plans if plan.shut_down_after is not None]
     assert [plan.number for plan in down] == [1, 5]
     for plan in down:
         assert plan.shut_down_after is not None
         assert 0 < plan.shut_down_after < len(plan.segments)
-        assert not {HANGS, STALLS} & {planned.fault for planned in plan.segments}
 
 
 def test_faults_meet_requests_that_can_meet_them() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
+
 from harness.run.soak.records import SegmentEnding, SoakRound
 from harness.verdict.soak.growth import memory_slope, threads_left
 
@@ -21,7 +23,8 @@ def rounds(count: int, leak_mib: float, noise_mib: float = 5.0) -> list[SoakRoun
 def test_noise_is_no_growth() -> None:
     slope = memory_slope(rounds(20, 0))
     assert slope is not None
-    assert slope.ok
+    assert not slope.grows
+    assert slope.tells
     assert slope.low < 0 < slope.high
     assert slope.rounds == 15
 
@@ -29,7 +32,8 @@ def test_noise_is_no_growth() -> None:
 def test_a_leak_is_growth_and_its_size_is_told() -> None:
     slope = memory_slope(rounds(20, 10))
     assert slope is not None
-    assert not slope.ok
+    assert slope.grows
+    assert slope.tells
     assert slope.low < 200 < slope.high, "10 MiB for each 50 segments"
 
 
@@ -38,13 +42,31 @@ def test_growth_that_is_steady_but_small_is_noise() -> None:
     assert slope is not None
     assert slope.low > 0
     assert slope.drift_high_mib < 20
-    assert slope.ok
+    assert not slope.grows
 
 
 def test_falling_memory_is_no_growth() -> None:
     slope = memory_slope(rounds(20, -10))
     assert slope is not None
-    assert slope.ok
+    assert not slope.grows
+
+
+@pytest.mark.parametrize("noise_mib", [0.5, 5.0])
+def test_the_least_leak_that_would_have_been_seen_is_seen_and_less_is_not(noise_mib: float) -> None:
+    quiet = memory_slope(rounds(20, 0, noise_mib))
+    assert quiet is not None
+    per_round = quiet.least_seen * len(ENDINGS) / 1000
+    for leak, grows in ((1.02 * per_round, True), (0.98 * per_round, False)):
+        slope = memory_slope(rounds(20, leak, noise_mib))
+        assert slope is not None
+        assert slope.grows is grows
+
+
+def test_noise_that_hides_a_leak_tells_nothing() -> None:
+    loud = memory_slope(rounds(20, 0, 100.0))
+    assert loud is not None
+    assert not loud.grows
+    assert not loud.tells
 
 
 def test_few_rounds_tell_nothing() -> None:

@@ -117,6 +117,15 @@ def test_a_planted_defect_that_is_missed_proves_nothing() -> None:
     assert result["verdict"]["exit_status"] == 3
 
 
+def test_the_verdict_says_how_small_a_leak_it_would_have_seen() -> None:
+    result = judge_soak(observed(faulty_round()), {})
+    assert "memory is steady: a leak of 55.6 MiB per 1000 segments would have been seen" in result["verdict"]["reason"]
+    blind = [replace(seen, memory_mib=2 * seen.memory_mib) for seen in observed(faulty_round()).rounds]
+    verdict = judge_soak(replace(observed(), rounds=tuple(blind)), {})["verdict"]
+    assert verdict["exit_status"] == 3
+    assert "a leak of 111.1 MiB per 1000 segments would have been seen, and nothing smaller" in verdict["reason"]
+
+
 def test_memory_that_cannot_be_told_proves_nothing() -> None:
     whole = observed(faulty_round())
     seen = replace(whole, rounds=tuple(seen for seen in whole.rounds if seen.phase != "soak" or len(seen.endings) > 1))
