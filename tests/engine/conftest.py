@@ -49,7 +49,7 @@ def sixteen(clips: tuple[Path, ...]) -> tuple[SpeechRequest, ...]:
             repetition_penalty=1.0 + 0.1 * (index % 3),
             min_p=0.02 * (index % 3),
             top_p=1.0 if index % 2 else 0.9,
-            max_new_tokens=3 + 2 * (index % 7),
+            max_new_tokens=3 + index % 7,
         )
         for index in range(16)
     )

@@ -57,7 +57,7 @@ def _multilingual(index: int, clips: Sequence[Path]) -> SpeechRequest:
         repetition_penalty=2.0 - 0.3 * (index % 3),
         min_p=0.02 * (index % 3),
         top_p=1.0 if index % 2 else 0.9,
-        max_new_tokens=3 + 2 * (index % 7),
+        max_new_tokens=3 + index % 7,
     )
 
 
@@ -70,7 +70,7 @@ def _turbo(index: int, clips: Sequence[Path]) -> SpeechRequest:
         repetition_penalty=1.0 + 0.2 * (index % 3),
         top_p=1.0 if index % 2 else 0.9,
         top_k=(0, 20, 1000)[index % 3],
-        max_new_tokens=3 + 2 * (index % 7),
+        max_new_tokens=3 + index % 7,
     )
 
 
