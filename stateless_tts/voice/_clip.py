@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Upstream fails below 0.03 s; a voice needs a syllable at least.
 MIN_SECONDS = 0.1
+# There is no speech below 1 kHz alone; and a few samples of a rate of 1 Hz become gigabytes at upstream's.
+MIN_RATE_HZ = 2000
 # -80 dBFS: quieter than any speech, louder than the dither of an empty recording.
 SILENCE_PEAK = 1e-4
 
@@ -65,8 +67,8 @@ def check_clip(clip: Clip, *, silence_allowed: bool = False) -> float:
     """Check that a voice can be made of `clip`; returns how long it lasts, in seconds.
 
     Raises:
-        InvalidClipError: the clip cannot be read as audio, is silent, holds values that are not finite, or is shorter
-            than 0.1 s.
+        InvalidClipError: the clip cannot be read as audio, is silent, holds values that are not finite, is shorter than
+            0.1 s, or has a sample rate below 2 kHz.
     """
     name = clip.name
     try:
@@ -76,6 +78,8 @@ def check_clip(clip: Clip, *, silence_allowed: bool = False) -> float:
             f"reference clip {name!r} cannot be read as audio ({error.error_string}); "
             f"expected WAV, FLAC, OGG, MP3 or another format of libsndfile"
         ) from error
+    if rate < MIN_RATE_HZ:
+        raise InvalidClipError(f"reference clip {name!r} has a sample rate of {rate} Hz, below {MIN_RATE_HZ}")
     seconds: float = len(samples) / rate
     if seconds < MIN_SECONDS:
         raise InvalidClipError(f"reference clip {name!r} lasts {seconds:.3f} s; expected at least {MIN_SECONDS} s")

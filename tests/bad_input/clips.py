@@ -125,6 +125,7 @@ CLIPS = (
     ClipCase("unreadable", _unreadable, "cannot be read"),
     ClipCase("name too long", lambda path: path.with_name("a" * 300 + ".wav"), "cannot be read"),
     ClipCase("10 ms", _audio(0.01), "lasts 0.010 s"),
+    ClipCase("1 Hz", _audio(300.0, rate=1), "has a sample rate of 1 Hz"),
     ClipCase("silent", _filled(0.0), "is silent"),
     ClipCase("NaN", _filled(np.nan), "NaN or infinite"),
     ClipCase("one infinite sample", _one_bad_sample, "NaN or infinite"),

@@ -97,8 +97,9 @@ def _conclude(
     happened = sum(entry["happened"] for entry in faults.values())
     return Status.SAFE, (
         f"{counts.submitted} segments = {counts.succeeded} results + {counts.failed} explicit failures under "
-        f"{happened} faults of {len(EXPECTED_FAULTS)} kinds; every result has the bits of stock alone; memory is "
-        f"steady: {_would_have_been_seen(soak.memory)}"
+        f"{happened} faults of {len(EXPECTED_FAULTS)} kinds; every result has the bits of stock alone; memory changes "
+        f"by {soak.memory.low:+.1f} to {soak.memory.high:+.1f} MiB per 1000 segments, and "
+        f"{_would_have_been_seen(soak.memory)}"
     )
 
 

@@ -74,7 +74,8 @@ def test_a_process_heeds_sigint_also_if_its_parent_does_not(
     before = signal.signal(signal.SIGINT, handler)
     try:
         told = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
-        assert _started([sys.executable, "-c", told]).wait(30) == 0
+        with _started([sys.executable, "-c", told]) as process:
+            assert process.wait(30) == 0
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, before)

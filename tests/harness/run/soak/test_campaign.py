@@ -58,6 +58,7 @@ def test_everything_is_run_and_written_down(plans: list[BatchPlan], tmp_path: Pa
     assert plans[0].expected == {"0001.wav": "f", "0002.wav": "f"}
     assert plans[0].sizes == {"0001.wav": 244, "0002.wav": 244}
     assert events[0] == "10 references by stock, one at a time"
+    assert [event.partition(":")[0] for event in events[1:4]] == ["warm-up", "warm-up", "planted"]
     result = judge_soak(seen, {})
     assert all(row["caught"] for row in result["power"]), result["power"]
     assert not any(result["checks"].values()), result["checks"]

@@ -119,7 +119,8 @@ def test_a_planted_defect_that_is_missed_proves_nothing() -> None:
 
 def test_the_verdict_says_how_small_a_leak_it_would_have_seen() -> None:
     result = judge_soak(observed(faulty_round()), {})
-    assert "memory is steady: a leak of 55.6 MiB per 1000 segments would have been seen" in result["verdict"]["reason"]
+    told = "+0.0 to +0.0 MiB per 1000 segments, and a leak of 55.6 MiB per 1000 segments would have been seen"
+    assert told in result["verdict"]["reason"].replace("-0.0", "+0.0")
     blind = [replace(seen, memory_mib=2 * seen.memory_mib) for seen in observed(faulty_round()).rounds]
     verdict = judge_soak(replace(observed(), rounds=tuple(blind)), {})["verdict"]
     assert verdict["exit_status"] == 3
