@@ -264,17 +264,12 @@ class ContinuousBatchingEngine(NamedCalls):
 
 
 def _start(ledger: Ledger, runs: list[Callable[[], None]], renderers: list[Renderer]) -> list[threading.Thread]:
-    threads_of_caller = torch.get_num_threads()
     threads = [
         threading.Thread(target=_supervised, args=(ledger, run), name=f"stateless-tts-{index}", daemon=True)
         for index, run in enumerate([*runs, *(renderer.run for renderer in renderers)])
     ]
     for thread in threads:
         thread.start()
-    for renderer in renderers:
-        renderer.settled.wait()
-    # A thread that sets its own number of cores also sets the number that future threads begin with.
-    torch.set_num_threads(threads_of_caller)
     return threads
 
 
