@@ -56,7 +56,8 @@ class ContinuousBatchingEngine(NamedCalls):
     in another order than stock's (`StatelessChatterBoxWrapper` is the path that keeps stock's float32 bits).
 
     Weights are read, never written; every request owns its key/value cache, position, generators and sampler, and
-    with the multilingual model its alignment analyser.
+    with the multilingual model its alignment analyser. In float32, keys and values of up to 256 MiB are kept for voices
+    that are heard again.
 
     Voice conversion has no T3 and decodes nothing: recordings are listened to one by one, and rendered side by side.
 
