@@ -7,23 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from transformers import DynamicCache
-
 from ._batched_step import Reading, batched_step
 from ._cores import Cores, Turn
-from ._kv_cache import KeyValueCache
+from ._prompts import read_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from chatterbox.models.t3 import T3
 
     from stateless_tts.families import AttentionWatch
-    from stateless_tts.speech_tokens import Prompt, Sampler
+    from stateless_tts.speech_tokens import Sampler
 
     from ._job import Job
+    from ._kv_cache import KeyValueCache
     from ._ledger import Ledger
+    from ._prompts import Beginnings
     from ._self_check import RowPlan
 
 logger = logging.getLogger(__name__)
@@ -48,13 +48,25 @@ class _Speaker:
 
 
 class Decoder:
-    """Speaks the jobs of a ledger until it stops. One thread calls `run`, and nothing here is seen by another."""
+    """Speaks the jobs of a ledger until it stops. One thread calls `run`, and nothing here is seen by another.
 
-    def __init__(self, ledger: Ledger, t3: T3, plan: RowPlan, cores: Cores) -> None:
+    Args:
+        ledger: the engine's.
+        t3: takes the steps.
+        plan: how.
+        cores: shared with the other stages.
+        beginnings: of prompts; None reads every prompt in one go. So is one that is watched: its watch wants to see
+            what every position attends to.
+    """
+
+    def __init__(
+        self, ledger: Ledger, t3: T3, plan: RowPlan, cores: Cores, beginnings: Beginnings | None = None
+    ) -> None:
         self._ledger = ledger
         self._cores = cores
         self._t3 = t3
         self._plan = plan
+        self._beginnings = beginnings
         self._batch: list[_Speaker] = []
         self.steps = 0
 
@@ -65,6 +77,7 @@ class Decoder:
                 self._turn()
         finally:
             self._batch.clear()
+            self._beginnings = None
 
     def _turn(self) -> None:
         """Let go of who has ended, let one in, and take a step.
@@ -110,7 +123,8 @@ class Decoder:
     def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
         assert job.utterance is not None
         utterance, job.utterance = job.utterance, None
-        cache, logits = read_prompt(utterance.t3, utterance.prompt)
+        beginnings = self._beginnings if utterance.watch is None else None
+        cache, logits = read_prompt(utterance.t3, utterance.prompt, beginnings)
         rows = utterance.prompt.embeddings.size(0)
         return _Speaker(job, utterance.sampler, cache, rows, utterance.watch), logits
 
@@ -160,13 +174,3 @@ class Decoder:
             self._batch.remove(speaker)
             del speaker.cache
             self._ledger.left_batch(speaker.job)
-
-
-@torch.inference_mode()
-def read_prompt(t3: T3, prompt: Prompt) -> tuple[KeyValueCache, torch.Tensor]:
-    """Read a prompt on its own, as stock does; returns its cache and the logits of shape (rows, vocabulary)."""
-    past = DynamicCache(config=t3.cfg)
-    hidden = t3.tfmr(inputs_embeds=prompt.embeddings, past_key_values=past, use_cache=True).last_hidden_state
-    # As many positions go through the head as upstream's do: a product of another shape may round differently.
-    logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
-    return KeyValueCache([(layer.keys, layer.values) for layer in past.layers]), logits

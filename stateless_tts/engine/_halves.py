@@ -8,11 +8,12 @@ waits. Each row's bits are those of a batch of one on that many cores, whoever e
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from ._own_cores import use_cores
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,21 +24,13 @@ HALVES = 2
 def half_the_cores(threads: int, renderings: int = 1) -> ThreadPoolExecutor | None:
     """Return two threads, for each of so many renderings at a time, that have half of `threads` cores each.
 
-    Returns None for one core, which has no halves. Future threads of the caller begin with that number too, until it
-    sets its own anew.
+    Returns None for one core, which has no halves.
     """
     if threads < HALVES:
         return None
-    everyone_is_there = Barrier(HALVES * renderings)
-
-    def settle() -> None:
-        torch.set_num_threads(threads // HALVES)
-        everyone_is_there.wait()
-
-    executor = ThreadPoolExecutor(HALVES * renderings, "stateless-tts-half", initializer=settle)
-    for future in [executor.submit(int) for _ in range(HALVES * renderings)]:
-        future.result()
-    return executor
+    return ThreadPoolExecutor(
+        HALVES * renderings, "stateless-tts-half", initializer=use_cores, initargs=(threads // HALVES,)
+    )
 
 
 class RowByRow(nn.Module):

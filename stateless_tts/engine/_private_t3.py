@@ -28,16 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PrivateT3:
-    """The two views of T3 that decoding uses.
+    """What decoding reads with.
 
     Attributes:
-        prefill: reads a request's prompt, on its own.
-        step: reads one token of many requests.
+        t3: the view; it reads prompts as well as steps.
         private_bytes: memory of weights that are not the model's own.
     """
 
-    prefill: T3
-    step: T3
+    t3: T3
     private_bytes: int
 
 
@@ -76,7 +74,7 @@ def with_kernels(t3: T3, kernels: Mapping[Shape, Kernel]) -> T3:
 
 
 def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> PrivateT3:
-    """Put together what decoding reads.
+    """Put together what decoding reads with.
 
     Args:
         t3: the model's own.
@@ -85,17 +83,16 @@ def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> Priva
         kernels: for every shape among the projections.
     """
     if cast is t3:
-        step = with_kernels(t3, kernels)
         packed = sum(
             linear.weight.nbytes for _, linear in projections(t3) if kernels[shape_of(linear)] is Kernel.PACKED
         )
-        return PrivateT3(prefill=t3, step=step, private_bytes=packed)
+        return PrivateT3(with_kernels(t3, kernels), packed)
     private_bytes = sum(parameter.nbytes for parameter in cast.parameters())
     for path, linear in list(projections(cast)):
         if kernels[shape_of(linear)] is not Kernel.LINEAR:
             parent, _, name = path.rpartition(".")
             setattr(cast.get_submodule(parent), name, with_kernel(linear, kernels[shape_of(linear)]))
-    return PrivateT3(prefill=cast, step=cast, private_bytes=private_bytes)
+    return PrivateT3(cast, private_bytes)
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

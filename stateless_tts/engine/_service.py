@@ -10,6 +10,8 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
+
 from stateless_tts.errors import InvalidParameterError, RequestTooLargeError
 from stateless_tts.families import SpeakingFamily, VoiceConversionFamily, converting, read_recording, speaking
 from stateless_tts.randomness import CallRandomness, fresh_seed
@@ -19,6 +21,7 @@ from ._backbone import backbone_of
 from ._decoding import Decoder
 from ._job import Job
 from ._kv_cache import cache_bytes
+from ._prompts import Beginnings
 from ._self_check import RowPlan
 from ._stages import Listener, Preparer
 from ._start_up import prepare_decoding
@@ -26,13 +29,14 @@ from ._start_up import prepare_decoding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
-
     from stateless_tts.voice import Clip
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
     from ._cores import Cores
     from ._ledger import Ledger
+
+# Of English 15 at full size, of Turbo, which listens to its voice for longer, 3.
+_MOST_BYTES_OF_BEGINNINGS = 256 * 2**20
 
 
 class Service(ABC):
@@ -85,10 +89,10 @@ class SpeechService(Service):
         self._max_cache_bytes = max_cache_bytes
         self._dtype = dtype
         decoding = prepare_decoding(family.model.t3, max_batch_size, dtype, pack=pack)
-        self._step = decoding.t3.step
-        self._family = family.over(decoding.t3.prefill)
+        self._t3 = decoding.t3
+        self._family = family.over(decoding.t3)
         self.plan = decoding.plan
-        self.private_weight_bytes = decoding.t3.private_bytes
+        self.private_weight_bytes = decoding.private_bytes
 
     def admit(self, request: SpeechRequest | ConversionRequest, deadline: float | None) -> Job:
         """Tokenize the text, and refuse what could never get the cache it may need."""
@@ -108,7 +112,9 @@ class SpeechService(Service):
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
-        decoder = Decoder(ledger, self._step, self.plan, cores)
+        # In a reduced dtype the engine has promised stock's bits.
+        beginnings = Beginnings(_MOST_BYTES_OF_BEGINNINGS) if self._dtype is torch.float32 else None
+        decoder = Decoder(ledger, self._t3, self.plan, cores, beginnings)
         return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 
     def cache_bytes(self, request: SpeechRequest, text_tokens: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from stateless_tts import waveform as waveform_room
 from stateless_tts.request import SpeechRequest, SpeechResult, StageSeconds
 
 from ._cores import Turn
+from ._own_cores import use_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,12 +112,10 @@ class Renderer:
         self._wrapper = wrapper
         self._s3gen = s3gen
         self._threads = threads
-        self.settled = threading.Event()
 
     def run(self) -> None:
         """Work until the ledger stops. The arithmetic of this thread uses `threads` cores, whoever else is busy."""
-        torch.set_num_threads(self._threads)
-        self.settled.set()
+        use_cores(self._threads)
         work_on(self._ledger, self._ledger.next_to_render, self._render)
 
     def _render(self, job: Job) -> None:

@@ -11,7 +11,7 @@ import torch
 from ._backbone import backbone_of, with_dense_layers
 from ._batched_step import Reading, batched_step
 from ._kv_cache import KeyValueCache
-from ._private_t3 import PrivateT3, build_private_t3, cast_copy
+from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
 
 if TYPE_CHECKING:
@@ -24,9 +24,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Speaking:
-    """What decoding needs: T3 in the wanted dtype, and how its steps are computed on this machine."""
+    """What decoding needs.
 
-    t3: PrivateT3
+    Attributes:
+        t3: in the wanted dtype, multiplying as planned.
+        private_bytes: memory of its weights that are not the model's own.
+        plan: how steps are computed on this machine.
+    """
+
+    t3: T3
+    private_bytes: int
     plan: RowPlan
 
 
@@ -41,12 +48,12 @@ def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: b
     plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32)
     private = build_private_t3(t3, cast, plan.kernels)
     requests = plan.most_requests
-    if requests > 1 and not verify_step(lambda numbers: _trial_step(private.step, plan, numbers), requests):
+    if requests > 1 and not verify_step(lambda numbers: _trial_step(private.t3, plan, numbers), requests):
         logger.warning(
             "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
         )
         plan = replace(plan, row_counts=plan.row_counts[:1], singly=True)
-    return Speaking(private, plan)
+    return Speaking(private.t3, private.private_bytes, plan)
 
 
 @torch.inference_mode()

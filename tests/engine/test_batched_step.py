@@ -11,8 +11,8 @@ from chatterbox.models.t3.inference.alignment_stream_analyzer import LLAMA_ALIGN
 from transformers import DynamicCache
 
 from stateless_tts.engine._batched_step import Reading, batched_step
-from stateless_tts.engine._decoding import read_prompt
 from stateless_tts.engine._kv_cache import KeyValueCache
+from stateless_tts.engine._prompts import read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
@@ -56,7 +56,7 @@ def test_a_batch_gives_each_what_it_gets_alone(model: ChatterboxTTS, dtype: torc
     @torch.inference_mode()
     def decode(numbers: list[int]) -> dict[int, list[torch.Tensor]]:
         prompts = {number: prompt(number, dtype) for number in numbers}
-        caches = {number: read_prompt(speaking.t3.prefill, prompts[number])[0] for number in numbers}
+        caches = {number: read_prompt(speaking.t3, prompts[number])[0] for number in numbers}
         got: dict[int, list[torch.Tensor]] = {number: [] for number in numbers}
         for step in range(STEPS):
             readings = [
@@ -64,14 +64,14 @@ def test_a_batch_gives_each_what_it_gets_alone(model: ChatterboxTTS, dtype: torc
                 for number in numbers
             ]
             rows = speaking.plan.padded(sum(reading.rows for reading in readings))
-            for number, logits in zip(numbers, batched_step(speaking.t3.step, readings, rows), strict=True):
+            for number, logits in zip(numbers, batched_step(speaking.t3, readings, rows), strict=True):
                 got[number].append(logits.clone())
         return got
 
     together, reversed_order = decode(list(range(REQUESTS))), decode(list(range(REQUESTS))[::-1])
     for number in range(REQUESTS):
         alone = decode([number])[number]
-        stock = stock_logits(speaking.t3.prefill, number, dtype)
+        stock = stock_logits(model.t3 if dtype is torch.float32 else speaking.t3, number, dtype)
         for step in range(STEPS):
             assert torch.equal(together[number][step], alone[step])
             assert torch.equal(reversed_order[number][step], alone[step])
@@ -112,7 +112,7 @@ def test_each_watcher_sees_the_maps_that_stock_would_show_it() -> None:
         readings = [
             Reading(caches[number], 2, tokens(number)[step], step + 1, seen[number]) for number in range(REQUESTS)
         ]
-        together = batched_step(speaking.t3.step, readings, speaking.plan.padded(2 * REQUESTS))
+        together = batched_step(speaking.t3, readings, speaking.plan.padded(2 * REQUESTS))
         for number in range(REQUESTS):
             embedded = stock.speech_emb(tokens(number)[step]) + stock.speech_pos_emb.get_fixed_embedding(step + 1)
             out = stock.tfmr(

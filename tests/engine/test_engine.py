@@ -29,7 +29,7 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _engine, _service
+from stateless_tts.engine import _decoding, _engine, _prompts, _service
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
@@ -261,7 +261,7 @@ def test_closing_without_draining_cancels_everything_and_gives_memory_back(
             super().__init__(layers)
             caches.add(self)
 
-    monkeypatch.setattr(_decoding, "KeyValueCache", Watched)
+    monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
     engine = ContinuousBatchingEngine(model, max_batch_size=2)
     futures = [engine.submit(replace(ENDLESS, seed=seed)) for seed in range(5)]
     wait_until_decoding(engine, 2)

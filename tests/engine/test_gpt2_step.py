@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from stateless_tts.engine._batched_step import Reading, batched_step
-from stateless_tts.engine._decoding import read_prompt
+from stateless_tts.engine._prompts import read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
@@ -53,12 +53,12 @@ def test_a_batch_gives_each_what_it_gets_alone(turbo: T3, dtype: torch.dtype) ->
         return [stock.speech_head(one)[:, -1] for one in hidden]
 
     def decode(numbers: list[int]) -> dict[int, list[torch.Tensor]]:
-        caches = {number: read_prompt(speaking.t3.prefill, prompt(number, dtype))[0] for number in numbers}
+        caches = {number: read_prompt(speaking.t3, prompt(number, dtype))[0] for number in numbers}
         got: dict[int, list[torch.Tensor]] = {number: [] for number in numbers}
         for step in range(STEPS):
             readings = [Reading(caches[number], 1, tokens(number)[step], step + 1) for number in numbers]
             rows = speaking.plan.padded(len(readings))
-            for number, logits in zip(numbers, batched_step(speaking.t3.step, readings, rows), strict=True):
+            for number, logits in zip(numbers, batched_step(speaking.t3, readings, rows), strict=True):
                 got[number].append(logits.clone())
         return got
 
@@ -76,7 +76,7 @@ def test_a_batch_gives_each_what_it_gets_alone(turbo: T3, dtype: torch.dtype) ->
 @torch.inference_mode()
 def test_the_prompt_is_read_as_stock_reads_it(turbo: T3) -> None:
     own = prompt(1, torch.float32)
-    cache, logits = read_prompt(prepare_decoding(turbo, 1, torch.float32, pack=False).t3.prefill, own)
+    cache, logits = read_prompt(prepare_decoding(turbo, 2, torch.float32, pack=False).t3, own)
     past = DynamicCache(config=turbo.cfg)
     hidden = turbo.tfmr(inputs_embeds=own.embeddings, past_key_values=past, use_cache=True)[0]
     assert torch.equal(logits, turbo.speech_head(hidden[:, -1:])[:, -1])

@@ -44,7 +44,6 @@ def test_rows_come_back_in_order_from_half_the_cores_each(cores: int, renderings
         assert {one[1] for one in scale.seen} == {cores // 2}
         executor.shutdown()
     assert torch.get_num_threads() == before
-    torch.set_num_threads(before)  # what later threads begin with
 
 
 def test_a_single_row_stays_with_the_caller() -> None:
@@ -53,7 +52,6 @@ def test_a_single_row_stays_with_the_caller() -> None:
     assert RowByRow(scale, executor)(torch.ones(1, 3), mask=torch.zeros(1, 1), r=None).shape == (1, 3)
     assert {one[0] for one in scale.seen} == {threading.get_ident()}
     executor.shutdown()
-    torch.set_num_threads(torch.get_num_threads())
 
 
 def test_what_a_row_raises_is_raised() -> None:
@@ -62,7 +60,6 @@ def test_what_a_row_raises_is_raised() -> None:
     with pytest.raises(TypeError):
         RowByRow(Scale(), executor)(torch.zeros(2, 1), unknown=torch.zeros(2, 1))
     executor.shutdown()
-    torch.set_num_threads(torch.get_num_threads())
 
 
 def test_the_solver_finds_the_dtype_it_asks_for() -> None:
