@@ -11,9 +11,11 @@ from torch import nn
 
 from stateless_tts import Voice
 from stateless_tts.engine._fast_flow import (
+    _QUERIES_AT_A_TIME,
     FastCausalConv,
     FastResnetBlock,
     FastTransformerBlock,
+    _attention,
     _mish,
     fast_s3gen,
     has_fast_bfloat16,
@@ -95,6 +97,18 @@ def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dty
         time = torch.randn(2, resnet.mlp[1].in_features, generator=torch.Generator().manual_seed(2))
         expected = resnet(channels, mask, time)
         near(FastResnetBlock(resnet, dtype)(channels, mask, time), expected)
+
+
+@both_dtypes
+def test_attention_of_more_queries_than_go_at_a_time_is_attention(dtype: torch.dtype) -> None:
+    frames = _QUERIES_AT_A_TIME + 44
+    noise = torch.randn(3, 1, 2, frames, 64, generator=torch.Generator().manual_seed(4))
+    queries, keys, values = (noise * torch.tensor([1 / 8, 1, 1]).view(3, 1, 1, 1, 1)).to(dtype)
+    expected = nn.functional.scaled_dot_product_attention(queries.double(), keys.double(), values.double(), scale=1.0)
+    with torch.inference_mode():
+        attended = _attention(queries, keys, values)
+    assert attended.dtype is dtype
+    torch.testing.assert_close(attended.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 def test_mish_is_mish() -> None:
