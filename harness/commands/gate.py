@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.commands import arguments
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, SavedFileError, UsageError
 from harness.gate.revisions import choose_base, open_repository
 from harness.observations.gate_store import (
     CALIBRATION,
     CALIBRATION_OBSERVATIONS,
+    CALIBRATION_VERSION,
     OBSERVATIONS,
     RESULT,
     GateWriter,
-    read_calibration,
     read_gate_observations,
-    save_json,
 )
 from harness.verdict.gate.answers import Floor
 from harness.verdict.gate.counts import ACCEPTABLE
 from harness.verdict.judge import EXIT_USAGE
+from harness.verdict.saved import load_result, save_result
 
 if TYPE_CHECKING:
     import argparse
@@ -45,8 +45,6 @@ OWN_FILES = frozenset(
         "stress", "audit", "hazards", "index.html", "charts",
     }
 )  # fmt: skip
-# No change, then the slow-downs that the calibration asks about.
-SHARES = (0.0, 0.1, 0.2, 0.3)
 CALIBRATION_BUDGET_S = 900.0
 
 
@@ -61,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=arguments.positive_int, default=LEAST_ROUNDS, help="of each run, at least 8 (default: 8)"
     )
-    parser.add_argument("--short", action="store_true", help="fewer calls in a round, fewer hazards, no engine")
+    parser.add_argument("--short", action="store_true", help="fewer hazards, a shorter stress, no engine")
     parser.add_argument(
         "--accept",
         action="append",
@@ -135,9 +133,12 @@ def _floor(asked: Path | None, root: Path) -> Floor:
     path = asked if asked is not None else root / PUBLISHED
     if asked is None and not path.exists():
         return Floor()
-    found = read_calibration(path)
+    found = load_result(path, CALIBRATION_VERSION, needed={"aa_floor"})["aa_floor"]
     shown = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-    return Floor(shown.as_posix(), {name: float(factor) for name, factor in found["aa_floor"].items()})
+    try:
+        return Floor(shown.as_posix(), {name: float(factor) for name, factor in found.items()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SavedFileError(f"{path}: aa_floor does not tell a factor for each metric: {error}") from error
 
 
 def _benchmarks(parsed: argparse.Namespace, floor: Floor) -> ComparedBenchmarks | None:
@@ -163,7 +164,7 @@ def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchm
     observations = read_gate_observations(parsed.out / OBSERVATIONS)
     verdict = conclude(observations, plan.floor, plan.accepted, benchmarks)
     result = gate_json(observations, verdict, plan.floor, time.monotonic() - began, benchmarks)
-    save_json(parsed.out, RESULT, result)
+    save_result(result, parsed.out / RESULT)
     (parsed.out / SUMMARY).write_text(gate_markdown(result), encoding="utf-8")
     print("\n".join(gate_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {draw_report(parsed.out)}, and {SUMMARY} beside it")  # noqa: T201
@@ -178,11 +179,11 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
 
     began = time.monotonic()
     with GateWriter(parsed.out / CALIBRATION_OBSERVATIONS, _facts(parsed, plan)) as writer:
-        conduct_calibration(plan, SHARES, parsed.time_budget or CALIBRATION_BUDGET_S, writer, _tell)
+        conduct_calibration(plan, parsed.time_budget or CALIBRATION_BUDGET_S, writer, _tell)
     _tell("")
     observations = read_gate_observations(parsed.out / CALIBRATION_OBSERVATIONS)
-    result = calibration_json(observations, SHARES, time.monotonic() - began)
-    save_json(parsed.out, CALIBRATION, result)
+    result = calibration_json(observations, time.monotonic() - began)
+    save_result(result, parsed.out / CALIBRATION)
     text = calibration_markdown(result)
     (parsed.out / CALIBRATION_SUMMARY).write_text(text, encoding="utf-8")
     print(text)  # noqa: T201 - the result goes to standard output
@@ -192,14 +193,14 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
 
 def _facts(parsed: argparse.Namespace, plan: GatePlan) -> dict[str, Any]:
     from harness.environment import describe_environment  # noqa: PLC0415 - imports psutil
-    from harness.run.gate.rounds import FULL_CALLS  # noqa: PLC0415
+    from harness.run.gate.rounds import CALLS  # noqa: PLC0415
 
     return {
         "environment": describe_environment(1),
         "command": {
             "rounds": plan.rounds,
             "short": plan.short,
-            "workers": list(FULL_CALLS),
+            "workers": list(CALLS),
             "seed": 0,
             "accepted": list(plan.accepted),
             "benchmarks": parsed.benchmarks is not None,

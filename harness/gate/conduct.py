@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from harness.gate.revisions import check_tree, checked_out
 from harness.run.gate.commands import commands_of, run_commands
 from harness.run.gate.process import RevisionProcess
 from harness.run.gate.records import BASE, HEAD
-from harness.run.gate.rounds import Side, order_of_round, order_with_injections, run_rounds
+from harness.run.gate.rounds import Side, order_of_round, run_rounds, shares_of_block
 from harness.verdict.gate.answers import Answer, Floor
 from harness.verdict.gate.counts import check_command, check_counts, first_failure
 from harness.verdict.gate.judge import judge_run
@@ -37,7 +38,7 @@ class GatePlan:
         base: what it is compared with.
         out: where the harness's own commands leave their files.
         rounds: of each run.
-        short: fewer calls, fewer hazards, no engine.
+        short: fewer hazards, a shorter stress, no engine.
         accepted: counts that may be higher.
         floor: how far two runs of the same revision are apart.
     """
@@ -68,7 +69,7 @@ def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None]
         checks.extend(check_command(outcome) for outcome in _commands(plan, writer))
         if first_failure(checks):
             return
-        orders = [order_of_round(number, short=plan.short) for number in range(plan.rounds)]
+        orders = [order_of_round(number) for number in range(plan.rounds)]
         for run in (1, 2):
             rounds: list[Round] = []
             for one in run_rounds((base, head), run, orders, short=plan.short, clocks=clocks, tell=tell):
@@ -80,7 +81,6 @@ def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None]
 
 def conduct_calibration(
     plan: GatePlan,
-    shares: tuple[float, ...],
     budget_s: float,
     writer: GateWriter,
     tell: Callable[[str], None],
@@ -88,22 +88,25 @@ def conduct_calibration(
 ) -> None:
     """Time the base against itself, in fresh processes for every block of rounds, until the budget is spent.
 
-    In every round head takes a turn at each of `shares`, 0 among them.
+    In every round head takes a turn at each of its block's slow-downs, 0 among them.
     """
     ends_at = time.monotonic() + budget_s
     with checked_out(plan.repository, plan.base.commit) as tree:
         base, _ = sides_of(plan, tree)
         # The working tree may hold changes; what is asked about here is the gate.
         sides = (base, Side(HEAD, tree, f"{base.name}, once more"))
-        longest_s = 0.0
-        run = 0
-        while not run or time.monotonic() + longest_s < ends_at:
-            run += 1
+        turns_s: list[float] = []
+        for run in itertools.count(1):
+            shares = shares_of_block(run)
+            turns = plan.rounds * (1 + len(shares))
+            if turns_s and time.monotonic() + turns * max(turns_s) > ends_at:
+                return
             began = time.monotonic()
-            orders = [order_with_injections(number, shares, short=plan.short) for number in range(plan.rounds)]
+            orders = [order_of_round(number, shares) for number in range(plan.rounds)]
             for one in run_rounds(sides, run, orders, short=plan.short, clocks=clocks, tell=tell):
                 writer.add(one)
-            longest_s = max(longest_s, time.monotonic() - began)
+            # With its part of what starting took.
+            turns_s.append((time.monotonic() - began) / turns)
 
 
 def sides_of(plan: GatePlan, tree: Path) -> tuple[Side, Side]:

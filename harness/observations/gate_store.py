@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OBSERVATIONS_VERSION = "gate-observations/1"
 GATE_VERSION = "gate/1"
-CALIBRATION_VERSION = "gate-calibration/1"
+CALIBRATION_VERSION = "gate-calibration/2"
 OBSERVATIONS, RESULT = "gate-observations.jsonl", "gate.json"
 CALIBRATION_OBSERVATIONS, CALIBRATION = "calibration-observations.jsonl", "calibration.json"
 
@@ -85,40 +85,6 @@ def read_gate_observations(path: Path) -> GateObservations:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as a gate's observations: {error!r}") from error
     return GateObservations(lines[0]["facts"], tuple(counts), tuple(commands), tuple(rounds))
-
-
-def save_json(folder: Path, name: str, result: Mapping[str, Any]) -> Path:
-    """Write `result` to `folder`/`name` and return its path."""
-    path = folder / name
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
-
-
-def read_gate(folder: Path) -> dict[str, Any]:
-    """Read `folder`/gate.json.
-
-    Raises:
-        SavedFileError: the file is missing, damaged, or of another version.
-    """
-    return _read_json(folder / RESULT, GATE_VERSION)
-
-
-def read_calibration(path: Path) -> dict[str, Any]:
-    """Read a calibration.json.
-
-    Raises:
-        SavedFileError: the file is missing, damaged, or of another version.
-    """
-    return _read_json(path, CALIBRATION_VERSION)
-
-
-def _read_json(path: Path, version: str) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        _check_version(path, found.get("version"), version)
-    except (OSError, ValueError, AttributeError) as error:
-        raise SavedFileError(f"{path}: cannot be read: {error!r}") from error
-    return dict(found)
 
 
 def _check_version(path: Path, found: object, wanted: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOKS = {
     "gates": ("whole gates, 95 % interval", Look("#0072b2", "#56b4e9", "o", "-")),
     "first_runs": ("first runs alone, 95 % interval", Look("#d55e00", "#ff8c3a", "X", "-")),
-    "resampled": ("resampled rounds", Look("#5b6168", "#a9b0b8", "s", ":")),
+    "all_pairs": ("all pairs of runs", Look("#5b6168", "#a9b0b8", "s", ":")),
 }
 SHIFT = 0.16
 
@@ -45,8 +45,9 @@ def shares(conditions: Sequence[Mapping[str, Any]], goal: Mapping[str, float]) -
         ):
             axes.axhline(100 * level, color=theme.target, linestyle=DASHES, linewidth=1.1, zorder=0)
             axes.annotate(
-                f"{word} {100 * level:g} %", (1, 100 * level), (-2, 3), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", color=theme.target, fontsize="small",
+                # Between the last two conditions, where no interval stands in its way.
+                f"{word} {100 * level:g} %", (len(conditions) - 1.5, 100 * level), (0, 3),
+                textcoords="offset points", ha="center", color=theme.target, fontsize="small",
             )  # fmt: skip
         axes.set_xticks(range(len(conditions)), [one["name"] for one in conditions])
         axes.set_xlim(-0.5, len(conditions) - 0.5)

@@ -17,6 +17,7 @@ def calibration_markdown(result: Mapping[str, Any]) -> str:
     runs = f"{kind}, {result['blocks']} runs of {result['rounds_per_gate']} rounds in fresh processes"
     where = f"{environment['cpu']}, {environment['cores']} cores"
     unfit = result["blocks"] - result["fit_blocks"]
+    heads = [one["name"] for one in result["conditions"]]
     lines = [
         "# Calibration of the gate",
         "",
@@ -25,27 +26,28 @@ def calibration_markdown(result: Mapping[str, Any]) -> str:
         result["method"],
         "",
         f"In {unfit} of these runs the machine was unfit (other programs, a moved control): they set no floor.",
+    ]
+    for way in ("gates", "first_runs", "both_ways", "all_pairs"):
+        lines += [
+            "",
+            result["ways"][way],
+            "",
+            "| Condition | number | FAIL | INCONCLUSIVE | PASS | share of FAIL (95 % interval) |",
+            "|---|---|---|---|---|---|",
+            *(_row(one["name"], one[way]) for one in result["conditions"] if one[way] is not None),
+        ]
+    lines += [
         "",
-        "| Condition | gates | FAIL | INCONCLUSIVE | PASS | share of FAIL (95 %) |",
-        "|---|---|---|---|---|---|",
-        *(_row(one["name"], one["gates"]) for one in result["conditions"]),
+        result["ways"]["if_independent"],
         "",
-        "First runs alone, without the second one that a FAIL needs:",
+        "| Condition | FAIL at least | FAIL at most |",
+        "|---|---|---|",
+        *(_bound(one["name"], one["if_independent"]) for one in result["conditions"]),
         "",
-        "| Condition | runs | FAIL | INCONCLUSIVE | PASS | share of FAIL (95 %) |",
-        "|---|---|---|---|---|---|",
-        *(_row(one["name"], one["first_runs"]) for one in result["conditions"]),
+        "What each metric showed (median over all rounds, 95 % interval; runs that failed by it), and its A/A floor:",
         "",
-        "Resampled gates (rounds drawn again from the same blocks; more, but not independent, so without interval):",
-        "",
-        "| Condition | gates | FAIL | INCONCLUSIVE | PASS | share of FAIL |",
-        "|---|---|---|---|---|---|",
-        *(_row(one["name"], one["resampled"]) for one in result["conditions"]),
-        "",
-        "What each metric showed (median over all rounds, 95 % interval), and its A/A floor:",
-        "",
-        "| Metric | " + " | ".join(one["name"] for one in result["conditions"]) + " | floor |",
-        "|---|" + "---|" * (len(result["conditions"]) + 1),
+        "| Metric | " + " | ".join(heads) + " | floor |",
+        "|---|" + "---|" * (len(heads) + 1),
         *_metrics(result),
     ]
     return "\n".join(lines) + "\n"
@@ -59,14 +61,23 @@ def _row(name: str, counted: Mapping[str, Any]) -> str:
     return f"| {name} | {numbers} | {share} |"
 
 
+def _bound(name: str, bound: Mapping[str, float | None]) -> str:
+    ends = (bound["at_least"], bound["at_most"])
+    low, high = ("-" if end is None else f"{100 * end:.2f} %" for end in ends)
+    return f"| {name} | {low} | {high} |"
+
+
 def _metrics(result: Mapping[str, Any]) -> list[str]:
+    by_condition = [{row["metric"]: row for row in condition["measured"]} for condition in result["conditions"]]
     rows = []
-    for place, one in enumerate(result["conditions"][0]["measured"]):
-        cells = [_span(condition["measured"][place]) for condition in result["conditions"]]
-        floor = change(result["aa_floor"].get(one["metric"]))
-        rows.append(f"| {one['metric']} | {' | '.join(cells)} | {floor} |")
+    for metric in by_condition[0]:
+        cells = [_span(measured.get(metric)) for measured in by_condition]
+        rows.append(f"| {metric} | {' | '.join(cells)} | {change(result['aa_floor'].get(metric))} |")
     return rows
 
 
-def _span(measured: Mapping[str, Any]) -> str:
-    return f"{change(measured['median'])} ({change(measured['low'])} to {change(measured['high'])})"
+def _span(measured: Mapping[str, Any] | None) -> str:
+    if measured is None:
+        return "-"
+    span = f"{change(measured['median'])} ({change(measured['low'])} to {change(measured['high'])})"
+    return f"{span}; {measured['failed_runs']}"

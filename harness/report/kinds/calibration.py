@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-NEEDED = frozenset({"environment", "conditions", "goal", "method"})
+NEEDED = frozenset({"environment", "conditions", "goal", "method", "ways"})
 SLOWED = 0.2
-# How the answers were come by; resampled ones are no independent gates, so they have no interval.
-WAYS = {"gates": "whole gates", "first_runs": "first runs", "resampled": "resampled rounds"}
+# How the answers were come by: counted first, and what takes more for granted after it.
+WAYS = {
+    "gates": "whole gates",
+    "first_runs": "first runs",
+    "both_ways": "first runs, both ways",
+    "all_pairs": "all pairs of runs",
+}
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -33,7 +38,13 @@ def part(result: Mapping[str, Any]) -> Part:
     conditions, goal = result["conditions"], result["goal"]
     status, tone, summary = _verdict(conditions, goal)
     sections = (
-        Section("How often the gate says FAIL", (result["method"],), _answers(conditions), (shares(conditions, goal),)),
+        Section(
+            "How often the gate says FAIL",
+            (result["method"], *(result["ways"][way] for way in WAYS)),
+            _answers(conditions),
+            (shares(conditions, goal),),
+        ),
+        Section("If two runs are independent", (result["ways"]["if_independent"],), _bounds(conditions)),
         Section("What was really seen", table=_measured(conditions), folded=True),
         Section("A/A floor", table=_floor(result.get("aa_floor") or {}), folded=True),
         environment_section(result["environment"], _facts(result)),
@@ -82,16 +93,27 @@ def _answers(conditions: Sequence[Mapping[str, Any]]) -> Table:
     return Table(heads, tuple(rows))
 
 
+def _bounds(conditions: Sequence[Mapping[str, Any]]) -> Table:
+    rows = []
+    for condition in conditions:
+        ends = (condition["if_independent"][end] for end in ("at_least", "at_most"))
+        shown = tuple("-" if end is None else f"{100 * end:.2f} %" for end in ends)
+        rows.append((Field(condition["name"]), *numbers(shown)))
+    return Table(("Condition", "FAIL at least", "FAIL at most"), tuple(rows))
+
+
 def _measured(conditions: Sequence[Mapping[str, Any]]) -> Table:
     rows = tuple(
         (
             Field(condition["name"]), Field(row["metric"]),
-            *numbers((f"{row['median']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}")),
+            *numbers((
+                f"{row['median']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}", str(row["failed_runs"]),
+            )),
         )
         for condition in conditions
         for row in condition["measured"]
     )  # fmt: skip
-    return Table(("Condition", "Metric", "Times as bad", "95 % interval"), rows)
+    return Table(("Condition", "Metric", "Times as bad", "95 % interval", "Runs that failed by it"), rows)
 
 
 def _floor(floor: Mapping[str, float]) -> Table:

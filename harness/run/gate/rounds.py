@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,9 +19,12 @@ if TYPE_CHECKING:
 WRAPPER, ENGINE = "stateless", "engine"
 # Fewer rounds have no 95 % interval of a median worth the name.
 LEAST_ROUNDS = 8
-FULL_CALLS = {1: 4, 4: 8, 16: 16}
-SHORT_CALLS = {1: 2, 4: 4, 16: 16}
+# As few as keep all workers busy: many short rounds tell more than few long ones, and cost less.
+CALLS = {1: 2, 4: 4, 16: 16}
 ENGINE_WORKERS = 16
+# Of a calibration's blocks: no change and the slow-down that its goal names in each, all that it asks about in every
+# fourth.
+EVERY_BLOCK, FOURTH_BLOCK = (0.0, 0.2), (0.0, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,23 @@ class Side:
     name: str
 
 
-def order_of_round(number: int, *, short: bool) -> tuple[TurnOrder, ...]:
-    """Return who goes when: neither revision is always the first.
+def order_of_round(number: int, shares: Sequence[float] = (0.0,)) -> tuple[TurnOrder, ...]:
+    """Return who goes when: AB in one round and BA in the next, so that turns are ABBA and neither is always first.
 
-    A round is ABBA, and the next one BAAB. A short gate's rounds are AB and BA in turn, so that ABBA takes two of them.
+    With several `shares`, head takes a turn at each slow-down, and each of them is in such an order with base.
     """
-    return order_with_injections(number, (0.0,), short=short)
+    order = (TurnOrder(BASE), *(TurnOrder(HEAD, share) for share in shares))
+    return order if number % 2 == 0 else order[::-1]
 
 
-def order_with_injections(number: int, shares: Sequence[float], *, short: bool) -> tuple[TurnOrder, ...]:
-    """The same with head at several slow-downs: each of them is in an ABBA of its own with base."""
-    half = (TurnOrder(BASE), *(TurnOrder(HEAD, share) for share in shares))
-    half = half if number % 2 == 0 else half[::-1]
-    return half if short else (*half, *half[::-1])
+def shares_of_block(run: int) -> tuple[float, ...]:
+    """Return the slow-downs that a calibration's block takes turns at; `run` counts from 1."""
+    return FOURTH_BLOCK if run % 4 == 1 else EVERY_BLOCK
 
 
-def cells_of_turn(subjects: Sequence[str], *, short: bool) -> tuple[CellPlan, ...]:
+def cells_of_turn(subjects: Sequence[str]) -> tuple[CellPlan, ...]:
     """What a revision does in each of its turns."""
-    calls = SHORT_CALLS if short else FULL_CALLS
-    cells = tuple(CellPlan(WRAPPER, workers, count) for workers, count in calls.items())
+    cells = tuple(CellPlan(WRAPPER, workers, count) for workers, count in CALLS.items())
     engine = (CellPlan(ENGINE, ENGINE_WORKERS, ENGINE_WORKERS),) if ENGINE in subjects else ()
     return (*cells, *engine)
 
@@ -72,12 +72,11 @@ def run_rounds(
     *,
     short: bool,
     clocks: Clocks | None = None,
-    ends_at: float = float("inf"),
     tell: Callable[[str], None] = lambda _what: None,
 ) -> Iterator[Round]:
     """Start a fresh process for each side, warm both up, and yield one round for each of `orders`.
 
-    Stops early, between rounds, when `time.monotonic()` passes `ends_at`.
+    A short gate leaves the engine out.
 
     Raises:
         RevisionProcessError: a revision cannot be loaded or fails at its work.
@@ -93,11 +92,11 @@ def run_rounds(
         wanted = (WRAPPER,) if short else (WRAPPER, ENGINE)
         subjects = [name for name in wanted if all(name in one for one in offered)]
         for process in processes.values():
-            process.warm_up(subjects)
-        cells = cells_of_turn(subjects, short=short)
+            process.start_warming_up(subjects)
+        for process in processes.values():
+            process.warmed_up()
+        cells = cells_of_turn(subjects)
         for number, order in enumerate(orders):
-            if time.monotonic() > ends_at:
-                return
             tell(f"run {run}: round {number + 1} of {len(orders)}")
             yield run_round(processes, run, number, order, cells, clocks or Clocks())
 

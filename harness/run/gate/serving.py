@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,9 @@ class RevisionWork:
             self._expected[subject] = tuple(mark(speak(request).audio).sha256 for request in self._requests)
         self._slowed.calibrate(lambda: self._wrapper.synthesize(self._requests[0]))
         self._kernels.time_both()
+        # A collection in a cell would walk everything that importing left behind, whichever call it happens to hit.
+        gc.collect()
+        gc.freeze()
 
     def turn(self, cells: Sequence[CellPlan], injected: float) -> Turn:
         """Run `cells` in order, between two looks at the control."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from harness.verdict.bench.statistics import estimate
@@ -154,7 +155,8 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
     return Conclusion(Answer.PASS, f"{names} looked worse in one run, and did not in a second, fresh one")
 
 
-def _interval(logs: Sequence[float]) -> tuple[float, float, float]:
+@cache  # a calibration judges the same rounds against many floors
+def _interval(logs: tuple[float, ...]) -> tuple[float, float, float]:
     found = estimate(logs)
     if found is None or found.low is None or found.high is None:
         return (found.median if found else 0.0), -math.inf, math.inf

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.commands import main
-from harness.observations.gate_store import read_gate
+from harness.observations.gate_store import CALIBRATION_VERSION, GATE_VERSION
 from harness.run.gate.records import HEAD
+from harness.verdict.saved import load_result
 from tests.harness.gate_toys import COUNTS, command_outcomes, commit, git, make_repository, make_rounds
 
 if TYPE_CHECKING:
@@ -81,7 +82,15 @@ def test_a_calibration_of_another_version(repository: Path, capsys: pytest.Captu
     other = repository / "other.json"
     other.write_text(json.dumps({"version": "gate-calibration/9"}))
     status, said = gate(capsys, "--out", str(repository / "out"), "--calibration", str(other))
-    assert (status, "version 'gate-calibration/9' is not 'gate-calibration/1'" in said) == (2, True)
+    assert (status, f"version 'gate-calibration/9' is not '{CALIBRATION_VERSION}'" in said) == (2, True)
+
+
+@pytest.mark.parametrize("floor", ["null", "[1.1]", '{"cpu/stateless/1": null}', '{"cpu/stateless/1": "low"}'])
+def test_a_calibration_without_a_floor(repository: Path, capsys: pytest.CaptureFixture[str], floor: str) -> None:
+    damaged = repository / "damaged.json"
+    damaged.write_text(f'{{"version": "{CALIBRATION_VERSION}", "aa_floor": {floor}}}')
+    status, said = gate(capsys, "--out", str(repository / "out"), "--calibration", str(damaged))
+    assert (status, "aa_floor does not tell a factor for each metric" in said) == (2, True)
 
 
 def test_benchmarks_of_another_version(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +136,7 @@ def test_a_gate_that_ran_leaves_data_summary_and_page(
 
     monkeypatch.setattr("harness.gate.conduct.conduct_gate", made_up)
     assert gate(capsys, "--out", str(repository / "out"))[0] == 0
-    found = read_gate(repository / "out")
+    found = load_result(repository / "out" / "gate.json", GATE_VERSION)
     assert (found["answer"], found["head"]["dirty"], found["base"]["asked"]) == ("PASS", False, None)
     assert (repository / "out" / "gate.md").read_text().startswith("## ✅ Gate: PASS")
     assert "PASS" in (repository / "out" / "index.html").read_text()

@@ -106,9 +106,29 @@ def test_a_calibration_ends_with_its_budget_and_has_one_block_at_least(
     plan: GatePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = stand_in(monkeypatch, COUNTS, [make_rounds(run=run) for run in range(1, 4)])
-    found = observed(lambda writer: conduct_calibration(plan, (0.0,), 0.0, writer, tell), plan.out)
+    found = observed(lambda writer: conduct_calibration(plan, 0.0, writer, tell), plan.out)
     assert asked == [1]
     assert len(found.rounds) == 8
+
+
+def test_a_calibration_begins_no_block_that_would_outlast_its_budget(
+    plan: GatePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    # Two seconds a turn, with 40 turns in the first block of four and 24 in the others.
+    lasts = {1: 80.0, 2: 48.0, 3: 48.0}
+    asked: list[int] = []
+
+    def rounds(_sides: object, run: int, *_orders: object, **_named: object) -> Iterator[Round]:
+        asked.append(run)
+        now[0] += lasts[run]
+        yield from make_rounds(run=run)
+
+    monkeypatch.setattr(module, "run_rounds", rounds)
+    monkeypatch.setattr("harness.gate.conduct.time.monotonic", lambda: now[0])
+    observed(lambda writer: conduct_calibration(plan, 180.0, writer, tell), plan.out)
+    assert asked == [1, 2, 3]
+    assert now[0] == 176.0
 
 
 @pytest.fixture
@@ -139,7 +159,9 @@ def test_two_equal_revisions_count_the_same(
 def test_two_equal_revisions_take_turns(two_equal_revisions: Path, tmp_path: Path) -> None:
     plan = plan_in(two_equal_revisions, tmp_path / "out", rounds=1)
     began = time.time()
-    (one,) = observed(lambda writer: conduct_calibration(plan, (0.0,), 0.0, writer, tell), plan.out).rounds
-    assert [turn.revision for turn in one.turns] == ["base", "head"]
+    (one,) = observed(lambda writer: conduct_calibration(plan, 0.0, writer, tell), plan.out).rounds
+    assert [(turn.revision, turn.injected) for turn in one.turns] == [
+        ("base", 0.0), ("head", 0.0), ("head", 0.1), ("head", 0.2), ("head", 0.3)
+    ]  # fmt: skip
     assert all(cell.wrong == 0 for turn in one.turns for cell in turn.cells)
     assert abs(one.clock_jump_s) < time.time() - began

@@ -171,7 +171,7 @@ def save_gate(folder: Path, answer: str = "PASS", runs: tuple[dict[str, Any], ..
 
 def calibration_counts(gates: int, fail: int, low: float, high: float) -> dict[str, Any]:
     return {
-        "kind": "consecutive", "gates": gates, "fail": fail, "inconclusive": 0, "pass": gates - fail,
+        "gates": gates, "fail": fail, "inconclusive": 0, "pass": gates - fail,
         "fail_share": fail / gates, "fail_low": low, "fail_high": high,
     }  # fmt: skip
 
@@ -183,15 +183,23 @@ def calibration_result(
     conditions = [
         {
             "name": name, "injected": injected, "rounds": 112, "gates": calibration_counts(*counts),
-            "measured": [{"metric": "throughput/stateless/4", "median": 1 + injected, "low": 0.99, "high": 1.3}],
+            "measured": [{"metric": "throughput/stateless/4", "median": 1 + injected, "low": 0.99, "high": 1.3,
+                          "failed_runs": 3}],
             "first_runs": calibration_counts(*counts),
-            "resampled": {"gates": 2000, "fail": 1, "inconclusive": 1, "pass": 1998, "fail_share": 0.0005},
+            "both_ways": None if injected else calibration_counts(*counts),
+            "all_pairs": {"gates": 182, "fail": 0, "inconclusive": 1, "pass": 181, "fail_share": 0.0,
+                          "fail_low": None, "fail_high": None},
+            "if_independent": {"at_least": 0.0, "at_most": 0.1681},
         }
         for name, injected, counts in (("A/A", 0.0, same), ("+20 %", 0.2, slow))
     ]  # fmt: skip
     return {
-        "version": "gate-calibration/1", "environment": ENVIRONMENT, "commit": "a" * 40, "rounds_per_gate": 8,
-        "blocks": 14, "seconds": 1190.0, "method": "Blocks in turn.", "stage": "vocoder", "conditions": conditions,
+        "version": "gate-calibration/2", "environment": ENVIRONMENT, "commit": "a" * 40, "rounds_per_gate": 8,
+        "blocks": 14, "seconds": 1190.0, "method": "Blocks in turn.",
+        "ways": {
+            way: f"Counted by {way}." for way in ("gates", "first_runs", "both_ways", "all_pairs", "if_independent")
+        },
+        "stage": "vocoder", "conditions": conditions,
         "aa_floor": {"throughput/stateless/4": 1.031}, "goal": {"false_fail": 0.01, "power_20": 0.95},
     }  # fmt: skip
 

@@ -48,18 +48,30 @@ def test_a_condition_that_is_missing_is_not_made_up() -> None:
     part = KIND.part({**result, "conditions": short})
     assert part.status == "NOT MEASURED"
     assert part.sections[0].table is not None
-    assert [row[1].text for row in part.sections[0].table.rows] == ["first runs", "resampled rounds"] * 2
+    assert [row[1].text for row in part.sections[0].table.rows] == [
+        "first runs", "first runs, both ways", "all pairs of runs", "first runs", "all pairs of runs"
+    ]  # fmt: skip
 
 
 def test_every_way_of_counting_has_its_row(tmp_path: Path) -> None:
     samples.save_calibration(tmp_path)
     draw_report(tmp_path)
     svg = (tmp_path / "charts" / "calibration.svg").read_text(encoding="utf-8")
-    assert "<!-- resampled rounds -->" in svg
+    assert "<!-- all pairs of runs -->" in svg
     table = KIND.part(KIND.load(tmp_path)).sections[0].table
     assert table is not None
-    assert [[field.text for field in row] for row in table.rows][:3] == [
+    assert [[field.text for field in row] for row in table.rows][:4] == [
         ["A/A", "whole gates", "7", "0", "0", "7", "0.0 %", "0.0 to 41.0 %"],
         ["A/A", "first runs", "7", "0", "0", "7", "0.0 %", "0.0 to 41.0 %"],
-        ["A/A", "resampled rounds", "2000", "1", "1", "1998", "0.1 %", "-"],
+        ["A/A", "first runs, both ways", "7", "0", "0", "7", "0.0 %", "0.0 to 41.0 %"],
+        ["A/A", "all pairs of runs", "182", "0", "1", "181", "0.0 %", "-"],
     ]
+
+
+def test_what_a_model_says_stands_apart_from_what_was_counted() -> None:
+    part = KIND.part(samples.calibration_result())
+    counted, modelled = part.sections[:2]
+    assert "Counted by if_independent." not in counted.text
+    assert modelled.text == ("Counted by if_independent.",)
+    assert modelled.table is not None
+    assert [field.text for field in modelled.table.rows[0]] == ["A/A", "0.00 %", "16.81 %"]

@@ -8,7 +8,7 @@ import pytest
 from harness.run.gate import rounds as module
 from harness.run.gate.machine import Clocks
 from harness.run.gate.records import BASE, HEAD, CellPlan, Revision, Turn
-from harness.run.gate.rounds import Side, cells_of_turn, order_of_round, order_with_injections, run_rounds
+from harness.run.gate.rounds import Side, cells_of_turn, order_of_round, run_rounds, shares_of_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,11 @@ class StandIn:
     def loaded(self) -> tuple[str, ...]:
         return ("stateless", "engine") if self.revision == HEAD else ("stateless",)
 
-    def warm_up(self, subjects: Sequence[str]) -> None:
+    def start_warming_up(self, subjects: Sequence[str]) -> None:
         self.log.asked.append(f"{self.revision} warm up {','.join(subjects)}")
+
+    def warmed_up(self) -> None:
+        self.log.asked.append(f"{self.revision} warm")
 
     def turn(self, cells: Sequence[CellPlan], injected: float = 0.0) -> Turn:
         self.log.asked.append(f"{self.revision} {injected}")
@@ -69,30 +72,33 @@ def sides(folder: Path) -> tuple[Side, Side]:
     return Side(BASE, folder, "base"), Side(HEAD, folder, "head")
 
 
-def test_turns_are_abba_and_then_baab() -> None:
-    assert [turn.revision for turn in order_of_round(0, short=False)] == [BASE, HEAD, HEAD, BASE]
-    assert [turn.revision for turn in order_of_round(1, short=False)] == [HEAD, BASE, BASE, HEAD]
-    two = [turn.revision for number in range(2) for turn in order_of_round(number, short=True)]
-    assert two == [BASE, HEAD, HEAD, BASE]
+def test_turns_are_abba() -> None:
+    assert [turn.revision for number in range(4) for turn in order_of_round(number)] == 2 * [BASE, HEAD, HEAD, BASE]
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_every_slow_down_is_in_an_abba_with_base(number: int) -> None:
-    order = order_with_injections(number, (0.0, 0.1, 0.2), short=False)
-    assert order == order[::-1]
-    for share in (0.0, 0.1, 0.2):
-        mine = [turn.revision for turn in order if turn.revision == BASE or turn.injected == share]
-        assert mine in ([BASE, HEAD, HEAD, BASE], [HEAD, BASE, BASE, HEAD])
+def test_every_slow_down_is_in_an_abba_with_base() -> None:
+    shares = (0.0, 0.1, 0.2)
+    two = [turn for number in range(2) for turn in order_of_round(number, shares)]
+    for share in shares:
+        mine = [turn.revision for turn in two if turn.revision == BASE or turn.injected == share]
+        assert mine == [BASE, HEAD, HEAD, BASE]
+
+
+def test_every_block_asks_about_the_goal_and_some_about_more() -> None:
+    blocks = [shares_of_block(run) for run in range(1, 9)]
+    assert all({0.0, 0.2} <= set(shares) for shares in blocks)
+    assert [len(shares) for shares in blocks] == [4, 2, 2, 2] * 2
 
 
 def test_one_computes_at_a_time_in_that_order(log: Log, tmp_path: Path) -> None:
-    orders = [order_of_round(number, short=False) for number in range(2)]
+    orders = [order_of_round(number) for number in range(4)]
     found = list(run_rounds(sides(tmp_path), 3, orders, short=False))
-    assert [(one.run, one.number) for one in found] == [(3, 0), (3, 1)]
+    assert [(one.run, one.number) for one in found] == [(3, 0), (3, 1), (3, 2), (3, 3)]
     # The engine is left out where base has none.
-    assert log.asked[:4] == ["base load", "head load", "base warm up stateless", "head warm up stateless"]
-    wanted = [BASE, HEAD, HEAD, BASE, HEAD, BASE, BASE, HEAD]
-    assert log.asked[4:] == [f"{revision} 0.0" for revision in wanted]
+    both = [f"{revision} {what}" for what in ("load", "warm up stateless", "warm") for revision in (BASE, HEAD)]
+    assert log.asked[: len(both)] == both
+    wanted = 2 * [BASE, HEAD, HEAD, BASE]
+    assert log.asked[len(both) :] == [f"{revision} 0.0" for revision in wanted]
     assert (log.started, log.ended) == (2, 2)
 
 
@@ -101,13 +107,8 @@ def test_a_clock_that_jumps_is_written_down(log: Log, tmp_path: Path) -> None:
     day = iter([0.0, 100.0])
     steady = iter([0.0, 1.0])
     clocks = Clocks(lambda: next(day), lambda: next(steady))
-    (found,) = run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True, clocks=clocks)
+    (found,) = run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True, clocks=clocks)
     assert found.clock_jump_s == pytest.approx(99.0)
-
-
-def test_no_round_begins_after_the_end(log: Log, tmp_path: Path) -> None:
-    assert list(run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True, ends_at=0.0)) == []
-    assert (log.started, log.ended) == (2, 2)
 
 
 def test_processes_end_when_a_turn_raises(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +117,19 @@ def test_processes_end_when_a_turn_raises(log: Log, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(StandIn, "turn", turn)
     with pytest.raises(ValueError, match="no"):
-        list(run_rounds(sides(tmp_path), 1, [order_of_round(0, short=True)], short=True))
+        list(run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True))
     assert log.ended == 2
 
 
-def test_a_short_gate_leaves_the_engine_out() -> None:
-    full = cells_of_turn(("stateless", "engine"), short=False)
-    assert [(cell.subject, cell.workers) for cell in full] == [
-        ("stateless", 1), ("stateless", 4), ("stateless", 16), ("engine", 16)
-    ]  # fmt: skip
-    short = cells_of_turn(("stateless",), short=True)
-    assert sum(cell.calls for cell in short) < sum(cell.calls for cell in full)
+def test_the_engine_is_timed_beside_the_wrapper() -> None:
+    wrapper = [("stateless", 1), ("stateless", 4), ("stateless", 16)]
+    assert [(cell.subject, cell.workers) for cell in cells_of_turn(("stateless",))] == wrapper
+    both = cells_of_turn(("stateless", "engine"))
+    assert [(cell.subject, cell.workers) for cell in both] == [*wrapper, ("engine", 16)]
+    assert all(cell.calls >= cell.workers for cell in both)
+
+
+def test_a_short_gate_leaves_the_engine_out(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StandIn, "loaded", lambda _self: ("stateless", "engine"))
+    list(run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True))
+    assert "base warm up stateless" in log.asked
