@@ -58,10 +58,7 @@ def fast_s3gen(s3gen: S3Gen, dtype: torch.dtype, threads: int) -> S3Gen:
         dtype: `torch.float32` or `torch.bfloat16`.
         threads: as an engine's `render_threads`.
     """
-    threads_of_caller = torch.get_num_threads()
-    view = with_fast_vocoder(with_fast_flow(s3gen, dtype, half_the_cores(threads)))
-    torch.set_num_threads(threads_of_caller)  # what later threads begin with
-    return view
+    return with_fast_vocoder(with_fast_flow(s3gen, dtype, half_the_cores(threads)))
 
 
 def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, executor: ThreadPoolExecutor | None = None) -> S3Gen:

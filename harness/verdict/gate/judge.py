@@ -138,7 +138,7 @@ def machine_state(rounds: Sequence[Round]) -> MachineState:
 
 
 def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
-    """FAIL only if one metric failed in a first run and in a second, fresh one."""
+    """FAIL only if one metric failed in a first run and in a second, fresh one; PASS only if one of them had none."""
     first = runs[0]
     if first.conclusion.answer is not Answer.FAIL or len(runs) == 1:
         return first.conclusion
@@ -152,6 +152,13 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
     if second.conclusion.answer is Answer.INCONCLUSIVE:
         return second.conclusion
     names = ", ".join(sorted(before))
+    if second.conclusion.answer is Answer.FAIL:
+        others = ", ".join(one.samples.name for one in second.metrics if one.answer is Answer.FAIL)
+        return Conclusion(
+            Answer.INCONCLUSIVE,
+            f"{names} looked worse in one run, {others} in a second, fresh one, and none in both",
+            "more rounds: twice as many, or a quieter machine",
+        )
     return Conclusion(Answer.PASS, f"{names} looked worse in one run, and did not in a second, fresh one")
 
 

@@ -67,6 +67,7 @@ def test_what_is_on_no_device_draws_from_no_generator() -> None:
         torch.nn.Linear(3, 4, device="meta")  # "initialises" its weights
         return torch.tensor(value)
 
+    call(0.0)  # torch imports what it decomposes into at the first such tensor, which takes seconds while watched
     assert not watch(call, planted.Model()).draws
 
 

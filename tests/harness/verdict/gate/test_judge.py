@@ -121,10 +121,13 @@ def test_what_does_not_recur_passes_and_what_then_moves_is_open() -> None:
     assert conclude_runs([worse, loaded]).answer is Answer.INCONCLUSIVE
 
 
-def test_another_metric_in_the_second_run_is_no_recurrence() -> None:
+def test_another_metric_in_the_second_run_is_no_recurrence_and_no_clean_bill() -> None:
     grown = judge_run(make_rounds(grown_mib=5.0), Floor())
     slower = judge_run(make_rounds(slower=1.3, run=2), Floor())
-    assert conclude_runs([grown, slower]).answer is Answer.PASS
+    conclusion = conclude_runs([grown, slower])
+    assert conclusion.answer is Answer.INCONCLUSIVE
+    assert "none in both" in conclusion.reason
+    assert conclusion.settle
 
 
 def test_the_turns_may_come_in_either_order() -> None:
