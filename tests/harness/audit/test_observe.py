@@ -79,8 +79,8 @@ assert not watch(call, planted.Model()).draws
 
 
 def test_what_is_on_no_device_draws_from_no_generator() -> None:
-    # In a process of its own: at the first such tensor that is watched, torch imports sympy, which seeds a generator, and
-    # whose warnings are errors here. The second is what is asked about.
+    # In a process of its own: at the first such tensor that is watched, torch imports sympy, which seeds a generator.
+    # The second is what is asked about.
     done = subprocess.run([sys.executable, "-c", ON_NO_DEVICE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
