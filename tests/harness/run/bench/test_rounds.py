@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.commands.bench import effort_of
 from harness.run.bench.rounds import (
     CellPlan,
     Effort,
@@ -25,15 +26,7 @@ if TYPE_CHECKING:
     from harness.run.bench.records import BenchCell
 
 EFFORT = Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
-FULL = Effort(
-    alone_calls=1,
-    least_calls=1,
-    most_rival_calls=2,
-    baseline_calls=2,
-    stateless_most_workers=4,
-    rivals_once=True,
-    least_shared_calls=8,
-)
+FULL = effort_of("full")
 NAMES = ("sequential", "upstream-locked", "process-pool", "stateless", "engine-fp32", "engine-bf16")
 REQUESTS = tuple(SpeechRequest(f"number {place}", seed=place) for place in range(16))
 
