@@ -62,17 +62,12 @@ def draw_chart(
     png = b""
     for theme in THEMES:
         with mpl.rc_context(theme.settings()):
-            figure = Figure(figsize=(WIDE_IN, heights[0]), layout="constrained")
-            draw(figure, theme)
+            figure = _laid_out(draw, theme, (WIDE_IN, heights[0]))
             svgs[theme.name] = _save(figure, "svg")
             if theme is LIGHT:
-                # The places that were found for the first file hold for the second, and finding them takes longest.
-                figure.set_layout_engine("none")
                 png = _save(figure, "png")
         with mpl.rc_context({**theme.settings(), "font.size": NARROW_FONT, "axes.titlesize": NARROW_FONT}):
-            figure = Figure(figsize=(NARROW_IN, heights[1]), layout="constrained")
-            draw(figure, theme)
-            svgs[f"{theme.name}-narrow"] = _save(figure, "svg")
+            svgs[f"{theme.name}-narrow"] = _save(_laid_out(draw, theme, (NARROW_IN, heights[1])), "svg")
     return Chart(name, title, caption, svgs, png)
 
 
@@ -91,6 +86,17 @@ def legend_above(figure: Figure, handles: Sequence[Artist], columns: int) -> Non
     """Put one legend above all panels, with fewer columns on a narrow screen."""
     columns = min(columns, NARROW_LEGEND_COLUMNS) if is_narrow(figure) else columns
     figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)
+
+
+def _laid_out(draw: Callable[[Figure, Theme], None], theme: Theme, size: tuple[float, float]) -> Figure:
+    """Draw, and find everything its place once: a file would otherwise be drawn twice, the first time for that alone."""
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure, theme)
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    return figure
 
 
 def _save(figure: Figure, kind: str) -> bytes:
