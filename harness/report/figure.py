@@ -89,7 +89,7 @@ def legend_above(figure: Figure, handles: Sequence[Artist], columns: int) -> Non
 
 
 def _laid_out(draw: Callable[[Figure, Theme], None], theme: Theme, size: tuple[float, float]) -> Figure:
-    """Draw, and find everything its place once: a file would otherwise be drawn twice, the first time for that alone."""
+    """Draw, and find everything its place, once for all files: matplotlib would draw each of them twice for that."""
     figure = Figure(figsize=size, layout="constrained")
     draw(figure, theme)
     engine = figure.get_layout_engine()
