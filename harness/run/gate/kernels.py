@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MEMORY, ARITHMETIC = "memory", "arithmetic"
 # Larger than most caches, small enough for two processes.
 READ_ELEMENTS = 32 * 2**20
-READS = 2
+READS = 15
 MATRIX = 384
 PRODUCTS = 12
 
@@ -23,11 +28,18 @@ class ControlKernels:
         self._product = torch.empty(MATRIX, MATRIX)
 
     def time_both(self) -> dict[str, float]:
-        """Return the seconds of the memory-bound and of the arithmetic-bound kernel."""
+        """Return the seconds of one memory-bound and of one arithmetic-bound kernel: the median of several."""
+        return {
+            MEMORY: _median_s(READS, self._block.sum),
+            ARITHMETIC: _median_s(PRODUCTS, lambda: torch.mm(self._matrix, self._matrix, out=self._product)),
+        }
+
+
+def _median_s(times: int, work: Callable[[], object]) -> float:
+    """Return the median, which one interruption of a few milliseconds does not move."""
+    found = []
+    for _ in range(times):
         began = time.perf_counter()
-        for _ in range(READS):
-            self._block.sum()
-        read = time.perf_counter()
-        for _ in range(PRODUCTS):
-            torch.mm(self._matrix, self._matrix, out=self._product)
-        return {MEMORY: read - began, ARITHMETIC: time.perf_counter() - read}
+        work()
+        found.append(time.perf_counter() - began)
+    return statistics.median(found)

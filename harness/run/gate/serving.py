@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -79,14 +80,16 @@ class RevisionWork:
         gc.freeze()
 
     def turn(self, cells: Sequence[CellPlan], injected: float) -> Turn:
-        """Run `cells` in order, between two looks at the control."""
+        """Run `cells` in order, with a look at the control before each of them and after the last."""
         assert self._slowed is not None
         self._slowed.share = injected
-        before = self._kernels.time_both()
-        ran = tuple(self._cell(cell) for cell in cells)
-        after = self._kernels.time_both()
-        controls = {name: (before[name] + after[name]) / 2 for name in before}
-        return Turn(self._revision, ran, controls, self._loaded_mib, injected=injected)
+        looks = [self._kernels.time_both()]
+        ran = []
+        for cell in cells:
+            ran.append(self._cell(cell))
+            looks.append(self._kernels.time_both())
+        controls = {name: statistics.fmean(look[name] for look in looks) for name in looks[0]}
+        return Turn(self._revision, tuple(ran), controls, self._loaded_mib, injected=injected)
 
     def count(self) -> RevisionCounts:
         """Speak the counted requests one at a time, overlapping, and with sequential stock."""
