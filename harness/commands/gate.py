@@ -22,6 +22,7 @@ from harness.observations.gate_store import (
     OBSERVATIONS,
     RESULT,
     GateWriter,
+    merge_calibrations,
     read_gate_observations,
 )
 from harness.verdict.gate.answers import Floor
@@ -31,6 +32,7 @@ from harness.verdict.saved import load_result, save_result
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from types import FrameType
 
     from harness.gate.conduct import GatePlan
@@ -84,6 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time the last commit against itself, and with 10, 20 and 30 %% more work in one stage",
     )
     parser.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="with --calibrate: measure nothing, and put together what these calibrations of one commit saw",
+    )
+    parser.add_argument(
         "--time-budget",
         type=arguments.positive_seconds,
         metavar="SECONDS",
@@ -100,6 +109,11 @@ def run(parsed: argparse.Namespace) -> int:
         )
     if parsed.time_budget is not None and not parsed.calibrate:
         raise UsageError("--time-budget: only a calibration has one; a gate takes --rounds and --short")
+    if parsed.merge and not parsed.calibrate:
+        raise UsageError("--merge: only calibrations can be put together; expected --calibrate with it")
+    if parsed.merge:
+        arguments.claim_folder(parsed.out, OWN_FILES)
+        return _merge(parsed.merge, parsed.out)
     plan = _plan(parsed)
     benchmarks = _benchmarks(parsed, plan.floor)
     arguments.claim_folder(parsed.out, OWN_FILES)
@@ -173,21 +187,35 @@ def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchm
 
 def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
     from harness.gate.conduct import conduct_calibration  # noqa: PLC0415 - as above
-    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
-    from harness.report.gate.calibration import calibration_markdown  # noqa: PLC0415
-    from harness.verdict.gate.calibration import calibration_json  # noqa: PLC0415
 
     began = time.monotonic()
     with GateWriter(parsed.out / CALIBRATION_OBSERVATIONS, _facts(parsed, plan)) as writer:
         conduct_calibration(plan, parsed.time_budget or CALIBRATION_BUDGET_S, writer, _tell)
     _tell("")
-    observations = read_gate_observations(parsed.out / CALIBRATION_OBSERVATIONS)
-    result = calibration_json(observations, time.monotonic() - began)
-    save_result(result, parsed.out / CALIBRATION)
+    return _conclude_calibration(parsed.out, time.monotonic() - began)
+
+
+def _merge(folders: Sequence[Path], out: Path) -> int:
+    """Put the blocks of several calibrations together, and conclude from them as from one."""
+    merged = merge_calibrations([read_gate_observations(folder / CALIBRATION_OBSERVATIONS) for folder in folders])
+    took = [load_result(folder / CALIBRATION, CALIBRATION_VERSION, needed={"seconds"})["seconds"] for folder in folders]
+    with GateWriter(out / CALIBRATION_OBSERVATIONS, merged.facts) as writer:
+        for one in merged.rounds:
+            writer.add(one)
+    return _conclude_calibration(out, sum(took))
+
+
+def _conclude_calibration(out: Path, seconds: float) -> int:
+    from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, which nobody needs before
+    from harness.report.gate.calibration import calibration_markdown  # noqa: PLC0415
+    from harness.verdict.gate.calibration import calibration_json  # noqa: PLC0415
+
+    result = calibration_json(read_gate_observations(out / CALIBRATION_OBSERVATIONS), seconds)
+    save_result(result, out / CALIBRATION)
     text = calibration_markdown(result)
-    (parsed.out / CALIBRATION_SUMMARY).write_text(text, encoding="utf-8")
+    (out / CALIBRATION_SUMMARY).write_text(text, encoding="utf-8")
     print(text)  # noqa: T201 - the result goes to standard output
-    print(f"Report: {draw_report(parsed.out)}")  # noqa: T201
+    print(f"Report: {draw_report(out)}")  # noqa: T201
     return 0
 
 

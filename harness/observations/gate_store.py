@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.errors import SavedFileError
+from harness.errors import SavedFileError, UsageError
 from harness.run.gate.records import CommandOutcome, GateCell, RevisionCounts, Round, ThreadedBits, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -85,6 +85,34 @@ def read_gate_observations(path: Path) -> GateObservations:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as a gate's observations: {error!r}") from error
     return GateObservations(lines[0]["facts"], tuple(counts), tuple(commands), tuple(rounds))
+
+
+def merge_calibrations(runs: Sequence[GateObservations]) -> GateObservations:
+    """Put calibrations of one commit on one machine together; their blocks follow each other.
+
+    Raises:
+        UsageError: they are not of the same machine, commit, rounds and cells.
+    """
+    first, rounds = runs[0], []
+    for run in runs:
+        for name, other in _calibrated(run).items():
+            mine = _calibrated(first)[name]
+            if other != mine:
+                raise UsageError(
+                    f"--merge: {name} {other!r} beside {mine!r}; expected calibrations of one commit on one machine"
+                )
+        last = max((one.run for one in rounds), default=0)
+        rounds += [replace(one, run=last + one.run) for one in run.rounds]
+    return GateObservations(first.facts, (), (), tuple(rounds))
+
+
+def _calibrated(run: GateObservations) -> dict[str, Any]:
+    command = run.facts["command"]
+    return {
+        "cpu": run.facts["environment"]["cpu"],
+        "commit": run.facts["base"]["commit"],
+        **{name: command[name] for name in ("rounds", "short", "workers")},
+    }
 
 
 def _check_version(path: Path, found: object, wanted: str) -> None:

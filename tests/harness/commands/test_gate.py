@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.commands import main
-from harness.observations.gate_store import CALIBRATION_VERSION, GATE_VERSION
+from harness.observations.gate_store import (
+    CALIBRATION,
+    CALIBRATION_OBSERVATIONS,
+    CALIBRATION_VERSION,
+    GATE_VERSION,
+    GateWriter,
+)
 from harness.run.gate.records import HEAD
 from harness.verdict.saved import load_result
-from tests.harness.gate_toys import COUNTS, command_outcomes, commit, git, make_repository, make_rounds
+from tests.harness.gate_toys import COUNTS, command_outcomes, commit, git, make_repository, make_rounds, with_injected
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.observations.gate_store import GateWriter
     from harness.run.gate.records import CommandOutcome, Round
 
 
@@ -100,7 +105,9 @@ def test_benchmarks_of_another_version(repository: Path, capsys: pytest.CaptureF
     assert (status, "version '2.0' of pytest-benchmark's file" in said) == (2, True)
 
 
-@pytest.mark.parametrize("arguments", [("--accept", "bits-alone"), ("--time-budget", "9"), ("--rounds", "eight")])
+@pytest.mark.parametrize(
+    "arguments", [("--accept", "bits-alone"), ("--time-budget", "9"), ("--rounds", "eight"), ("--merge", ".")]
+)
 def test_other_wrong_usage(repository: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
     status, said = gate(capsys, "--out", str(repository / "out"), *arguments)
     assert (status, arguments[0] in said) == (2, True)
@@ -140,3 +147,23 @@ def test_a_gate_that_ran_leaves_data_summary_and_page(
     assert (found["answer"], found["head"]["dirty"], found["base"]["asked"]) == ("PASS", False, None)
     assert (repository / "out" / "gate.md").read_text().startswith("## ✅ Gate: PASS")
     assert "PASS" in (repository / "out" / "index.html").read_text()
+
+
+def test_calibrations_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    facts = {
+        "environment": {"cpu": "a CPU", "cores": 2, "date": "2026-11-25"},
+        "base": {"commit": "1a2b3c4d", "asked": "HEAD", "note": ""},
+        "command": {"rounds": 8, "short": True, "workers": [1, 4, 16]},
+    }
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        with GateWriter(folder / CALIBRATION_OBSERVATIONS, facts) as writer:
+            for one in with_injected(make_rounds(seed=seed), (0.2,)):
+                writer.add(one)
+        (folder / CALIBRATION).write_text(json.dumps({"version": CALIBRATION_VERSION, "seconds": 100.0}))
+    assert gate(capsys, "--calibrate", "--merge", *map(str, folders), "--out", str(tmp_path / "both"))[0] == 0
+    merged = json.loads((tmp_path / "both" / CALIBRATION).read_text(encoding="utf-8"))
+    assert (merged["blocks"], merged["seconds"], merged["commit"]) == (2, 200.0, "1a2b3c4d")
+    assert merged["conditions"][1]["gates"]["fail"] == 1
+    assert (tmp_path / "both" / "calibration.md").exists()

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import SavedFileError
-from harness.observations.gate_store import GateWriter, read_gate_observations
+from harness.errors import SavedFileError, UsageError
+from harness.observations.gate_store import GateObservations, GateWriter, merge_calibrations, read_gate_observations
 from tests.harness.gate_toys import make_rounds
 
 if TYPE_CHECKING:
@@ -32,3 +32,26 @@ def test_a_killed_run_leaves_its_rounds(tmp_path: Path) -> None:
     writer.add(make_rounds(1)[0])
     assert len(read_gate_observations(tmp_path / "raw.jsonl").rounds) == 1
     writer.__exit__(None, None, None)
+
+
+def calibration(runs: int, cpu: str = "a CPU", **changes: object) -> GateObservations:
+    facts = {
+        "environment": {"cpu": cpu},
+        "base": {"commit": "1a2b"},
+        "command": {"rounds": 8, "short": True, "workers": [1, 4, 16], **changes},
+    }
+    rounds = [one for run in range(1, runs + 1) for one in make_rounds(run=run)]
+    return GateObservations(facts, (), (), tuple(rounds))
+
+
+def test_blocks_of_merged_calibrations_follow_each_other() -> None:
+    merged = merge_calibrations([calibration(2), calibration(1), calibration(1)])
+    assert [one.run for one in merged.rounds] == [run for run in (1, 2, 3, 4) for _ in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"), [(calibration(1, cpu="another"), "cpu 'another'"), (calibration(1, short=False), "short False")]
+)
+def test_calibrations_of_another_kind_are_not_merged(other: GateObservations, named: str) -> None:
+    with pytest.raises(UsageError, match=f"--merge: {named} beside"):
+        merge_calibrations([calibration(1), other])
