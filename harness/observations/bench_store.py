@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import SavedFileError, UsageError
+from harness.observations.lines import LineWriter, read_lines
 from harness.run.bench.records import (
     ArrivalCell,
     BenchCall,
@@ -24,7 +24,6 @@ from harness.run.bench.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 VERSION = "bench-observations/1"
 KINDS: Mapping[str, Any] = {
@@ -81,28 +80,15 @@ PLACES = {
 }
 
 
-class BenchWriter:
-    """Context manager that writes `path`, flushing after each record: a killed run leaves its data."""
+class BenchWriter(LineWriter):
+    """Context manager that writes `path` line by line."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        self._file = path.open("w", encoding="utf-8")
-        self._write({"line": "version", "version": VERSION, "facts": dict(facts)})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        super().__init__(path, VERSION, facts=dict(facts))
 
     def add(self, record: Record) -> None:
         """Append one record."""
-        self._write({"line": type(record).__name__, **asdict(record)})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        self._write(type(record).__name__, asdict(record))
 
 
 def read_bench_observations(path: Path) -> BenchObservations:
@@ -113,10 +99,7 @@ def read_bench_observations(path: Path) -> BenchObservations:
     """
     found: dict[str, list[Any]] = {place: [] for place in PLACES.values()}
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        version = lines[0].get("version") if lines else None
-        if version != VERSION:
-            raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
+        lines = read_lines(path, VERSION)
         for line in lines[1:]:
             kind = line.pop("line")
             found[PLACES[kind]].append(_record(kind, line))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import SavedFileError, UsageError
+from harness.observations.lines import LineWriter, read_lines
 from harness.run.gate.records import CommandOutcome, GateCell, RevisionCounts, Round, ThreadedBits, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 OBSERVATIONS_VERSION = "gate-observations/1"
 GATE_VERSION = "gate/1"
@@ -38,28 +37,15 @@ class GateObservations:
     rounds: tuple[Round, ...]
 
 
-class GateWriter:
-    """Context manager that writes `path`, flushing after each record: a killed run leaves its data."""
+class GateWriter(LineWriter):
+    """Context manager that writes `path` line by line."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        self._file = path.open("w", encoding="utf-8")
-        self._write({"line": "version", "version": OBSERVATIONS_VERSION, "facts": dict(facts)})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        super().__init__(path, OBSERVATIONS_VERSION, facts=dict(facts))
 
     def add(self, record: RevisionCounts | CommandOutcome | Round) -> None:
         """Append one record."""
-        self._write({"line": type(record).__name__, **asdict(record)})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        self._write(type(record).__name__, asdict(record))
 
 
 def read_gate_observations(path: Path) -> GateObservations:
@@ -72,8 +58,7 @@ def read_gate_observations(path: Path) -> GateObservations:
     commands: list[CommandOutcome] = []
     rounds: list[Round] = []
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        _check_version(path, lines[0].get("version") if lines else None, OBSERVATIONS_VERSION)
+        lines = read_lines(path, OBSERVATIONS_VERSION)
         for line in lines[1:]:
             kind = line.pop("line")
             if kind == "Round":
@@ -93,7 +78,8 @@ def merge_calibrations(runs: Sequence[GateObservations]) -> GateObservations:
     Raises:
         UsageError: they are not of the same machine, commit, rounds and cells.
     """
-    first, rounds = runs[0], []
+    first = runs[0]
+    rounds: list[Round] = []
     for run in runs:
         for name, other in _calibrated(run).items():
             mine = _calibrated(first)[name]
@@ -113,11 +99,6 @@ def _calibrated(run: GateObservations) -> dict[str, Any]:
         "commit": run.facts["base"]["commit"],
         **{name: command[name] for name in ("rounds", "short", "workers")},
     }
-
-
-def _check_version(path: Path, found: object, wanted: str) -> None:
-    if found != wanted:
-        raise SavedFileError(f"{path}: version {found!r} is not {wanted!r}, which this harness reads")
 
 
 def _round(line: dict[str, Any]) -> Round:

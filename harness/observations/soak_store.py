@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import SavedFileError
+from harness.observations.lines import LineWriter, read_lines
 from harness.run.soak.records import (
     BatchCycle,
     BatchRun,
@@ -19,7 +19,6 @@ from harness.run.soak.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
 VERSION = "soak-observations/1"
 
@@ -33,20 +32,11 @@ class SoakObservations:
     cycles: tuple[BatchCycle, ...]
 
 
-class SoakWriter:
-    """Context manager that writes `path`, flushing after each round: a killed soak leaves its data."""
+class SoakWriter(LineWriter):
+    """Context manager that writes `path` line by line."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
-        self._write("version", {"version": VERSION})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        super().__init__(path, VERSION)
 
     def references(self, references: Iterable[SoakReference]) -> None:
         """Append the references."""
@@ -61,10 +51,6 @@ class SoakWriter:
         """Append a batch that was ended and resumed."""
         self._write("cycle", asdict(cycle))
 
-    def _write(self, kind: str, content: dict[str, Any]) -> None:
-        self._file.write(json.dumps({"line": kind, **content}) + "\n")
-        self._file.flush()
-
 
 def read_soak(path: Path) -> SoakObservations:
     """Read what a `SoakWriter` wrote.
@@ -73,11 +59,7 @@ def read_soak(path: Path) -> SoakObservations:
         SavedFileError: the file is missing, damaged, or of another version.
     """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        version = lines[0].get("version") if lines else None
-        if version != VERSION:
-            raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
-        kinds = [(line.pop("line"), line) for line in lines[1:]]
+        kinds = [(line.pop("line"), line) for line in read_lines(path, VERSION)[1:]]
         return SoakObservations(
             {line["request"]: SoakReference(**line) for kind, line in kinds if kind == "reference"},
             tuple(_round(line) for kind, line in kinds if kind == "round"),

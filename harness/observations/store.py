@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import SavedFileError
+from harness.observations.lines import LineWriter, read_lines
 from harness.run.records import CallRecord, CellMeasurement, Ending, RaisedError, TensorMark
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 VERSION = "observations/1"
 
@@ -29,38 +28,24 @@ class Observations:
     cells: tuple[CellMeasurement, ...]
 
 
-class ObservationWriter:
-    """Context manager that writes `path`, flushing after each cell: a killed run leaves its data."""
+class ObservationWriter(LineWriter):
+    """Context manager that writes `path` line by line."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
-        self._write({"line": "version", "version": VERSION})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        super().__init__(path, VERSION)
 
     def references(self, key: str, calls: tuple[CallRecord, ...]) -> None:
         """Append the reference calls filed under `key`."""
         for call in calls:
-            self._write({"line": "reference", "references": key, **asdict(call)})
-        self._file.flush()
+            self._write("reference", {"references": key, **asdict(call)})
 
     def cell(self, cell: CellMeasurement) -> None:
         """Append one cell: a line of its own, then a line per call."""
-        self._write({"line": "cell", **asdict(replace(cell, calls=(), after=()))})
+        self._write("cell", asdict(replace(cell, calls=(), after=())))
         for phase, calls in (("parallel", cell.calls), ("after", cell.after)):
             for call in calls:
                 where = {"subject": cell.subject, "threads": cell.threads, "phase": phase}
-                self._write({"line": "call", **where, **asdict(call)})
-        self._file.flush()
-
-    def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
+                self._write("call", {**where, **asdict(call)})
 
 
 def read_observations(path: Path) -> Observations:
@@ -72,11 +57,7 @@ def read_observations(path: Path) -> Observations:
     references: dict[str, list[CallRecord]] = {}
     cells: list[CellMeasurement] = []
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        version = lines[0]["version"] if lines else None
-        if version != VERSION:
-            raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
-        for line in lines[1:]:
+        for line in read_lines(path, VERSION)[1:]:
             kind = line.pop("line")
             if kind == "reference":
                 references.setdefault(line.pop("references"), []).append(_call(line))
@@ -84,7 +65,7 @@ def read_observations(path: Path) -> Observations:
                 cells.append(CellMeasurement(**{**line, "calls": (), "after": ()}))
             else:
                 cells[-1] = _with_call(cells[-1], line)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as observations: {error!r}") from error
     return Observations({key: tuple(calls) for key, calls in references.items()}, tuple(cells))
 

@@ -134,7 +134,7 @@ class CommandOutcome:
         name: `stress`, `audit` or `hazards`.
         exit_status: 0 is as it should be; None if it was not run, and `detail` says why.
         headline: its own words.
-        figures: what it counted, such as writes to shared state.
+        figures: what it counted that should not be there, such as writes to shared state.
         detail: the end of what it wrote to standard error, if it failed.
     """
 

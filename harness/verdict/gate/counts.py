@@ -68,13 +68,18 @@ def check_counts(base: RevisionCounts, head: RevisionCounts, accepted: Collectio
 
 
 def check_command(outcome: CommandOutcome) -> Check:
-    """Judge how one of the harness's commands ended on the working tree."""
+    """Judge how one of the harness's commands ended on the working tree.
+
+    What it counts has to be none: a write to shared state breaks the promise, whether or not it was seen to do harm.
+    """
     answer = Answer.INCONCLUSIVE
-    if outcome.exit_status in {EXIT_PROVEN, EXIT_UNSAFE}:
-        answer = Answer.PASS if outcome.exit_status == EXIT_PROVEN else Answer.FAIL
+    if outcome.exit_status == EXIT_UNSAFE or any(outcome.figures.values()):
+        answer = Answer.FAIL
+    elif outcome.exit_status == EXIT_PROVEN:
+        answer = Answer.PASS
     figures = ", ".join(f"{count} {name}" for name, count in outcome.figures.items())
     shown = f"{outcome.headline} ({figures})" if figures else outcome.headline
-    return Check(outcome.name, TITLES[outcome.name], answer, shown, None, "exit status 0", outcome.detail)
+    return Check(outcome.name, TITLES[outcome.name], answer, shown, None, "exit status 0, none counted", outcome.detail)
 
 
 def check_timed_bits(rounds: Sequence[Round]) -> Check:

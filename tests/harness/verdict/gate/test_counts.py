@@ -70,8 +70,13 @@ def test_harm_cannot_be_accepted(change: dict[str, int]) -> None:
     ],
 )
 def test_a_command_is_judged_by_its_exit_status(status: int | None, answer: Answer) -> None:
-    check = check_command(CommandOutcome("audit", status, "what it said", {"writes": 2}))
-    assert (check.answer, check.head) == (answer, "what it said (2 writes)")
+    check = check_command(CommandOutcome("audit", status, "what it said", {"writes": 0}))
+    assert (check.answer, check.head) == (answer, "what it said (0 writes)")
+
+
+def test_a_write_that_was_not_seen_to_do_harm_fails_as_well() -> None:
+    check = check_command(CommandOutcome("audit", 3, "INCONCLUSIVE", {"writes": 1, "shared draws": 0}))
+    assert (check.answer, check.head) == (Answer.FAIL, "INCONCLUSIVE (1 writes, 0 shared draws)")
 
 
 def test_wrong_bits_while_timing_fail_for_head_alone() -> None:
