@@ -49,7 +49,7 @@ def _version(package: str) -> str:
 
 def _commit() -> str:
     """Commit of the checkout this file lies in, `-dirty` if it has changes, `unknown` without a checkout."""
-    command = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40")
+    command = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)  # noqa: S603 - a fixed command
     except (OSError, subprocess.SubprocessError):

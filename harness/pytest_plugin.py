@@ -48,6 +48,7 @@ class ThreadSafety:
             ValueError: `requests` is empty, or `threads` is not a number of threads.
         """
         __tracebackhide__ = True
+        requests = tuple(requests)
         if not requests:
             raise ValueError("requests is empty; give two or more different requests")
         if not 1 <= threads <= MOST_THREADS:
@@ -58,9 +59,9 @@ class ThreadSafety:
         from harness.subject import Subject  # noqa: PLC0415
 
         roots = shared if isinstance(shared, tuple) else (shared,)
-        subject = Subject("thread-safety", call, roots, tuple(requests))
+        subject = Subject("thread-safety", call, roots, requests)
         try:
-            result = audit(subject, tuple(requests), threads=threads, budget=seconds)
+            result = audit(subject, requests, threads=threads, budget=seconds)
         except ReferenceFailedError as error:
             pytest.fail(str(error), pytrace=False)
         if result.verdict == "SAFE" or (result.verdict == "INCONCLUSIVE" and allow_inconclusive):

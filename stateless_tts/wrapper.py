@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chatterbox.tts_turbo import ChatterboxTurboTTS
     from chatterbox.vc import ChatterboxVC
 
+    from .voice import Clip
+
 _DEFAULT_CACHE_BYTES = 256 * 2**20
 
 
@@ -95,11 +97,16 @@ class StatelessChatterBoxWrapper(NamedCalls):
             InvalidClipError: no voice can be made of the clip.
             InvalidParameterError: `norm_loudness` with a model that does not take it.
         """
-        if isinstance(clip, Voice):
-            return clip
-        read = read_clip(clip)
-        key = f"{read.digest} as recorded" if norm_loudness is False else read.digest
-        return self.voices.get(key, lambda: self.family.encode_voice(read, norm_loudness=norm_loudness))
+        return self.encoded(clip if isinstance(clip, Voice) else read_clip(clip), norm_loudness=norm_loudness)
+
+    def encoded(self, reference: Voice | Clip, *, norm_loudness: bool | None = None) -> Voice:
+        """Return the voice of a clip that has been read, as `prepare_voice` does; a `Voice` is returned as it is."""
+        if isinstance(reference, Voice):
+            return reference
+        # Before anybody else may wait for this encoding: what is wrong with one call is no concern of the others.
+        self.family.check_loudness(norm_loudness)
+        key = f"{reference.digest} as recorded" if norm_loudness is False else reference.digest
+        return self.voices.get(key, lambda: self.family.encode_voice(reference, norm_loudness=norm_loudness))
 
     def synthesize(
         self, request: SpeechRequest | ConversionRequest, *, checkpoint: Callable[[], None] = _go_on
@@ -165,10 +172,19 @@ class StatelessChatterBoxWrapper(NamedCalls):
             InvalidClipError: no voice can be made of the request's clip.
             MissingVoiceError: the request names no clip and there is no default voice.
         """
+        return self.encoded(self.reference_of(request))
+
+    def reference_of(self, request: SpeechRequest | ConversionRequest) -> Voice | Clip:
+        """Return what the voice of `request` comes from: a clip is read now, and later changes to it are not seen.
+
+        Raises:
+            InvalidClipError: the clip is missing, empty or cannot be read.
+            MissingVoiceError: the request names no clip and there is no default voice.
+        """
         name = "target_voice_path" if isinstance(request, ConversionRequest) else "audio_prompt_path"
         asked: str | os.PathLike[str] | Voice | None = getattr(request, name)
         if asked:
-            return self.prepare_voice(asked)
+            return asked if isinstance(asked, Voice) else read_clip(asked)
         if self._default_voice is None:
             raise MissingVoiceError(
                 f"{name}={asked!r} and the model has no built-in voice; "

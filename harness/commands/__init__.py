@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from harness.errors import HarnessError, ReferenceFailedError
@@ -54,3 +55,6 @@ def main(arguments: Sequence[str]) -> int:
     except HarnessError as error:
         print(f"python -m harness {parsed.command}: {error}", file=sys.stderr)  # noqa: T201 - a command line's message
         return EXIT_INCONCLUSIVE if isinstance(error, ReferenceFailedError) else EXIT_USAGE
+    except Exception:  # noqa: BLE001 - Python would leave with 1, and 1 is a verdict: UNSAFE, or FAIL
+        traceback.print_exc()
+        return EXIT_USAGE

@@ -9,6 +9,9 @@ from harness.errors import UsageError
 from harness.run.limits import MAX_THREADS
 from harness.subjects.source import PROFILES, ModelSource
 
+# By their names: what a run concludes. What it saw (.jsonl) is opened anew by who writes it.
+CONCLUSIONS = {".json", ".md", ".html"}
+
 
 def thread_counts(text: str) -> tuple[int, ...]:
     """Parse `1,2,4`; each count is a whole number from 1 to 16, and comes once."""
@@ -99,16 +102,35 @@ def model_source(parsed: argparse.Namespace, *, tiny_torch_threads: int | None =
     return ModelSource(kind, parsed.profile, checkpoint, parsed.device, torch_threads)  # type: ignore[arg-type] # argparse's choices
 
 
-def claim_folder(folder: Path, own: frozenset[str]) -> None:
-    """Make `folder`, or take over one that holds nothing but this command's `own` files.
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises:
+        UsageError: the message names it.
+    """
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def claim_folder(folder: Path, own: frozenset[str], *, beside: frozenset[str] = frozenset()) -> None:
+    """Make `folder`, or take over one that holds nothing but this command's `own` files and those it stands `beside`.
+
+    What an earlier run concluded is removed: it must not stand there as this one's if this one ends in an error.
 
     Raises:
         UsageError: it is a file, cannot be made, or holds something else.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(path.name for path in folder.iterdir() if path.name not in own)
+        foreign = sorted(path.name for path in folder.iterdir() if path.name not in own | beside)
     except OSError as error:
         raise UsageError(f"--out: {folder} cannot be used as a folder: {error.strerror}") from error
     if foreign:
         raise UsageError(f"--out: {folder} holds {foreign[0]!r}, which is not of a report; choose another folder")
+    for name in own:
+        if Path(name).suffix in CONCLUSIONS:
+            (folder / name).unlink(missing_ok=True)

@@ -67,6 +67,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.draw import draw_report  # noqa: PLC0415
 
     make = find_target(parsed.target, source)
+    arguments.check_device(source.device)
     arguments.claim_folder(parsed.out, OWN_FILES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -109,7 +109,7 @@ def run(parsed: argparse.Namespace) -> int:
             raise UsageError(f"--parts: {part!r} is given twice")
     # Before torch is imported: with it comes tqdm, which looks only once whether it is switched off.
     quieten_upstream()
-    check_device(source.device)
+    arguments.check_device(source.device)
     arguments.claim_folder(parsed.out, OWN_FILES)
     observe(parsed, source, size)
     return conclude(parsed.out)
@@ -144,20 +144,6 @@ def conclude(out: Path) -> int:
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch does not have here.
-
-    Raises:
-        UsageError: the message names it.
-    """
-    import torch  # noqa: PLC0415
-
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device: {device!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:

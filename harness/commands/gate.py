@@ -5,15 +5,15 @@ Exit status: 0 PASS; 1 FAIL; 2 wrong usage, or a revision that cannot be measure
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.commands import arguments
-from harness.errors import HarnessError, SavedFileError, UsageError
+from harness.errors import SavedFileError, UsageError
 from harness.gate.revisions import choose_base, open_repository
 from harness.observations.gate_store import (
     CALIBRATION,
@@ -27,7 +27,6 @@ from harness.observations.gate_store import (
 )
 from harness.verdict.gate.answers import Floor
 from harness.verdict.gate.counts import ACCEPTABLE
-from harness.verdict.judge import EXIT_USAGE
 from harness.verdict.saved import load_result, save_result
 
 if TYPE_CHECKING:
@@ -36,17 +35,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from harness.gate.conduct import GatePlan
+    from harness.observations.gate_store import GateObservations
     from harness.verdict.gate.benchmarks import ComparedBenchmarks
 
 LEAST_ROUNDS = 8
 PUBLISHED = Path("reports") / "published" / "gate" / CALIBRATION
 SUMMARY, CALIBRATION_SUMMARY = "gate.md", "calibration.md"
-OWN_FILES = frozenset(
-    {
-        OBSERVATIONS, RESULT, SUMMARY, CALIBRATION_OBSERVATIONS, CALIBRATION, CALIBRATION_SUMMARY,
-        "stress", "audit", "hazards", "index.html", "charts",
-    }
-)  # fmt: skip
+COMMANDS = ("stress", "audit", "hazards")
+GATE_FILES = frozenset({OBSERVATIONS, RESULT, SUMMARY, *COMMANDS})
+CALIBRATION_FILES = frozenset({CALIBRATION_OBSERVATIONS, CALIBRATION, CALIBRATION_SUMMARY})
+DRAWN = frozenset({"index.html", "charts"})
 CALIBRATION_BUDGET_S = 900.0
 
 
@@ -112,23 +110,20 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.merge and not parsed.calibrate:
         raise UsageError("--merge: only calibrations can be put together; expected --calibrate with it")
     if parsed.merge:
-        arguments.claim_folder(parsed.out, OWN_FILES)
-        return _merge(parsed.merge, parsed.out)
+        merged = _merged(parsed.merge)
+        arguments.claim_folder(parsed.out, CALIBRATION_FILES | DRAWN, beside=GATE_FILES)
+        return _merge(merged, parsed.out)
     plan = _plan(parsed)
     benchmarks = _benchmarks(parsed, plan.floor)
-    arguments.claim_folder(parsed.out, OWN_FILES)
-    # An answer of an earlier run must not stand there if this one ends in an error.
-    for name in (CALIBRATION, CALIBRATION_SUMMARY) if parsed.calibrate else (RESULT, SUMMARY):
-        (parsed.out / name).unlink(missing_ok=True)
+    own, beside = (CALIBRATION_FILES, GATE_FILES) if parsed.calibrate else (GATE_FILES, CALIBRATION_FILES)
+    arguments.claim_folder(parsed.out, own | DRAWN, beside=beside)
+    if not parsed.calibrate:
+        for name in COMMANDS:
+            shutil.rmtree(parsed.out / name, ignore_errors=True)
     # So that the base's work tree is removed and both processes end then, too.
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         return _calibrate(parsed, plan) if parsed.calibrate else _gate(parsed, plan, benchmarks)
-    except HarnessError:
-        raise
-    except Exception:  # noqa: BLE001 - Python would leave with 1, and 1 is FAIL
-        traceback.print_exc()
-        return EXIT_USAGE
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -195,14 +190,20 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
     return _conclude_calibration(parsed.out, time.monotonic() - began)
 
 
-def _merge(folders: Sequence[Path], out: Path) -> int:
-    """Put the blocks of several calibrations together, and conclude from them as from one."""
+def _merged(folders: Sequence[Path]) -> tuple[GateObservations, float]:
+    """Put the blocks of several calibrations together; returns them and the seconds that they took."""
     merged = merge_calibrations([read_gate_observations(folder / CALIBRATION_OBSERVATIONS) for folder in folders])
     took = [load_result(folder / CALIBRATION, CALIBRATION_VERSION, needed={"seconds"})["seconds"] for folder in folders]
-    with GateWriter(out / CALIBRATION_OBSERVATIONS, merged.facts) as writer:
-        for one in merged.rounds:
+    return merged, sum(took)
+
+
+def _merge(merged: tuple[GateObservations, float], out: Path) -> int:
+    """Conclude from several calibrations as from one."""
+    observations, seconds = merged
+    with GateWriter(out / CALIBRATION_OBSERVATIONS, observations.facts) as writer:
+        for one in observations.rounds:
             writer.add(one)
-    return _conclude_calibration(out, sum(took))
+    return _conclude_calibration(out, seconds)
 
 
 def _conclude_calibration(out: Path, seconds: float) -> int:

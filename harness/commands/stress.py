@@ -70,6 +70,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.subjects.registry import find_builders  # noqa: PLC0415 - imports torch
 
     find_builders(parsed.subjects)
+    arguments.check_device(source.device)
     arguments.claim_folder(parsed.out, OWN_FILES)
 
     sample_rate, control, facts = observe(parsed, source)

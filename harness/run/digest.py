@@ -11,6 +11,7 @@ from harness.run.records import RaisedError, TensorMark
 
 TRACEBACK_LINES = 12
 MESSAGE_CHARACTERS = 2000
+MOST_CAUSES = 20
 
 
 def mark(tensor: torch.Tensor) -> TensorMark:
@@ -25,13 +26,23 @@ def mark(tensor: torch.Tensor) -> TensorMark:
     return TensorMark(shape, dtype, digest.hexdigest())
 
 
-def describe_error(error: BaseException) -> RaisedError:
-    """Write down `error` and what caused it, with the tail of its traceback."""
+def describe_error(error: BaseException, _seen: frozenset[int] = frozenset()) -> RaisedError:
+    """Write down `error` and what caused it, with the tail of its traceback; whatever it is, this raises nothing."""
+    seen = _seen | {id(error)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if id(cause) in seen or len(seen) > MOST_CAUSES:
+        cause = None
     lines = traceback.format_tb(error.__traceback__)
     return RaisedError(
         kinds=tuple(kind.__name__ for kind in type(error).__mro__),
-        message=str(error)[:MESSAGE_CHARACTERS],
+        message=_message(error),
         traceback=tuple("".join(lines).splitlines()[-TRACEBACK_LINES:]),
-        cause=None if cause is None else describe_error(cause),
+        cause=None if cause is None else describe_error(cause, seen),
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:MESSAGE_CHARACTERS]
+    except Exception as another:  # noqa: BLE001 - a subject's own exception class does what it likes
+        return f"(its message cannot be made: {type(another).__name__})"

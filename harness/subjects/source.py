@@ -38,7 +38,7 @@ class ModelSource:
         """Return upstream's own `ChatterboxTTS`, with its built-in voice if it has one.
 
         Raises:
-            UsageError: the checkpoint folder is not there.
+            UsageError: the checkpoint folder is not there, or what is in it, or upstream's download, cannot be read.
         """
         if self.kind == "checkpoint" and not Path(self.checkpoint or "").is_dir():
             raise UsageError(f"--checkpoint: no folder {self.checkpoint!r}")
@@ -48,7 +48,14 @@ class ModelSource:
 
             if self.torch_threads is not None:
                 torch.set_num_threads(self.torch_threads)
-            return self._load()
+            try:
+                return self._load()
+            except Exception as error:
+                if self.kind == "synthetic":
+                    raise
+                what = "--pretrained" if self.checkpoint is None else f"--checkpoint: {self.checkpoint!r}"
+                said = (str(error).strip() or "it says no more").splitlines()[0]
+                raise UsageError(f"{what} cannot be loaded: {type(error).__name__}: {said}") from error
 
     def _load(self) -> ChatterboxTTS:
         if self.kind == "synthetic":

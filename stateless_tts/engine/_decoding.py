@@ -76,7 +76,7 @@ class Decoder:
             while not self._ledger.stopped:
                 self._turn()
         finally:
-            self._batch.clear()
+            self._leave(list(self._batch))
             self._beginnings = None
 
     def _turn(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stateless_tts._calls import NamedCalls
-from stateless_tts.errors import EngineFailedError, InvalidParameterError
+from stateless_tts.errors import EngineClosedError, EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
 from ._arguments import checked_integer, checked_integer_or_none, checked_seconds
@@ -17,7 +17,7 @@ from ._cores import Cores
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
-from ._ledger import Ledger, Occupancy, waitable
+from ._ledger import CLOSED, Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stateless_tts.voice import Voice
 
     from ._self_check import RowPlan
+    from ._service import Service
 
 # A thread that is still in a long kernel after this is left to the interpreter.
 _SECONDS_TO_END = 5.0
@@ -129,15 +130,16 @@ class ContinuousBatchingEngine(NamedCalls):
         )
         if exact_render and self.render_dtype is not torch.float32:
             raise InvalidParameterError(f"render_dtype={render_dtype}: expected torch.float32 with exact_render=True")
-        self._service = choose_service(
+        service = choose_service(
             self._wrapper,
             max_batch_size,
             self.dtype,
             pack=pack_weights is not False,
             max_cache_bytes=max_cache_bytes,
         )
-        self.plan: RowPlan = self._service.plan
-        self.private_weight_bytes = self._service.private_weight_bytes
+        self._service: Service | None = service
+        self.plan: RowPlan = service.plan
+        self.private_weight_bytes = service.private_weight_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
         fast = not exact_render and has_packed_float32(self._wrapper.device)
@@ -148,7 +150,7 @@ class ContinuousBatchingEngine(NamedCalls):
         # Where a GPU computes, nobody has to wait for cores.
         cores = Cores(torch.get_num_threads() if self._wrapper.device.type == "cpu" else 0)
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads, cores) for _ in range(workers)]
-        self._threads = _start(self._ledger, self._service.runs(self._ledger, cores), renderers)
+        self._threads = _start(self._ledger, service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
         self._finalizer = weakref.finalize(self, _stop_and_join, self._ledger, self._threads)
 
@@ -200,22 +202,37 @@ class ContinuousBatchingEngine(NamedCalls):
         Raises:
             InvalidParameterError: the model does not take this request, the text has more tokens than T3 takes, or
                 `timeout` or `deadline` is no such number.
-            InvalidClipError: there is nothing to listen to in the recording.
+            InvalidClipError: there is nothing to listen to in the recording, or a file is missing or cannot be read.
+            MissingVoiceError: the request names no clip and there is no default voice.
             RequestTooLargeError: the request could never get the cache it may need.
-            QueueFullError: there is no place, and none came in time.
+            QueueFullError: there is no place, and none came in time. In a callback of a future, which one of the
+                engine's own threads may run, nothing is waited for: that thread may be who would make the place.
+            DeadlineExceededError: the deadline passed before there was a place.
             EngineClosedError: the engine is closed.
         """
         timeout = checked_seconds("timeout", timeout, zero_is_allowed=True)
         deadline = checked_seconds("deadline", deadline)
-        job = self._service.admit(request, deadline)
-        self._ledger.accept(job, block=block, timeout=timeout)
+        service = self._service
+        if service is None:
+            raise EngineClosedError(CLOSED)
+        job = service.admit(request, deadline)
+        self._ledger.accept(job, block=block and not self._is_own_thread(), timeout=timeout)
         return job.future
 
     def synthesize(self, request: SpeechRequest | ConversionRequest) -> SpeechResult:
         """Carry out `request` and wait for the result; to be called from any number of threads.
 
         What interrupts the wait (`KeyboardInterrupt`) cancels the request.
+
+        Raises:
+            EngineFailedError: called from one of the engine's own threads, as from a callback of a future: the result
+                would be waited for by who may have to make it. `submit` is for there.
+            StatelessTTSError: as from `submit`, or what ended the request.
         """
+        if self._is_own_thread():
+            raise EngineFailedError(
+                "a callback in one of the engine's own threads waits for a result; expected submit() there"
+            )
         future = self.submit(request)
         try:
             return future.result()
@@ -243,7 +260,7 @@ class ContinuousBatchingEngine(NamedCalls):
         timeout = waitable(checked_seconds("timeout", timeout, zero_is_allowed=True))
         self._ledger.close()
         # Nor may one own thread wait for another, which may be doing the same.
-        if threading.current_thread() in self._threads:
+        if self._is_own_thread():
             self._ledger.stop()
             return False
         if drain:
@@ -253,7 +270,13 @@ class ContinuousBatchingEngine(NamedCalls):
             thread.join(timeout)
         if self._halves is not None:
             self._halves.shutdown(wait=False)
-        return not any(thread.is_alive() for thread in self._threads)
+        ended = not any(thread.is_alive() for thread in self._threads)
+        if ended:
+            self._service = None  # with the weights that are the engine's own
+        return ended
+
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() in self._threads
 
     def __enter__(self) -> Self:
         return self

@@ -28,6 +28,7 @@ class Job:
 
     Attributes:
         request: what was asked for.
+        reference: the voice to speak with, or the clip to make it of, as the file was when the request was submitted.
         content: what is to be said: text tokens, int64 of shape (1, tokens), or a recording.
         randomness: the request's own generators.
         cache_bytes: the most its key/value cache may take.
@@ -40,6 +41,7 @@ class Job:
     """
 
     request: SpeechRequest | ConversionRequest
+    reference: Voice | Clip
     content: torch.Tensor | Clip
     randomness: CallRandomness
     cache_bytes: int
@@ -58,6 +60,10 @@ class Job:
         now = time.perf_counter()
         self.lap_seconds[stage] = self.lap_seconds.get(stage, 0.0) + now - self._lap_began
         self._lap_began = now
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the deadline, 0 if it has passed, or None if there is none."""
+        return None if self.expires_at is None else max(0.0, self.expires_at - time.monotonic())
 
     def overdue(self) -> DeadlineExceededError:
         """Return the exception for a request that ran out of time."""

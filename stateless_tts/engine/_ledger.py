@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from stateless_tts.errors import EngineClosedError, QueueFullError
 
+CLOSED = "the engine is closed; expected a submission before close()"
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -81,14 +83,20 @@ class Ledger:
 
         Raises:
             QueueFullError: there is no place, and none came within `timeout` seconds.
+            DeadlineExceededError: the job's deadline passed first.
             EngineClosedError: the engine is closed, or was while waiting.
         """
         with self._changed:
             if block:
-                self._changed.wait_for(lambda: not self._accepting or self._has_place(), waitable(timeout))
+                waits = [seconds for seconds in (timeout, job.seconds_left()) if seconds is not None]
+                self._changed.wait_for(
+                    lambda: not self._accepting or self._has_place(), waitable(min(waits, default=None))
+                )
             if not self._accepting:
-                raise EngineClosedError("the engine is closed; expected a submission before close()")
+                raise EngineClosedError(CLOSED)
             if not self._has_place():
+                if job.seconds_left() == 0:
+                    raise job.overdue()
                 waited = f" within timeout={timeout} s" if block else ""
                 raise QueueFullError(
                     f"{len(self._unfinished)} requests are unfinished, at most {self._most_unfinished} are accepted; "

@@ -177,8 +177,9 @@ def _digest(product: Product, probes: torch.Tensor, count: int) -> str | None:
     digests = set()
     for order in (torch.arange(len(probes)), torch.randperm(len(probes), generator=generator)):
         arranged = probes[order]
-        short = -len(arranged) % count
-        arranged = torch.cat([arranged, arranged[:short]])
+        # Filled up by going round, as often as a count beyond that of the probes takes.
+        filled = len(arranged) + -len(arranged) % count
+        arranged = arranged[torch.arange(filled) % len(arranged)]
         results = torch.cat([product(chunk) for chunk in torch.split(arranged, count)])[: len(probes)]
         restored = torch.empty_like(results)
         restored[order] = results

@@ -29,7 +29,7 @@ from ._start_up import prepare_decoding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stateless_tts.voice import Clip
+    from stateless_tts.voice import Clip, Voice
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
     from ._cores import Cores
@@ -95,7 +95,7 @@ class SpeechService(Service):
         self.private_weight_bytes = decoding.private_bytes
 
     def admit(self, request: SpeechRequest | ConversionRequest, deadline: float | None) -> Job:
-        """Tokenize the text, and refuse what could never get the cache it may need."""
+        """Tokenize the text, read the clip as it is now, and refuse what could never get the cache it may need."""
         if isinstance(request, ConversionRequest):
             converting(self._wrapper.family, request)  # refuses
         if not isinstance(request, SpeechRequest):
@@ -108,7 +108,7 @@ class SpeechService(Service):
                 f"max_new_tokens={request.max_new_tokens} with {text_tokens.size(1)} text tokens may need {needed} "
                 f"bytes of cache: expected at most max_cache_bytes={self._max_cache_bytes}"
             )
-        return _job(request, text_tokens, needed, deadline)
+        return _job(request, self._wrapper.reference_of(request), text_tokens, needed, deadline)
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
@@ -138,12 +138,12 @@ class ConversionService(Service):
         self.private_weight_bytes = 0
 
     def admit(self, request: SpeechRequest | ConversionRequest, deadline: float | None) -> Job:
-        """Read the recording as it is now; later changes to the file are not seen."""
+        """Read recording and clip as they are now; later changes to the files are not seen."""
         if isinstance(request, SpeechRequest):
             speaking(self._family, request)  # refuses
         if not isinstance(request, ConversionRequest):
             raise InvalidParameterError(f"request={request!r}: expected a ConversionRequest")
-        return _job(request, read_recording(request), 0, deadline)
+        return _job(request, self._wrapper.reference_of(request), read_recording(request), 0, deadline)
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Listening, and deadlines."""
@@ -151,11 +151,15 @@ class ConversionService(Service):
 
 
 def _job(
-    request: SpeechRequest | ConversionRequest, content: torch.Tensor | Clip, needed: int, deadline: float | None
+    request: SpeechRequest | ConversionRequest,
+    reference: Voice | Clip,
+    content: torch.Tensor | Clip,
+    needed: int,
+    deadline: float | None,
 ) -> Job:
     seed = fresh_seed() if request.seed is None else int(request.seed)
     expires_at = None if deadline is None else time.monotonic() + deadline
-    return Job(request, content, CallRandomness(seed), needed, deadline, expires_at)
+    return Job(request, reference, content, CallRandomness(seed), needed, deadline, expires_at)
 
 
 def choose_service(

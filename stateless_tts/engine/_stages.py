@@ -59,7 +59,7 @@ class Preparer:
         assert isinstance(job.request, SpeechRequest)
         assert isinstance(job.content, torch.Tensor)
         job.lap("waiting")
-        voice = self._wrapper.voice_of(job.request)
+        voice = self._wrapper.encoded(job.reference)
         job.lap("voice")
         # Stock's conditioning is cast with the model, so the prompt is embedded from a cast voice.
         speaker = voice.t3_conditioning(job.request.exaggeration).speaker_emb  # refuses a voice that has none
@@ -93,7 +93,7 @@ class Listener:
     def _encode_and_listen(self, job: Job) -> None:
         assert not isinstance(job.content, torch.Tensor)
         job.lap("waiting")
-        job.voice = self._wrapper.voice_of(job.request)
+        job.voice = self._wrapper.encoded(job.reference)
         job.lap("voice")
         if job.ended:
             return

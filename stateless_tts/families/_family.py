@@ -74,18 +74,24 @@ class Family(ABC):
     def default_voice(self) -> Voice | None:
         """Copy the voice that the model has now, if any."""
 
-    def encode_voice(self, clip: Clip, *, norm_loudness: bool | None = None) -> Voice:
-        """Prepare the voice of `clip`.
+    def check_loudness(self, norm_loudness: bool | None) -> None:
+        """Refuse a `norm_loudness` that the family does not take.
 
         Raises:
-            InvalidClipError: the family can make no voice of the clip.
-            InvalidParameterError: `norm_loudness` is given, and the family does not take it.
+            InvalidParameterError: it is given.
         """
         if norm_loudness is not None:
             raise InvalidParameterError(
                 f"norm_loudness={norm_loudness!r}: expected only with a ChatterboxTurboTTS, not with a "
                 f"{type(self.model).__name__}"
             )
+
+    def encode_voice(self, clip: Clip, *, norm_loudness: bool | None = None) -> Voice:  # noqa: ARG002 - Turbo takes it
+        """Prepare the voice of `clip`; `norm_loudness` is one that `check_loudness` lets pass.
+
+        Raises:
+            InvalidClipError: the family can make no voice of the clip.
+        """
         check_clip(clip)
         return self._encode(clip)
 

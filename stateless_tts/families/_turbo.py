@@ -67,6 +67,9 @@ class TurboFamily(SpeakingFamily):
             if value and value != getattr(_NEUTRAL, name):
                 logger.warning("%s=%r is ignored: Turbo does not support it", name, value)
 
+    def check_loudness(self, norm_loudness: bool | None) -> None:
+        """Take any."""
+
     def encode_voice(self, clip: Clip, *, norm_loudness: bool | None = None) -> Voice:
         """Prepare the voice of `clip`, brought to -27 LUFS before unless `norm_loudness` is False."""
         require_longer(clip, check_clip(clip), _SHORTEST_CLIP_SECONDS)

@@ -270,6 +270,8 @@ def test_closing_without_draining_cancels_everything_and_gives_memory_back(
     assert all(future.cancelled() for future in futures)
     gc.collect()
     assert not caches
+    occupancy = engine.occupancy()
+    assert (occupancy.decoding, occupancy.unfinished, occupancy.reserved_cache_bytes) == (0, 0, 0)
     assert not [thread for thread in engine._threads if thread.is_alive()]
 
 
@@ -389,6 +391,37 @@ def test_a_callback_may_close_the_engine(model: ChatterboxTTS) -> None:
     assert ended.result(timeout=60) is False
     assert endless.cancelled()
     assert engine.close(timeout=60)
+
+
+def test_a_callback_waits_for_no_place_and_for_no_result(model: ChatterboxTTS) -> None:
+    told: Future[list[BaseException | None]] = Future()
+
+    def submit_more(_: Future[SpeechResult]) -> None:
+        followed = engine.submit(SHORT)
+        errors: list[BaseException | None] = []
+        for call in (engine.submit, engine.synthesize):
+            try:
+                call(SHORT)
+            except (QueueFullError, EngineFailedError) as error:
+                errors.append(error)
+        told.set_result(errors)
+        assert not followed.done()
+
+    with ContinuousBatchingEngine(model, max_batch_size=1, max_queue=0) as engine:
+        engine.submit(replace(SHORT, max_new_tokens=40)).add_done_callback(submit_more)
+        full, waiting = told.result(timeout=60)
+        assert isinstance(full, QueueFullError)
+        assert isinstance(waiting, EngineFailedError)
+    assert engine.close()
+
+
+def test_closing_gives_the_engines_own_weights_back(model: ChatterboxTTS) -> None:
+    engine = ContinuousBatchingEngine(model, dtype=torch.bfloat16)
+    own = weakref.ref(engine._service._t3.tfmr)  # type: ignore[union-attr] # it is open
+    assert engine.private_weight_bytes
+    assert engine.close()
+    gc.collect()
+    assert own() is None
 
 
 def test_the_callers_threads_keep_their_cores(served: Served) -> None:

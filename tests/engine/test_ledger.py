@@ -13,10 +13,13 @@ from stateless_tts import DeadlineExceededError, EngineClosedError, QueueFullErr
 from stateless_tts.engine._job import Job
 from stateless_tts.engine._ledger import Ledger
 from stateless_tts.randomness import CallRandomness
+from stateless_tts.voice import Clip
+
+NOBODY = Clip("nobody.wav", b"", "")
 
 
 def job(cache_bytes: int = 1, expires_at: float | None = None) -> Job:
-    return Job(SpeechRequest("x"), torch.zeros(1, 1), CallRandomness(0), cache_bytes, None, expires_at)
+    return Job(SpeechRequest("x"), NOBODY, torch.zeros(1, 1), CallRandomness(0), cache_bytes, None, expires_at)
 
 
 def accepted(ledger: Ledger, *jobs: Job) -> None:
@@ -112,3 +115,13 @@ def test_a_stopped_ledger_ends_everything() -> None:
     assert ledger.next_to_render() is None
     with pytest.raises(EngineClosedError):
         ledger.accept(job(), block=True, timeout=None)
+
+
+def test_a_deadline_runs_while_a_place_is_waited_for() -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    accepted(ledger, job())
+    with pytest.raises(DeadlineExceededError):
+        ledger.accept(job(expires_at=time.monotonic() + 0.05), block=True, timeout=30)
+    with pytest.raises(QueueFullError, match=r"within timeout=0\.05 s"):
+        ledger.accept(job(expires_at=time.monotonic() + 30), block=True, timeout=0.05)
+    assert ledger.occupancy().unfinished == 1

@@ -93,3 +93,12 @@ def test_a_whole_step_is_verified() -> None:
     assert verify_step(lambda numbers: [bits[number] for number in numbers], 3)
     assert not verify_step(lambda numbers: [bits[number] + len(numbers) for number in numbers], 3)
     assert not verify_step(lambda numbers: [bits[number] + place for place, number in enumerate(numbers)], 3)
+
+
+def test_counts_beyond_the_number_of_probes_are_measured_as_they_are() -> None:
+    def knows_many(rows: torch.Tensor) -> torch.Tensor:
+        return rows + (len(rows) > 200)
+
+    probes = torch.zeros(64, 2)
+    digests = [_self_check._digest(knows_many, probes, count) for count in (64, 130, 200, 201, 256)]
+    assert digests[0] == digests[1] == digests[2] != digests[3] == digests[4]

@@ -265,6 +265,20 @@ def test_bad_recordings_are_refused_at_once(cases: dict[str, Family], tmp_path: 
         assert engine.occupancy().unfinished == 0
 
 
+def test_a_clip_is_heard_as_it_was_when_it_was_submitted(model: ChatterboxTTS, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "voice.wav", 3, 0.4)
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
+        others = [engine.submit(SpeechRequest("Before.", seed=seed, max_new_tokens=9)) for seed in (1, 2)]
+        late = engine.submit(SpeechRequest("Late.", path, seed=7, max_new_tokens=3))
+        path.unlink()
+        with pytest.raises(InvalidClipError, match="does not exist"):
+            engine.submit(SpeechRequest("Later.", path, seed=7))
+        write_clip(path, 3, 0.4)
+        expected = engine.synthesize(SpeechRequest("Late.", path, seed=7, max_new_tokens=3))
+        assert torch.equal(late.result().audio, expected.audio)
+        assert all(other.exception() is None for other in others)
+
+
 def test_a_recording_is_converted_as_it_was_when_it_was_submitted(cases: dict[str, Family], tmp_path: Path) -> None:
     path = write_clip(tmp_path / "said.wav", 1, 0.4)
     with ContinuousBatchingEngine(cases["vc"].model, render_workers=1) as engine:

@@ -12,11 +12,15 @@ from stateless_tts.engine._job import Job
 from stateless_tts.engine._ledger import Ledger
 from stateless_tts.engine._stages import work_on
 from stateless_tts.randomness import CallRandomness
+from stateless_tts.voice import Clip
+
+NOBODY = Clip("nobody.wav", b"", "")
 
 
 def test_a_worker_outlives_a_job_that_raises() -> None:
     ledger = Ledger(most_unfinished=3, max_batch_size=3, max_cache_bytes=None)
-    jobs = [Job(SpeechRequest(text), torch.zeros(1, 1), CallRandomness(0), 1) for text in ("bad", "good", "gone")]
+    texts = ("bad", "good", "gone")
+    jobs = [Job(SpeechRequest(text), NOBODY, torch.zeros(1, 1), CallRandomness(0), 1) for text in texts]
     for job in jobs:
         ledger.accept(job, block=False, timeout=None)
     worked_on = []
@@ -38,7 +42,7 @@ def test_a_worker_outlives_a_job_that_raises() -> None:
 def test_a_future_that_is_kept_keeps_nothing_of_a_job_that_failed() -> None:
     ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
     text_tokens = torch.zeros(1, 1)
-    job = Job(SpeechRequest("bad"), text_tokens, CallRandomness(0), 1)
+    job = Job(SpeechRequest("bad"), NOBODY, text_tokens, CallRandomness(0), 1)
     future, kept = job.future, [weakref.ref(text_tokens)]
     ledger.accept(job, block=False, timeout=None)
     del job, text_tokens

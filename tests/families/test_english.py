@@ -23,3 +23,6 @@ def test_what_other_families_take_is_refused(wrapper: StatelessChatterBoxWrapper
         wrapper.generate_stateless("Hello.", top_k=5)
     with pytest.raises(InvalidParameterError, match="norm_loudness=False: expected only with"):
         wrapper.prepare_voice(clips[2], norm_loudness=False)
+    wrapper.prepare_voice(clips[2])
+    with pytest.raises(InvalidParameterError, match="norm_loudness=True: expected only with"):
+        wrapper.prepare_voice(clips[2], norm_loudness=True)  # in the cache, under the same key

@@ -83,5 +83,7 @@ def _run(command: Command, tree: Path, out: Path) -> CommandOutcome:
     try:
         headline, figures = command.read(json.loads((folder / command.result).read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        return CommandOutcome(command.name, done.returncode, f"left no {command.result}: {error}", detail=detail)
+        # Whatever status it ended with, it has concluded nothing.
+        said = f"ended with status {done.returncode} and left no {command.result}: {error}"
+        return CommandOutcome(command.name, None, said, detail=detail)
     return CommandOutcome(command.name, done.returncode, headline, figures, detail)

@@ -114,15 +114,18 @@ def compare_benchmarks(base: SavedBenchmarks, head: SavedBenchmarks, floor: Floo
 
 
 def _benchmark(path: Path, one: dict[str, Any]) -> Benchmark:
-    data = one["stats"].get("data")
+    data = [float(value) for value in one["stats"].get("data") or ()]
     if not data:
-        stats = one["stats"]
-        data = [stats["q1"], stats["median"], stats["q3"]]
-    if len(data) < LEAST_SAMPLES or min(data) <= 0:
         raise SavedFileError(
-            f"{path}: {one['fullname']} has {len(data)} rounds; at least {LEAST_SAMPLES} above 0 s are needed"
+            f"{path}: {one['fullname']} has no rounds of its own, only what they amount to; expected a file of "
+            f"--benchmark-json, or of --benchmark-save with --benchmark-save-data"
         )
-    return Benchmark(one["fullname"], tuple(float(value) for value in data))
+    if len(data) < LEAST_SAMPLES or not all(0 < value < math.inf for value in data):
+        raise SavedFileError(
+            f"{path}: {one['fullname']} has {len(data)} rounds; at least {LEAST_SAMPLES} are needed, all of them "
+            f"finite and above 0 s"
+        )
+    return Benchmark(one["fullname"], tuple(data))
 
 
 def _compare(base: Benchmark, head: Benchmark, floor: Floor) -> dict[str, Any]:

@@ -143,8 +143,8 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
     if first.conclusion.answer is not Answer.FAIL or len(runs) == 1:
         return first.conclusion
     second = runs[1]
-    before = {one.samples.name for one in first.metrics if one.answer is Answer.FAIL}
-    again = [one for one in second.metrics if one.answer is Answer.FAIL and one.samples.name in before]
+    before = {one.samples.name for one in failed(first.metrics)}
+    again = [one for one in failed(second.metrics) if one.samples.name in before]
     if second.conclusion.answer is Answer.FAIL and again:
         worst = max(again, key=lambda one: one.low)
         others = f" ({len(again) - 1} more)" if len(again) > 1 else ""
@@ -153,7 +153,7 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
         return second.conclusion
     names = ", ".join(sorted(before))
     if second.conclusion.answer is Answer.FAIL:
-        others = ", ".join(one.samples.name for one in second.metrics if one.answer is Answer.FAIL)
+        others = ", ".join(one.samples.name for one in failed(second.metrics))
         return Conclusion(
             Answer.INCONCLUSIVE,
             f"{names} looked worse in one run, {others} in a second, fresh one, and none in both",
@@ -176,7 +176,7 @@ def conclude_metrics(
     unfit = machine_unfit(rounds, controls, machine)
     if unfit is not None:
         return unfit
-    worse = [one for one in metrics if one.answer is Answer.FAIL]
+    worse = failed(metrics)
     if worse:
         return Conclusion(Answer.FAIL, max(worse, key=lambda one: one.low).reason)
     open_ones = [one for one in metrics if one.answer is Answer.INCONCLUSIVE]
@@ -189,6 +189,17 @@ def conclude_metrics(
             f"more rounds: about {_rounds_needed(widest)} in place of {rounds}, or a quieter machine",
         )
     return Conclusion(Answer.PASS, f"no metric of {len(metrics)} is worse; {rounds} rounds")
+
+
+def failed(metrics: Sequence[Judged]) -> list[Judged]:
+    """Return the metrics that are worse.
+
+    A scaling law alone is not: one worker made faster costs more to the others in proportion, and nobody is slower.
+    """
+    slower = any(
+        one.samples.kind == "throughput" and one.median > math.log(one.threshold) / 2 for one in metrics
+    )  # fmt: skip
+    return [one for one in metrics if one.answer is Answer.FAIL and (slower or one.samples.kind != "law")]
 
 
 def machine_unfit(rounds: int, controls: Sequence[Judged], machine: MachineState) -> Conclusion | None:

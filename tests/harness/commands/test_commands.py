@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.commands import main
+from harness.errors import UsageError
+from harness.subjects.source import ModelSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,8 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ),
         (["bench", "--out", "x", "--parts", "t3,t3"], "--parts: 't3' is given twice"),
         (["bench", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),
+        (["stress", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),
+        (["audit", "stateless", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),
     ],
 )
 def test_a_wrong_argument_is_named(
@@ -64,6 +68,7 @@ def test_a_wrong_argument_is_named(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None, raising=False)
     monkeypatch.setattr("harness.commands.bench.quieten_upstream", lambda: None, raising=False)
+    monkeypatch.setattr("harness.commands.audit.quieten_upstream", lambda: None, raising=False)
     assert message in refused(words, capsys)
     assert list(tmp_path.iterdir()) == []
 
@@ -101,3 +106,23 @@ def test_a_saved_file_that_cannot_be_used_is_named(
     if text is not None:
         (tmp_path / "stress.json").write_text(text, encoding="utf-8")
     assert message in refused(["report", str(tmp_path)], capsys)
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    source = ModelSource("checkpoint", checkpoint=str(tmp_path))
+    with pytest.raises(UsageError, match=r"--checkpoint: '.*' cannot be loaded: FileNotFoundError: "):
+        source.load()
+
+
+def test_an_error_nobody_foresaw_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.commands.stress.quieten_upstream", lambda: None)
+    monkeypatch.setattr("harness.commands.stress.observe", broken)
+    (tmp_path / "stress.json").write_text('{"run": {"status": "SAFE"}}', encoding="utf-8")
+    assert main(["stress", "--out", str(tmp_path)]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.run.digest import mark
+from harness.run.digest import describe_error, mark
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.complex64])
@@ -25,3 +25,26 @@ def test_a_mark_is_taken_at_once() -> None:
     before = mark(tensor)
     tensor += 1
     assert mark(tensor) != before
+
+
+def raised(error: BaseException, cause: BaseException | None) -> BaseException:
+    try:
+        raise error from cause  # noqa: TRY301 - the raising is what is asked about
+    except BaseException as caught:  # noqa: BLE001 - handed to the code under test
+        return caught
+
+
+def test_an_error_that_causes_itself_is_told_once() -> None:
+    error, other = ValueError("first"), KeyError("second")
+    assert describe_error(raised(error, error)).cause is None
+    told = describe_error(raised(error, raised(other, error)))
+    assert told.cause is not None
+    assert (told.message, told.cause.kinds[0], told.cause.cause) == ("first", "KeyError", None)
+
+
+def test_an_error_without_a_message_is_told() -> None:
+    class Mute(Exception):  # noqa: N818 - a subject's own
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe_error(Mute()).message == "(its message cannot be made: RuntimeError)"

@@ -65,6 +65,8 @@ def test_benchmarks_of_one_file_alone_are_named(tmp_path: Path) -> None:
         ({"version": "6.0.0"}, "version '6.0.0' of pytest-benchmark's file is not 5.x"),
         ({"benchmarks": None}, "cannot be read as a pytest-benchmark file"),
         ({"benchmarks": [{"fullname": "a", "stats": {"data": [0.1]}}]}, "a has 1 rounds; at least 3"),
+        ({"benchmarks": [{"fullname": "a", "stats": {"data": [0.1, 0.1, float("nan")]}}]}, "all of them finite"),
+        ({"benchmarks": [{"fullname": "a", "stats": {"q1": 1, "median": 1, "q3": 1}}]}, "has no rounds of its own"),
         ({"machine_info": {}}, "cannot be read as a pytest-benchmark file"),
     ],
 )

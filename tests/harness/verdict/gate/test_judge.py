@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.run.gate.records import Round
+from harness.run.gate.records import HEAD, Round
 from harness.verdict.gate.answers import Answer, Floor
 from harness.verdict.gate.judge import conclude_runs, judge_run
 from tests.harness.gate_toys import make_rounds
@@ -137,3 +137,22 @@ def test_the_turns_may_come_in_either_order() -> None:
     assert [one.median for one in ours.metrics] == pytest.approx([one.median for one in theirs.metrics])
     planted = {one.samples.name: one.median for one in ours.metrics}
     assert planted["throughput/stateless/4"] == pytest.approx(math.log(1.3), abs=0.03)
+
+
+def test_a_worse_law_alone_is_no_regression() -> None:
+    """One worker a third faster, the others as they were: nobody is slower, though the law says that it scales less."""
+    runs = []
+    for run in (1, 2):
+        rounds = []
+        for one in make_rounds(run=run, seed=run):
+            turns = [
+                replace(turn, cells=tuple(
+                    replace(cell, wall_s=cell.wall_s / 1.33, cpu_s=cell.cpu_s / 1.33) if cell.workers == 1 else cell
+                    for cell in turn.cells
+                )) if turn.revision == HEAD else turn
+                for turn in one.turns
+            ]  # fmt: skip
+            rounds.append(replace(one, turns=tuple(turns)))
+        runs.append(judge_run(rounds, Floor()))
+    assert any(one.answer is Answer.FAIL and one.samples.kind == "law" for one in runs[0].metrics)
+    assert conclude_runs(runs).answer is Answer.PASS
