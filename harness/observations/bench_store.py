@@ -13,6 +13,7 @@ from harness.run.bench.records import (
     BenchCell,
     ContestantFacts,
     Fidelity,
+    KeptMemory,
     LimitMeasurement,
     ModelFacts,
     Record,
@@ -34,6 +35,7 @@ KINDS: Mapping[str, Any] = {
         BenchCell,
         ContestantFacts,
         Fidelity,
+        KeptMemory,
         LimitMeasurement,
         ModelFacts,
         StageMeasurement,
@@ -57,6 +59,7 @@ class BenchObservations:
     comparisons: tuple[TokenComparison, ...] = ()
     token_costs: tuple[TokenCost, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    kept: tuple[KeptMemory, ...] = ()
 
     @property
     def model(self) -> ModelFacts | None:
@@ -78,6 +81,7 @@ PLACES = {
     "TokenComparison": "comparisons",
     "TokenCost": "token_costs",
     "Fidelity": "fidelity",
+    "KeptMemory": "kept",
 }
 
 
@@ -146,6 +150,7 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
             for cell in run.cells
         ]
     contestants = {(one.part, one.name): one for run in reversed(runs) for one in run.contestants}
+    kept = {one.name: one for run in reversed(runs) for one in run.kept}
     largest = max(
         (run.models for run in runs if run.models), key=lambda models: len(models[0].prompt_tokens), default=()
     )
@@ -153,7 +158,8 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     joined: dict[str, Any] = {
         place: tuple(record for run in runs for record in getattr(run, place)) for place in PLACES.values()
     }
-    joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values()), "models": largest}
+    joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values())}
+    joined |= {"kept": tuple(kept.values()), "models": largest}
     return BenchObservations(facts, **joined)
 
 
