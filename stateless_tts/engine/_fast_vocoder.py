@@ -53,13 +53,14 @@ class FastUpsampling(nn.Module):
 
     def __init__(self, convolution: nn.ConvTranspose1d) -> None:
         super().__init__()
-        (width,), (self.stride,), (self.cut,) = convolution.kernel_size, convolution.stride, convolution.padding
+        (width,), (self.stride,) = convolution.kernel_size, convolution.stride
+        self.cut = int(convolution.padding[0])
         self.channels = convolution.out_channels
         self.reach = -(-width // self.stride)
         with torch.inference_mode(mode=False), torch.no_grad():
             whole = functional.pad(convolution.weight.detach(), (0, self.reach * self.stride - width))
             # From (in, out, reach x stride) to (stride x out, reach x in).
-            taps = whole.unflatten(2, (self.reach, self.stride)).permute(3, 1, 2, 0)
+            taps = whole.reshape(*whole.shape[:2], self.reach, self.stride).permute(3, 1, 2, 0)
             weight = taps.reshape(self.stride * self.channels, -1)
             bias = None if convolution.bias is None else convolution.bias.detach().repeat(self.stride)
         self.dense = Dense(weight, bias, torch.float32)
@@ -71,7 +72,7 @@ class FastUpsampling(nn.Module):
         padded = functional.pad(rows, (0, 0, self.reach - 1, 1))
         shifts = reversed(range(self.reach))  # the last frame first, as the kernel's taps count back from it
         windows = torch.cat([padded[shift : shift + count + 1] for shift in shifts], dim=-1)
-        made = self.dense(windows).view(-1, self.channels)
+        made: torch.Tensor = self.dense(windows).view(-1, self.channels)
         return made[self.cut : self.cut + count * self.stride].t().unsqueeze(0)
 
 
@@ -132,6 +133,6 @@ def _is_plain(module: nn.Module) -> bool:
 
 def _multiplies_frames(convolution: nn.ConvTranspose1d) -> bool:
     """Whether so much is cut off at both ends that exactly `stride` frames are left for each, as upstream does."""
-    (width,), (stride,), (cut,) = convolution.kernel_size, convolution.stride, convolution.padding
+    (width,), (stride,), cut = convolution.kernel_size, convolution.stride, int(convolution.padding[0])
     plain = convolution.groups == 1 and convolution.dilation == (1,) and convolution.output_padding == (0,)
     return plain and width - 2 * cut == stride and cut <= stride
