@@ -13,6 +13,7 @@ from harness.run.bench.records import (
     BenchCell,
     ContestantFacts,
     Fidelity,
+    KeptMemory,
     LimitMeasurement,
     ModelFacts,
     Record,
@@ -33,6 +34,7 @@ KINDS: Mapping[str, Any] = {
         BenchCell,
         ContestantFacts,
         Fidelity,
+        KeptMemory,
         LimitMeasurement,
         ModelFacts,
         StageMeasurement,
@@ -56,6 +58,7 @@ class BenchObservations:
     comparisons: tuple[TokenComparison, ...] = ()
     token_costs: tuple[TokenCost, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    kept: tuple[KeptMemory, ...] = ()
 
     @property
     def model(self) -> ModelFacts | None:
@@ -77,6 +80,7 @@ PLACES = {
     "TokenComparison": "comparisons",
     "TokenCost": "token_costs",
     "Fidelity": "fidelity",
+    "KeptMemory": "kept",
 }
 
 
@@ -129,6 +133,7 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
             for cell in run.cells
         ]
     contestants = {(one.part, one.name): one for run in reversed(runs) for one in run.contestants}
+    kept = {one.name: one for run in reversed(runs) for one in run.kept}
     largest = max(
         (run.models for run in runs if run.models), key=lambda models: len(models[0].prompt_tokens), default=()
     )
@@ -136,7 +141,8 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     joined: dict[str, Any] = {
         place: tuple(record for run in runs for record in getattr(run, place)) for place in PLACES.values()
     }
-    joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values()), "models": largest}
+    joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values())}
+    joined |= {"kept": tuple(kept.values()), "models": largest}
     return BenchObservations(facts, **joined)
 
 

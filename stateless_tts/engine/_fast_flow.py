@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from stateless_tts.private import with_private
 
+from ._dense import Dense, own
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
 
 _ESTIMATOR = "flow.decoder.estimator"
-# Only a hint for the layout of packed weights: a few hundred frames.
-_EXPECTED_ROWS = 400
 _QUERIES_AT_A_TIME = 512
 # In float32; beyond, the square of the exponential would overflow some day.
 _MISH_IS_LINEAR_FROM = 20.0
@@ -101,10 +100,10 @@ class FastTransformerBlock(nn.Module):
         self.feed_forward_norm = block.norm3
         scaled = attention.to_q.weight * attention.scale  # a power of two at full size, so that no bit is lost
         joint = torch.cat([scaled, attention.to_k.weight, attention.to_v.weight])
-        self.queries_keys_values = _Dense(joint, None, dtype)
-        self.mix = _Dense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
-        self.widen = _Dense(first.proj.weight, first.proj.bias, dtype, activation="gelu")
-        self.narrow = _Dense(last.weight, last.bias, dtype)
+        self.queries_keys_values = Dense(joint, None, dtype)
+        self.mix = Dense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
+        self.widen = Dense(first.proj.weight, first.proj.bias, dtype, activation="gelu")
+        self.narrow = Dense(last.weight, last.bias, dtype)
 
     def forward(
         self,
@@ -133,7 +132,7 @@ class FastResnetBlock(nn.Module):
         self.first, self.first_norm = _convolution_and_norm(block.block1.block, dtype)
         self.second, self.second_norm = _convolution_and_norm(block.block2.block, dtype)
         self.past: int = block.block1.block[0].causal_padding[0]
-        self.pass_by = _Dense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
+        self.pass_by = Dense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor, time_emb: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Map float32 (rows, channels, frames) to as many frames of as many channels as upstream's block gives."""
@@ -143,7 +142,7 @@ class FastResnetBlock(nn.Module):
         hidden = _mish(self.second_norm(self._convolved(self.second, hidden.to(self.dtype))))
         return self.pass_by.added_to(hidden, frames.contiguous()).transpose(1, 2)
 
-    def _convolved(self, dense: _Dense, frames: torch.Tensor) -> torch.Tensor:
+    def _convolved(self, dense: Dense, frames: torch.Tensor) -> torch.Tensor:
         """Return float32 (rows, frames, channels): each frame's product with itself and those before it."""
         count = frames.size(1)
         padded = functional.pad(frames, (0, 0, self.past, 0))
@@ -157,8 +156,8 @@ class FastCausalConv(nn.Module):
 
     def __init__(self, convolution: CausalConv1d) -> None:
         super().__init__()
-        self.weight = _own(convolution.weight, torch.bfloat16)
-        self.bias = _own(convolution.bias, torch.bfloat16)
+        self.weight = own(convolution.weight, torch.bfloat16)
+        self.bias = own(convolution.bias, torch.bfloat16)
         self.padding: tuple[int, int] = convolution.causal_padding
         self.dilation: tuple[int] = convolution.dilation
         self.groups: int = convolution.groups
@@ -167,38 +166,6 @@ class FastCausalConv(nn.Module):
         """Map float32 (rows, channels, frames) to as many frames of as many channels as the weight has."""
         padded = functional.pad(frames.to(torch.bfloat16), self.padding)
         return functional.conv1d(padded, self.weight, self.bias, dilation=self.dilation, groups=self.groups).float()
-
-
-class _Dense(nn.Module):
-    """A packed dense layer, with its activation computed before the result leaves the kernel."""
-
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, activation: str = "none"
-    ) -> None:
-        super().__init__()
-        with torch.inference_mode(mode=False), torch.no_grad():
-            packed = torch.ops.mkldnn._reorder_linear_weight(  # noqa: SLF001 - torch names its packing ops so
-                weight.detach().to(dtype).contiguous(), _EXPECTED_ROWS
-            )
-        self.weight = nn.Parameter(packed, requires_grad=False)
-        self.bias = None if bias is None else _own(bias, dtype)
-        self.activation = activation
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 - as above
-            rows, self.weight, self.bias, self.activation, [], "none"
-        )
-        return product
-
-    def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return `residual`, in float32, plus the product; in float32 the kernel adds it."""
-        if rows.dtype is not residual.dtype:
-            product: torch.Tensor = self(rows)
-            return product.float().add_(residual)
-        total: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(  # noqa: SLF001 - as above
-            rows, residual, self.weight, self.bias, "add"
-        )
-        return total
 
 
 def _attention(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -220,12 +187,12 @@ def _softmax(scores: torch.Tensor) -> torch.Tensor:
     return scores.to_mkldnn().softmax(-1).to_dense()
 
 
-def _convolution_and_norm(block: nn.Sequential, dtype: torch.dtype) -> tuple[_Dense, nn.LayerNorm]:
+def _convolution_and_norm(block: nn.Sequential, dtype: torch.dtype) -> tuple[Dense, nn.LayerNorm]:
     """Return upstream's causal convolution as a product with windows of frames, and the norm that follows it."""
     convolution, _, norm, *_ = block
     out_channels, in_channels, width = convolution.weight.shape
     weight = convolution.weight.permute(0, 2, 1).reshape(out_channels, width * in_channels)
-    return _Dense(weight, convolution.bias, dtype), norm
+    return Dense(weight, convolution.bias, dtype), norm
 
 
 def _mish(values: torch.Tensor) -> torch.Tensor:
@@ -233,11 +200,6 @@ def _mish(values: torch.Tensor) -> torch.Tensor:
     grown = values.clamp(max=_MISH_IS_LINEAR_FROM).exp_()
     ratio = grown.add(2.0).mul_(grown)
     return ratio.div_(ratio + 2.0).mul_(values)
-
-
-def _own(tensor: torch.Tensor, dtype: torch.dtype) -> nn.Parameter:
-    with torch.inference_mode(mode=False), torch.no_grad():
-        return nn.Parameter(tensor.detach().to(dtype, copy=True), requires_grad=False)
 
 
 def _is_within(path: str, replaced: Iterable[str]) -> bool:

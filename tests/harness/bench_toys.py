@@ -11,6 +11,7 @@ from harness.run.bench.records import (
     BenchCell,
     ContestantFacts,
     Fidelity,
+    KeptMemory,
     LimitMeasurement,
     ModelFacts,
     StageMeasurement,
@@ -106,6 +107,7 @@ def observations() -> BenchObservations:
             for place in range(200)
         ),
         fidelity=(Fidelity("tiny", "float32", 0, 50, 100.0, 60.0, 0.01),),
+        kept=(KeptMemory("engine-fp32", 16, 40.0),),
         token_costs=tuple(
             TokenCost("float32", tokens, 1.0 + 0.1 * tokens, tokens * 500_000, 2_000_000_000) for tokens in (8, 16, 32)
         ),

@@ -103,13 +103,14 @@ def memory(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Peak memory by number of workers, and its slope beside the cache formula."""
     counts = sorted({int(count) for entry in entries for count in entry["peak_mib"]})
     heads = (
-        "Contestant", "Own MiB", *(f"Peak, {count}" for count in counts),
+        "Contestant", "Own MiB", "Kept MiB", *(f"Peak, {count}" for count in counts),
         "MiB/worker", "Cache MiB/request", "Slope/cache",
     )  # fmt: skip
     table = []
     for entry in entries:
         figures = (
             number(entry["own_mib"], 0),
+            number(entry.get("kept_mib"), 0),
             *(number(entry["peak_mib"].get(str(count)), 0) for count in counts),
             number(entry["slope_mib_per_worker"], 1),
             number(entry["cache_mib_per_request"], 1),

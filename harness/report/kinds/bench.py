@@ -11,6 +11,7 @@ from harness.report.charts.rounds import rounds
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import Field, Part, Section, Table, Tone, numbers
+from harness.report.table import number
 from harness.verdict.bench.result import FILE, NEEDED, VERSION
 from harness.verdict.history import Better, Value
 from harness.verdict.saved import load_result, save_result
@@ -112,8 +113,9 @@ def _memory(result: Mapping[str, Any]) -> list[Section]:
     kind = str(result["environment"].get("memory_kind", "rss")).upper()
     text = (
         (
-            f"Measured as {kind} of the processes that hold a contestant's models. Cache: bytes per token times the "
-            "average request's prompt and tokens."
+            f"Measured as {kind} of the processes that hold a contestant's models. Own: what building the contestant "
+            "added. Kept: what an engine holds on to once it has heard the voices and prompts of its cells, whoever "
+            "asks. Cache: bytes per token times the average request's prompt and tokens."
         ),
     )
     return [Section("Memory", text, tables.memory(result["memory"]), (charts.memory(result["memory"]),))]
@@ -156,7 +158,7 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         text = ("Speech tokens of the engine, in company, beside those of stock in the same dtype, run alone.",)
         sections.append(Section("Agreement with stock", text, tables.agreement(result["agreement"])))
     if result["token_cost"]:
-        heads = ("Dtype", "Tokens", "Early s/token", "Late s/token", "Growth", "Required by attention")
+        heads = ("Dtype", "Tokens", "Early s/token", "Late s/token", "Growth", "95 % interval", "Required by attention")
         rows = tuple(
             (
                 Field(entry["dtype"]),
@@ -165,7 +167,8 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
                         f"{min(entry['tokens'])} to {max(entry['tokens'])}",
                         f"{entry['early_s_per_token']:.4f}",
                         f"{entry['late_s_per_token']:.4f}",
-                        "-" if entry["growth"] is None else f"{entry['growth']:.2f}",
+                        number(entry["growth"], 2),
+                        _between(entry.get("growth_low"), entry.get("growth_high")),
                         f"{entry['required_growth']:.2f}",
                     )
                 ),
@@ -174,6 +177,10 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         )
         sections.append(Section("Cost of the n-th token", table=Table(heads, rows)))
     return sections
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _rounds(result: Mapping[str, Any]) -> list[Section]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from harness.subjects.contestant import Contestant, Spoken
     from stateless_tts import SpeechRequest
 
-COST_TOKENS = (8, 16, 32, 64, 96, 128)
-COST_REPEATS = 3
+# Evenly spaced, so that what is told of early and of late tokens is equally sure.
+COST_TOKENS = (8, 36, 64, 92, 120)
+COST_REPEATS = 4
 
 
 def compare_tokens(
@@ -58,9 +59,13 @@ def compare(profile: str, dtype: str, place: int, stock: torch.Tensor, engine: t
 def measure_token_costs(
     engine: Contestant, request: SpeechRequest, dtype: str, facts: ModelFacts, prompt_tokens: int, most_tokens: int
 ) -> Iterator[TokenCost]:
-    """Let the engine, with nothing else to do, speak the beginning of one long text to growing lengths."""
+    """Let the engine, with nothing else to do, speak the beginning of one long text to several lengths.
+
+    They grow in one repeat and shrink in the next, so that drift of the machine favours none.
+    """
     engine.speak(replace(request, max_new_tokens=4))
-    for tokens in [count for count in COST_TOKENS if count <= most_tokens] * COST_REPEATS:
+    lengths = [count for count in COST_TOKENS if count <= most_tokens]
+    for tokens in (lengths + lengths[::-1]) * (COST_REPEATS // 2):
         spoken = engine.speak(replace(request, max_new_tokens=tokens))
         assert spoken.tokens is not None
         said = int(spoken.tokens.numel())

@@ -15,8 +15,8 @@ from harness.run.bench.agreement import compare_tokens, measure_token_costs
 from harness.run.bench.fidelity import measure_fidelity
 from harness.run.bench.limits import measure_limits
 from harness.run.bench.loops import open_loop, poisson_schedule
-from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts
-from harness.run.bench.rounds import ALONE, CellPlan, Effort, plan_cells, run_cell, run_rounds
+from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts, KeptMemory
+from harness.run.bench.rounds import ALONE, CellPlan, Effort, hear, plan_cells, run_cell, run_rounds
 from harness.run.bench.stages import measure_stages, model_facts
 from harness.run.bench.usage import memory_mib
 from harness.run.memory import release_free_memory
@@ -187,6 +187,9 @@ class Campaign:
             for name in self._plan.subjects:
                 if part == WHOLE or name not in WHOLE_ONLY:
                     contestants.append(self._build(name, part, model))  # noqa: PERF401 - what was built is closed if the next fails
+            if part == WHOLE:
+                for contestant in contestants:
+                    self._introduce(contestant, requests)
             self._measure_part(part, contestants, requests)
             if part == WHOLE:
                 self._arrivals(contestants, requests)
@@ -213,6 +216,17 @@ class Campaign:
         self._own_mib[name] = 0.0 if contestant.pids else facts.own_mib
         self._save(facts)
         return contestant
+
+    def _introduce(self, contestant: Contestant, requests: Sequence[SpeechRequest]) -> None:
+        """Let a contestant that keeps voices hear those of its cells, and save what memory that took."""
+        heard = requests[: self._plan.effort.heard(contestant.name, self._plan.workers)]
+        if not heard:
+            return
+        release_free_memory()
+        before = memory_mib([psutil.Process()])
+        hear(contestant, heard, self._tell(f"voices, {contestant.name}"))
+        release_free_memory()
+        self._save(KeptMemory(contestant.name, len(heard), memory_mib([psutil.Process()]) - before))
 
     def _measure_part(self, part: str, contestants: Sequence[Contestant], requests: Sequence[SpeechRequest]) -> None:
         effort = self._plan.effort

@@ -85,13 +85,30 @@ class ArrivalCell:
 
 @dataclass(frozen=True)
 class ContestantFacts:
-    """What a contestant is: its own memory beyond the shared model (MiB) and whatever it tells of itself."""
+    """What a contestant is.
+
+    Attributes:
+        part: for which it was built.
+        name: its name.
+        base_mib: memory of the process with the shared model, and without any contestant.
+        own_mib: what building it added.
+        details: whatever it tells of itself.
+    """
 
     part: str
     name: str
     base_mib: float
     own_mib: float
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KeptMemory:
+    """What a contestant kept (MiB) of hearing the voices and prompts of all its cells once: there, whoever asks."""
+
+    name: str
+    requests: int
+    kept_mib: float
 
 
 @dataclass(frozen=True)
@@ -149,7 +166,10 @@ class TokenComparison:
 
 @dataclass(frozen=True)
 class TokenCost:
-    """Seconds the engine decoded for an utterance of `tokens` tokens; `past_bytes` is its cache before the last."""
+    """Seconds the engine decoded for an utterance of `tokens` tokens; `past_bytes` is its cache before the last.
+
+    The n-th record of each length belongs to the n-th repeat.
+    """
 
     dtype: str
     tokens: int
@@ -197,6 +217,7 @@ Record = (
     | BenchCell
     | ContestantFacts
     | Fidelity
+    | KeptMemory
     | LimitMeasurement
     | ModelFacts
     | StageMeasurement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.run.bench.loops import HUNG, closed_loop
@@ -29,6 +29,8 @@ TARGETS = {
     "t3": ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 16)),
     "s3gen": ((ENGINE_FP32, 4), (ENGINE_BF16, 4)),
 }
+# Who is only to hear voices and prompts need not say more.
+HEARING_TOKENS = 2
 # A first guess at how much faster than one by one an engine is with company; measured times replace it.
 FIRST_GUESS = 2
 
@@ -59,6 +61,8 @@ class Effort:
         rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
         least_shared_calls: of an engine's cell with several workers, so that the last utterance, which is alone in the
             end, is not most of it.
+        least_single_calls: of an engine's cell with one worker, so that it speaks utterances of every length, and its
+            peak of memory is not that of a short one.
     """
 
     alone_calls: int
@@ -68,6 +72,7 @@ class Effort:
     stateless_most_workers: int = 16
     rivals_once: bool = False
     least_shared_calls: int = 0
+    least_single_calls: int = 0
 
     def calls(self, subject: str, workers: int) -> int:
         """Return the number of calls of one timed cell."""
@@ -76,8 +81,14 @@ class Effort:
         if subject in RIVALS:
             least = POOL_PROCESSES if subject == POOL else 1
             return max(least, min(self.most_rival_calls, max(workers, self.least_calls)))
-        shared = self.least_shared_calls if workers > 1 and subject.startswith("engine") else 0
-        return max(workers, self.least_calls, shared)
+        of_engines = self.least_shared_calls if workers > 1 else self.least_single_calls
+        return max(workers, self.least_calls, of_engines if subject.startswith("engine") else 0)
+
+    def heard(self, subject: str, workers: Sequence[int]) -> int:
+        """Return how many requests a contestant that keeps what it heard is to hear before its cells."""
+        if not subject.startswith("engine"):
+            return 0
+        return max(self.calls(subject, count) for count in workers)
 
     def calls_alone(self, subject: str) -> int:
         """Return the number of calls before anything is timed."""
@@ -146,6 +157,18 @@ def first_estimates(cells: Sequence[CellPlan], seconds_per_call: Mapping[str, fl
         speedup = FIRST_GUESS if cell.subject.startswith("engine") and cell.workers > 1 else 1
         estimates[cell.key] = seconds_per_call.get(cell.subject, stock) * cell.calls / speedup
     return estimates
+
+
+def hear(contestant: Contestant, requests: Sequence[SpeechRequest], on_call: Callable[[], None] = lambda: None) -> None:
+    """Let a contestant hear the voices and prompts of all `requests` and say next to nothing.
+
+    Voices, and the beginnings of prompts, are kept for the next request with the same. A cell in which they are heard
+    for the first time takes the memory for them, which another cell with fewer requests does not: it would look like
+    memory of more workers. Errors are ignored; the cells that follow have them too.
+    """
+    short = [replace(request, max_new_tokens=HEARING_TOKENS) for request in requests]
+    if short:
+        closed_loop(contestant, short, range(len(short)), 1, on_call)
 
 
 def run_cell(

@@ -11,31 +11,38 @@ from harness.verdict.bench.rates import ran
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.bench.records import BenchCell, ContestantFacts, ModelFacts
+    from harness.run.bench.records import BenchCell, ContestantFacts, KeptMemory, ModelFacts
 
 MIB = 1024 * 1024
 WHOLE = "whole"
 
 
 def memory_table(
-    cells: Sequence[BenchCell], contestants: Sequence[ContestantFacts], model: ModelFacts | None
+    cells: Sequence[BenchCell],
+    contestants: Sequence[ContestantFacts],
+    model: ModelFacts | None,
+    kept: Sequence[KeptMemory] = (),
 ) -> list[dict[str, Any]]:
     """Return one entry per contestant.
 
     All contestants live in one process, so a peak is put together: what the process needed with model and libraries
-    (`base`), what this contestant alone added when it was built (`own`), and what the cell added at its peak. The
-    process pool is measured as it is: its own processes and nothing else.
+    (`base`), what this contestant alone added when it was built (`own`) and when it heard the voices and prompts of
+    its cells (`kept`), and what the cell added at its peak. The process pool is measured as it is: its own processes
+    and nothing else.
     """
+    kept_mib = {one.name: one.kept_mib for one in kept}
     entries = []
     for contestant in contestants:
         if contestant.part != WHOLE:
             continue
         peaks: dict[int, float] = {}
         for cell in ran(cells, WHOLE, contestant.name):
-            peak = contestant.base_mib + contestant.own_mib + cell.peak_mib - cell.before_mib
+            constant = contestant.base_mib + contestant.own_mib + kept_mib.get(contestant.name, 0.0)
+            peak = constant + cell.peak_mib - cell.before_mib
             peaks[cell.workers] = max(peak, peaks.get(cell.workers, 0.0))
         if peaks:
-            entries.append(_entry(contestant, peaks, cells, model))
+            entry = _entry(contestant, peaks, cells, model)
+            entries.append({**entry, "kept_mib": kept_mib.get(contestant.name)})
     return entries
 
 

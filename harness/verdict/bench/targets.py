@@ -112,5 +112,6 @@ def _token_cost(dtype: str, costs: Sequence[Mapping[str, Any]]) -> Target:
         why = "not measured in this run" if entry is None else "too noisy to tell: a later token seemed to cost less"
         return Target(what, against, 1.0, None, None, None, None, None, why, most=True)
     most = entry["required_growth"] * entry["tolerance"]
-    note = f"required {entry['required_growth']:.2f}, tolerance {entry['tolerance']:g}"
-    return Target(what, against, most, None, entry["growth"], None, None, entry["met"], note, most=True)
+    note = f"required {entry['required_growth']:.2f}, tolerance {entry['tolerance']:g}; {entry['repeats']} repeats"
+    spread = entry["growth_low"], entry["growth_high"]
+    return Target(what, against, most, None, entry["growth"], *spread, entry["met"], note, most=True)

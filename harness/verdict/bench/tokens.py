@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness.verdict.bench.statistics import CONFIDENCE
+from harness.verdict.bench.statistics import CONFIDENCE, estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from harness.run.bench.records import BenchCell, TokenComparison, TokenCost
 
@@ -75,40 +76,44 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
     """Return per dtype the marginal cost of a token early and late, and the growth that attention requires.
 
     A step reads all weights and the request's cache. Where reading bounds it, its cost may grow as those bytes do.
+    Early and late are compared within one repeat; told are the medians over repeats. One that was disturbed, at
+    whichever length, moves neither.
     """
     entries = []
     for dtype in dict.fromkeys(cost.dtype for cost in costs):
-        mine = _quickest(cost for cost in costs if cost.dtype == dtype)
-        if len(mine) < LEAST_COSTS:
+        by_length = _by_length([cost for cost in costs if cost.dtype == dtype])
+        if len(by_length) < LEAST_COSTS:
             continue
-        middle = len(mine) // 2
-        early, late = (_slope(mine[0], mine[middle]), _slope(mine[middle], mine[-1]))
-        required = _read(mine[middle], mine[-1]) / _read(mine[0], mine[middle])
+        first, middle, last = by_length[0], by_length[len(by_length) // 2], by_length[-1]
+        early = [_slope(*ends) for ends in zip(first, middle, strict=False)]  # a run cut off has no last repeat
+        late = [_slope(*ends) for ends in zip(middle, last, strict=False)]
+        required = _read(middle[0], last[0]) / _read(first[0], middle[0])
+        grown = estimate([after / before for before, after in zip(early, late, strict=False) if before > 0])
         # A later token cannot cost much less than an early one: where it seems to, noise was measured.
-        growth = late / early if early > 0 and late > early / GROWTH_TOLERANCE else None
+        known = grown if grown is not None and grown.median > 1 / GROWTH_TOLERANCE else None
         entries.append(
             {
                 "dtype": dtype,
-                "tokens": [cost.tokens for cost in mine],
-                "seconds": [cost.seconds for cost in mine],
-                "early_s_per_token": early,
-                "late_s_per_token": late,
-                "growth": growth,
+                "tokens": [repeats[0].tokens for repeats in by_length],
+                "seconds": [median(cost.seconds for cost in repeats) for repeats in by_length],
+                "early_s_per_token": median(early),
+                "late_s_per_token": median(late),
+                "growth": known and known.median,
+                "growth_low": known and known.low,
+                "growth_high": known and known.high,
+                "repeats": len(late),
                 "required_growth": required,
                 "tolerance": GROWTH_TOLERANCE,
-                "met": None if growth is None else growth <= required * GROWTH_TOLERANCE,
+                "met": None if known is None else known.median <= required * GROWTH_TOLERANCE,
             }
         )
     return entries
 
 
-def _quickest(costs: Iterable[TokenCost]) -> list[TokenCost]:
-    """Return the quickest measurement of each length: what disturbs a measurement only ever adds to it."""
-    best: dict[int, TokenCost] = {}
-    for cost in costs:
-        if cost.tokens not in best or cost.seconds < best[cost.tokens].seconds:
-            best[cost.tokens] = cost
-    return [best[tokens] for tokens in sorted(best)]
+def _by_length(costs: Sequence[TokenCost]) -> list[list[TokenCost]]:
+    """Return the repeats of each length, ascending: the n-th of one belongs to the n-th of every other."""
+    lengths = sorted({cost.tokens for cost in costs})
+    return [[cost for cost in costs if cost.tokens == tokens] for tokens in lengths]
 
 
 def _slope(first: TokenCost, last: TokenCost) -> float:

@@ -22,7 +22,7 @@ def test_every_kind_of_record_comes_back(tmp_path: Path) -> None:
     with BenchWriter(path, seen.facts) as writer:
         records: tuple[Any, ...] = (
             *seen.cells, *seen.arrivals, *seen.contestants, *seen.limits, *seen.models, *seen.stages,
-            *seen.comparisons, *seen.token_costs, *seen.fidelity,
+            *seen.comparisons, *seen.token_costs, *seen.fidelity, *seen.kept,
         )  # fmt: skip
         for record in records:
             writer.add(record)
@@ -39,6 +39,7 @@ def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> Non
         assert sorted(cell.round for cell in merged.cells if cell.part == part) == expected
     assert merged.contestants == seen.contestants
     assert merged.models == seen.models
+    assert merged.kept == seen.kept
     assert len(merged.comparisons) == 2 * len(seen.comparisons)
     assert merged.facts["command"] == {"profile": "tiny", "rounds": [2, 5]}
     assert len(list(merged.records())) > len(seen.cells)

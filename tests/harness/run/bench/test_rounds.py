@@ -13,6 +13,7 @@ from harness.run.bench.rounds import (
     Effort,
     choose_cells,
     first_estimates,
+    hear,
     order_of_round,
     plan_cells,
     run_rounds,
@@ -38,6 +39,20 @@ def contestant(name: str) -> Contestant:
 CONTESTANTS = tuple(contestant(name) for name in NAMES)
 
 
+def test_an_engine_hears_the_requests_of_its_largest_cell_and_says_next_to_nothing() -> None:
+    assert FULL.heard("engine-fp32", (1, 4, 16)) == 16
+    assert FULL.heard("engine-fp32", (1, 4)) == 8
+    assert FULL.heard("stateless", (1, 4, 16)) == 0
+    asked: list[SpeechRequest] = []
+
+    def say(request: SpeechRequest) -> Spoken:
+        asked.append(request)
+        raise ValueError("so little cannot be rendered")
+
+    hear(Contestant("engine-fp32", say), REQUESTS[:3])
+    assert [(request.text, request.max_new_tokens) for request in asked] == [(f"number {n}", 2) for n in range(3)]
+
+
 def test_every_cell_is_planned_and_the_baseline_stands_in_the_middle() -> None:
     cells = plan_cells(CONTESTANTS, (1, 4, 16), EFFORT)
     assert len({cell.key for cell in cells}) == len(cells) == 5 * 3 + 1
@@ -57,9 +72,9 @@ def test_at_full_size_what_has_no_target_runs_less() -> None:
     assert keys["engine-bf16", 16] == 16
 
 
-def test_an_engine_with_company_speaks_more_than_one_utterance_for_each_worker() -> None:
+def test_an_engine_speaks_utterances_of_every_length_and_with_company_more() -> None:
     keys = {cell.key: cell.calls for cell in plan_cells(CONTESTANTS, (1, 4, 16), FULL)}
-    assert (keys["engine-fp32", 1], keys["engine-fp32", 4], keys["engine-fp32", 16]) == (1, 8, 16)
+    assert (keys["engine-fp32", 1], keys["engine-fp32", 4], keys["engine-fp32", 16]) == (4, 8, 16)
     assert keys["stateless", 4] == 4
 
 

@@ -10,9 +10,10 @@ from tests.harness import bench_toys
 
 def test_peaks_slope_and_cache_formula() -> None:
     seen = bench_toys.observations()
-    entries = {entry["subject"]: entry for entry in memory_table(seen.cells, seen.contestants, seen.model)}
+    entries = {entry["subject"]: entry for entry in memory_table(seen.cells, seen.contestants, seen.model, seen.kept)}
     engine = entries["engine-fp32"]
-    assert engine["peak_mib"] == {"1": 3160.0, "4": 3340.0, "16": 4060.0}
+    assert engine["peak_mib"] == {"1": 3200.0, "4": 3380.0, "16": 4100.0}
+    assert (engine["own_mib"], engine["kept_mib"]) == (100.0, 40.0)
     assert engine["slope_mib_per_worker"] == pytest.approx(60.0)
     assert engine["cache_mib_per_request"] == pytest.approx(500_000 * 100 / 2**20)
     assert engine["slope_over_cache"] == pytest.approx(60.0 / (500_000 * 100 / 2**20))
