@@ -15,6 +15,8 @@ from harness.audit.deadline import Deadline
 from harness.audit.dispatch import OperationWatch
 from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
 from harness.audit.locate import NOWHERE
+from harness.audit.memory import memory_of
+from harness.audit.paths import follow
 from harness.audit.restore import comparable
 from harness.audit.tracer import WriteTracer
 
@@ -65,22 +67,22 @@ class Observer:
     def run(self, request: object) -> Outcome:
         """Run one watched call in this thread."""
         before = wide_states()
-        known = len(self.record.draws)
         outcome = calls.run(self._watched, request)
-        if len(self.record.draws) == known:
-            self._note_unseen_draws(before)
+        self._note_unseen_draws(before)
         return outcome
 
     def _watched(self, request: object) -> object:
-        watcher = OperationWatch(self._graph, self.record, self._checkpoint.keep_before_write)
-        with watcher:
-            self._tracer.start()
+        with self._operations():
+            self._tracer.start(self._operations)
             try:
                 return self._call(request)
             finally:
                 self._tracer.stop()
                 threading.settrace(None)
                 threading.setprofile(None)
+
+    def _operations(self) -> OperationWatch:
+        return OperationWatch(self._graph, self.record, self._checkpoint.keep_before_write)
 
     def _note_unseen_draws(self, before: dict[str, object]) -> None:
         drawn = {draw.generator for draws in self.record.draws.values() for draw in draws}
@@ -128,6 +130,10 @@ def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
         return True
     writes: list[Write] = [write for group in record.writes.values() for write in group]
     if node.role in {"tensor", "array"}:
-        path = graph.owner_of_memory(node.value) or node.path
-        return any(write.owner in (node.path, path) for write in writes)
+        memory = memory_of(node.value)
+        return any(
+            write.path.starts_with(node.path)
+            or (memory is not None and memory == memory_of(follow(write.owner, graph.roots)))
+            for write in writes
+        )
     return any(write.path == node.path or write.path.starts_with(node.path) for write in writes)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WORD = ctypes.sizeof(ctypes.c_void_p)
 # Words from the start of the frame object to its interpreter frame, and from there to `stacktop` and the locals.
+LINK, RESULT_WORD = "_lru_list_elem", 6  # after the object's head, two links, a hash and the key
 FRAME_WORD, STACKTOP_WORD, LOCALS_WORD = 3, 8, 9
 
 
@@ -65,6 +66,14 @@ def works_here() -> bool:
     if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 11):
         return False  # reading at a wrong address could end the process, so no other version is even tried
     return _probe(_store.__code__)[0] is not None
+
+
+def cached_result(entry: Any) -> object:  # noqa: ANN401 - what the table of an lru_cache holds
+    """The result behind an entry of an lru_cache: the entry itself, or what a bounded cache's link points to."""
+    if type(entry).__name__ != LINK or not works_here():
+        return entry
+    pointer = ctypes.c_void_p.from_address(id(entry) + RESULT_WORD * WORD).value
+    return ctypes.cast(pointer, ctypes.py_object).value if pointer else None
 
 
 def local_slot(frame: FrameType, index: int) -> object:
