@@ -80,7 +80,8 @@ class Checkpoint:
             memory = self._key_of_memory(value)
             registries = [held for name in MODULE_DICTIONARIES if isinstance(held := namespace.get(name), dict)]
             self._dirty.update(id(each) for each in (value, namespace, *registries) if id(each) in self._held)
-            self._dirty.update({memory} & self._held.keys())
+            if memory in self._held:
+                self._dirty.add(memory)
 
     def held_by(self, node: Node) -> Held:
         return self._held[id(node.value)][1]

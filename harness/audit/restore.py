@@ -54,7 +54,7 @@ def raw_bytes(value: torch.Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any
         window = (ctypes.c_uint8 * storage.nbytes()).from_address(storage.data_ptr())
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
         return None
-    return np.frombuffer(window, dtype=np.uint8)
+    return np.ctypeslib.as_array(window)
 
 
 def digest(value: torch.Tensor | np.ndarray[Any, Any]) -> int | None:

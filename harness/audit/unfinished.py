@@ -14,7 +14,7 @@ TIME_WAS_UP = "the audit's time was up"
 
 def left_for_lack_of_time(writes: Sequence[JudgedWrite], draws: Sequence[JudgedDraw]) -> list[str]:
     """One line for each write or draw that was not judged, or whose remedies were not tried, for lack of time."""
-    named = [
+    named: list[tuple[str, JudgedWrite | JudgedDraw]] = [
         *((write.path, write) for write in writes),
         *((f"{draw.op} from {draw.generator}", draw) for draw in draws),
     ]

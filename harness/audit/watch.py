@@ -92,7 +92,7 @@ def locate(
         call_quietly(call, request)
     finally:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type] # None ends it
+        threading.settrace(None)
     watcher.look()
     for node in nodes:
         place = watcher.found.get(id(node.value), NOWHERE)

@@ -87,8 +87,9 @@ class Model(nn.Module):
         self.ordered = OrderedDict(a=1, b=2)
         self.raw, self.numbers = bytearray(4), array.array("d", [0.0, 0.0])
         self.array = np.zeros(4)
-        self.low, self.high = torch.zeros(4).split(2)
-        self.heap: list[float] = []
+        halves = torch.zeros(2, 2)
+        self.low, self.high = halves[0], halves[1]
+        self.heap = [0.0]
         self.scaled = Scaled()
         self.space = types.SimpleNamespace(x=0.0)
         self.weak: weakref.WeakKeyDictionary[Key, float] = weakref.WeakKeyDictionary()
@@ -229,7 +230,7 @@ def second_half(model: Model, value: float) -> None:
 
 
 def heap(model: Model, value: float) -> None:
-    heapq.heappush(model.heap, value), heapq.heappop(model.heap)  # planted: heap
+    heapq.heapreplace(model.heap, model.heap[0] + value * 0)  # planted: heap
 
 
 def descriptor(model: Model, value: float) -> None:

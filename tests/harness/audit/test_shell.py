@@ -31,7 +31,7 @@ FAULTS: dict[str, Callable[[Model], object]] = {
     "more memory": lambda model: model.table.resize_(64).fill_(7),
     "another shape": lambda model: model.table.t_().unsqueeze_(0),
     "a view of shared memory": lambda model: model.tail.fill_(5),
-    "a frozen parameter": lambda model: model.layer.weight.requires_grad_(requires_grad=False),
+    "a frozen parameter": lambda model: model.layer.weight.requires_grad_(False),
     "a gradient": gradient,
 }
 
