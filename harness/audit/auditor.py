@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from harness.audit.process import process_left_as_found
 from harness.audit.references import References, choose_pairs, differs_by_itself, make_references
 from harness.audit.remedies import Remedies, Remedy
 from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
+from harness.audit.stress import counted, run_freely, run_freely_apart
 from harness.audit.trials import Experiment
 from harness.audit.turns import CACHE, one_of_every_kind_first
 from harness.audit.unfinished import left_for_lack_of_time
@@ -151,27 +153,18 @@ class _Audit:
         )  # fmt: skip
 
     def _run_concurrently(self, references: References, observation: Observation) -> None:
-        """Barrier starts with a short switch interval, as long as the phase's share of the budget lasts."""
+        """Plain concurrent runs, as long as the phase's share of the budget lasts."""
         self.note(f"{self.threads} threads at once")
-        end = Deadline(self.budget * STRESSING)
-        slowest = max(outcome.seconds for outcome in references.outcomes)
-        indices = [index % len(self.requests) for index in range(self.threads)]
-        total, wrong, example = 0, 0, ""
-        while total == 0 or not end.passed():
-            self.checkpoint.restore()
-            with calls.fast_switching():
-                batch = [self.requests[index] for index in indices]
-                outcomes = calls.run_together(self.subject.call, batch, 10 + 10 * slowest * self.threads)
-            for index, outcome in zip(indices, outcomes, strict=True):
-                changed = calls.difference(outcome, references.outcomes[index])
-                total, wrong, example = total + 1, wrong + bool(changed), example or changed
-            if not all(outcome.finished for outcome in outcomes):
-                break
-        for index, outcome in enumerate(observation.overlapping):
-            expected = references.outcomes[index % len(references.outcomes)]
-            changed = calls.difference(outcome, expected)
-            total, wrong, example = total + 1, wrong + bool(changed), example or changed
-        self.stress = StressSummary(self.threads, total, wrong, example)
+        run = run_freely_apart if observation.exchanged else run_freely
+        outcomes, seconds = references.outcomes, self.budget * STRESSING
+        stress = run(self.subject.call, self.requests, outcomes, self.checkpoint.restore, self.threads, seconds)
+        # Watched operations may take other kernels than plain ones; what a watched call gave alone is right as well.
+        alone = itertools.cycle(zip(outcomes, observation.outcomes, strict=True))
+        right = [
+            watched if calls.difference(overlapping, plain) else plain
+            for overlapping, (plain, watched) in zip(observation.overlapping, alone, strict=False)
+        ]
+        self.stress = counted(stress, observation.overlapping, right)
         self.checkpoint.restore()
 
     def _judge(
@@ -261,6 +254,7 @@ class _Audit:
             "slow_down": round(watched / plain, 1) if plain else None,
             "stores": "read from the interpreter" if value_stack.works_here() else "found by comparing line by line",
             "shared_objects": len(self.graph.nodes),
+            "exchanged": list(observation.exchanged),
             "torch": torch.__version__,
             "torch_threads": torch.get_num_threads(),
         }

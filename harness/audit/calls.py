@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.audit.locate import Site
 
 SWITCH_INTERVAL = 1e-5
-BLOCKED_AFTER = 0.4
+BLOCKED_AFTER = 0.2
 POLL = 0.02
 WAITING_METHODS = frozenset({"acquire", "wait", "result", "get", "join"})
 

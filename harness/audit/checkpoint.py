@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from harness.audit import settings
 from harness.audit.memory import memory_of
 from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
@@ -15,6 +13,8 @@ from harness.audit.shell import shell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import torch
 
     from harness.audit.events import Write
     from harness.audit.graph import Graph, Node
@@ -53,10 +53,10 @@ class Checkpoint:
             return
         node, held = self._held[key]
         self._dirty.add(key)
-        if held.kept is None and isinstance(node.value, torch.Tensor):
-            content = raw_bytes(node.value)
+        if held.kept is None and held.shell is not None:
+            content = raw_bytes(held.shell.alias)
             if content is not None:
-                self._held[key] = (node, replace(held, kept=content.copy()))
+                self._held[key] = (node, replace(held, kept=content[: held.size].copy()))
 
     def _key_of_memory(self, value: object) -> int | None:
         """Which of the nodes that share the memory of a tensor or an array stands for it."""

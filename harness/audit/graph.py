@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import bisect
+import functools
 import gc
 import itertools
 import os
@@ -267,7 +268,8 @@ class Graph:
         namespace = own_dictionary(value)
         if namespace is not None:
             yield from self._take_namespace(path, namespace)
-        for name, held in slots_of(value):
+        bound = ("func", "args", "keywords") if isinstance(value, functools.partial) else ()
+        for name, held in (*slots_of(value), *((name, getattr(value, name)) for name in bound)):
             yield path.attribute(name), held
         if not container or namespace is not None:
             for cls in type(value).__mro__:

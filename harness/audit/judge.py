@@ -10,7 +10,7 @@ from harness.audit.turns import CACHE, DRAW, Turns
 from harness.audit.unfinished import TIME_WAS_UP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.audit.cells import Cell
     from harness.audit.deadline import Deadline
@@ -86,6 +86,7 @@ class Judge:
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
         self._came_to_an_end: set[int] = set()
+        self._harmful: set[Cell] = set()
         self._turns = Turns((), lambda _cells: True)
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
@@ -98,9 +99,11 @@ class Judge:
             for index in list(pending):
                 if deadline.passed():
                     break
-                verdict = self._try_next(index, findings[index], queues[index])
+                found = findings[index]
+                verdict = self._out_of_reach(index, found) or self._try_next(index, found, queues[index])
                 if verdict is not None:
                     results[index] = verdict
+                    self._harmful |= found.cells if verdict.harmful else frozenset()
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")
         return [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
@@ -208,9 +211,20 @@ class Judge:
             judged.append(made)
         return judged
 
+    def _out_of_reach(self, index: int, finding: Finding) -> Judgement | None:
+        """Of what calls add: that the harm is done where others get at it, once that is known to do harm."""
+        if index not in self._turns.added or not finding.ancestors & self._harmful:
+            return None
+        harmful = _names(finding.ancestors & self._harmful)
+        told = f"every call adds what holds it, and others reach that only through {harmful}, which is harmful"
+        return Judgement(False, f"harmless by itself: {told}; with that mended no other call gets here")
+
     def _without_end(self, index: int, finding: Finding) -> Judgement:
         if not finding.sites:
             return UNLOCATED
+        out_of_reach = self._out_of_reach(index, finding)
+        if out_of_reach is not None:
+            return out_of_reach
         both = self._is_clean(index)
         if finding.same_value and not finding.cells & self._turns.changing and not both:
             return SAME_VALUE
@@ -235,5 +249,9 @@ class Judge:
 
 def _through(finding: Finding) -> str:
     """The written places that lead to what `finding` writes, the first two by name."""
-    names = sorted({str(cell.owner) for cell in finding.ancestors})
+    return _names(finding.ancestors)
+
+
+def _names(cells: Iterable[Cell]) -> str:
+    names = sorted({str(cell.owner) for cell in cells})
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004 - what a line holds

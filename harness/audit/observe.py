@@ -14,6 +14,7 @@ from harness.audit import calls, watch
 from harness.audit.deadline import Deadline
 from harness.audit.dispatch import OperationWatch
 from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
+from harness.audit.exchange import found_exchanged, seen_exchanging
 from harness.audit.locate import NOWHERE
 from harness.audit.memory import memory_of
 from harness.audit.paths import follow
@@ -39,12 +40,15 @@ class Observation:
         outcomes: of the calls run alone, in order.
         overlapping: of the calls run at the same time.
         seconds: what the calls run alone took while they were watched.
+        exchanged: shared tensors to which calls give other memory, another shape or another gradient. Such calls are
+            not run freely at the same time in this process, `overlapping` included.
     """
 
     record: Record
     outcomes: tuple[Outcome, ...]
     overlapping: tuple[Outcome, ...]
     seconds: tuple[float, ...]
+    exchanged: tuple[str, ...] = ()
 
 
 def wide_states() -> dict[str, object]:
@@ -109,19 +113,22 @@ def observe(
     if outcomes[-1].error:
         return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))
     changed = checkpoint.changed()
+    bent = found_exchanged(changed, checkpoint)
     unseen = [node for node in changed if not _is_covered(node, observer.record, graph)]
     if unseen:
         checkpoint.restore()
         for write in watch.locate(call, requests[0], unseen, checkpoint):
             observer.record.add_write(write)
+    exchanged = tuple(dict.fromkeys([*seen_exchanging(observer.record), *bent]))
     checkpoint.restore()
-    pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
-    overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
+    overlapping: tuple[Outcome, ...] = ()
+    if not exchanged:
+        pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
+        overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
     checkpoint.mark_written(write for writes in observer.record.writes.values() for write in writes)
     checkpoint.restore()
-    return Observation(
-        observer.record, tuple(outcomes), overlapping, tuple(outcome.seconds for outcome in outcomes)
-    )  # fmt: skip
+    seconds = tuple(outcome.seconds for outcome in outcomes)
+    return Observation(observer.record, tuple(outcomes), overlapping, seconds, exchanged)
 
 
 def _is_covered(node: Node, record: Record, graph: Graph) -> bool:

@@ -40,9 +40,9 @@ def same_all(one: list[Any] | tuple[Any, ...], other: list[Any] | tuple[Any, ...
 
 
 def raw_bytes(value: torch.Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    """The memory of a CPU tensor's storage, or of an array, as bytes that change when it changes.
+    """The memory of a CPU tensor's storage, or of an array, as bytes that change when it changes; to be read only.
 
-    Good as long as the tensor keeps that memory: look, copy, and let go.
+    It is of the storage that the tensor has now, which lives as long as the bytes are held.
     """
     try:
         if isinstance(value, np.ndarray):
@@ -52,14 +52,18 @@ def raw_bytes(value: torch.Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any
             return None
         # Not by `numpy()`: torch never again lets anybody resize a storage that numpy has seen.
         window = (ctypes.c_uint8 * storage.nbytes()).from_address(storage.data_ptr())
+        window.storage = storage  # type: ignore[attr-defined] # keeps it alive
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
         return None
-    return np.ctypeslib.as_array(window)
+    found = np.ctypeslib.as_array(window)
+    found.flags.writeable = False
+    return found
 
 
-def digest(value: torch.Tensor | np.ndarray[Any, Any]) -> int | None:
+def digest(value: torch.Tensor | np.ndarray[Any, Any], size: int | None = None) -> int | None:
+    """A checksum of the memory, or of its first `size` bytes; None where there is none to look at."""
     found = raw_bytes(value)
-    return None if found is None else zlib.crc32(found.data)
+    return None if found is None else zlib.crc32(found[:size].data)
 
 
 def items_of(container: Any) -> list[Any]:  # noqa: ANN401 - any container
@@ -172,6 +176,11 @@ class Held:
     kept: Any = None
     shell: Shell | None = None
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of a tensor's memory that were looked at; the memory may have grown since."""
+        return self.shell.nbytes if self.shell is not None else None
+
 
 def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: C901, PLR0911 - one for each role
     """Keep what `node` holds; None for nodes that hold nothing themselves.
@@ -230,7 +239,7 @@ def _contents(cell: types.CellType) -> object:
 def differs(node: Node, held: Held) -> bool:
     if node.role in {"tensor", "array"}:
         bent = held.shell is not None and is_bent(node.value, held.shell)
-        return bent or (held.seen is not None and digest(node.value) != held.seen)
+        return bent or (held.seen is not None and digest(node.value, held.size) != held.seen)
     now = hold(node)
     if now is None:
         return True
@@ -241,17 +250,25 @@ def differs(node: Node, held: Held) -> bool:
 
 def _put_back_memory(value: torch.Tensor | np.ndarray[Any, Any], held: Held) -> bool:
     if isinstance(value, np.ndarray):
-        if held.kept is not None:
-            value[...] = held.kept.view(value.dtype).reshape(value.shape)
-        return held.kept is not None
+        if held.kept is None or held.kept.nbytes != value.nbytes:
+            return False
+        value[...] = held.kept.view(value.dtype).reshape(value.shape)
+        return True
     if held.shell is not None and not straighten(value, held.shell):
         return False
     if held.kept is None:
-        return held.seen is None or digest(value) == held.seen
-    found = raw_bytes(value)
-    if found is None or found.nbytes != held.kept.nbytes:
+        return held.seen is None or digest(value, held.size) == held.seen
+    return _refill_memory(value, held.kept)
+
+
+def _refill_memory(tensor: torch.Tensor, kept: np.ndarray[Any, Any]) -> bool:
+    """Write what was kept into the tensor's storage, by torch: it knows the storage's size and keeps it alive."""
+    storage = tensor.untyped_storage()
+    if storage.nbytes() < kept.nbytes:
         return False
-    found[:] = held.kept
+    with torch.inference_mode(mode=False):
+        flat = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload] # torch types no storage
+        flat[: kept.nbytes].copy_(torch.from_numpy(kept))
     return True
 
 

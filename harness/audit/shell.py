@@ -37,14 +37,17 @@ def shell_of(value: object) -> Shell | None:
 def is_bent(tensor: torch.Tensor, shell: Shell) -> bool:
     """Whether `tensor` looks at other memory, or at the same otherwise, or has another gradient."""
     autograd = tensor.requires_grad != shell.requires_grad or _gradient(tensor) is not shell.grad
-    return autograd or _is_elsewhere(tensor, shell) or shell.alias.untyped_storage().nbytes() != shell.nbytes
+    return autograd or _is_elsewhere(tensor, shell) or shell.alias.untyped_storage().nbytes() < shell.nbytes
 
 
 def straighten(tensor: torch.Tensor, shell: Shell) -> bool:
-    """Make `tensor` look as it did; False if torch does not let it."""
+    """Make `tensor` look as it did; False if torch does not let it.
+
+    Memory that has grown stays as large as it is: a call that is held, or was left behind, may look at all of it.
+    """
     storage = shell.alias.untyped_storage()
     try:
-        if storage.nbytes() != shell.nbytes:
+        if storage.nbytes() < shell.nbytes:
             storage.resize_(shell.nbytes)
         if _is_elsewhere(tensor, shell):
             tensor.data = shell.alias

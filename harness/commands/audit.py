@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 DEFAULT_REQUESTS = 8
 # Of the whole command, by the clock: it is to end within a minute, and finishes what it is at when the time is up.
-LIMIT_S, RESERVE_S, LEAST_S = 60.0, 12.0, 10.0
+LIMIT_S, RESERVE_S, LEAST_S = 60.0, 8.0, 10.0
 AUDITED = 3
 OWN_FILES = frozenset({"audit.json", "clips", "index.html", "charts"})
 

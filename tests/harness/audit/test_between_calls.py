@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 
@@ -76,3 +77,28 @@ def test_a_line_that_only_a_call_after_others_reaches_is_judged_after_others() -
 
     assert result.verdict == "SAFE"
     assert {held["path"] for held in result.guarded} == {"model.entries", "model.entries[1.0]"}
+
+
+def test_a_call_that_takes_other_kernels_while_it_is_watched_is_safe() -> None:
+    model = planted.Model()
+
+    def call(value: float) -> torch.Tensor:
+        watched = torch._C._len_torch_dispatch_stack()  # type: ignore[attr-defined] # torch's fast paths ask this
+        return torch.tensor(value + watched) + float(model.array[0])
+
+    result = audited(call, model)
+
+    assert result.verdict == "SAFE", result.reason
+
+
+def test_what_a_partial_function_binds_is_shared() -> None:
+    model = planted.Model()
+
+    def call(box: dict[str, float], value: float) -> torch.Tensor:
+        box["last"] = value
+        return torch.tensor(box["last"]) + float(model.array[0])
+
+    result = audited(functools.partial(call, {}), model)
+
+    assert result.verdict == "UNSAFE"
+    assert [write.path for write in result.writes] == ["call.args[0]['last']"]

@@ -63,3 +63,16 @@ def test_a_checkpoint_leaves_storages_resizable() -> None:
     model.table.resize_(64)
 
     assert model.table.shape == (64,)
+
+
+def test_memory_that_has_grown_is_not_taken_from_those_who_look_at_it() -> None:
+    model = Model()
+    checkpoint = Checkpoint(Graph({"model": model}))
+    seen_by_a_held_call = model.table.resize_(1000).fill_(7)[4:]
+
+    assert checkpoint.changed()
+    assert checkpoint.restore() == ()
+
+    assert seen_by_a_held_call.untyped_storage().nbytes() >= 4 * 1000
+    assert torch.equal(seen_by_a_held_call, torch.full((996,), 7.0))
+    assert model.table.tolist() == [0, 1, 2, 3]
