@@ -42,7 +42,8 @@ class NoAnswer:
 
 def can_fork() -> bool:
     """Whether a forked process could run torch: not with a GPU in use, nor where torch's own threads are missed."""
-    return hasattr(os, "fork") and torch.get_num_threads() == 1 and not torch.cuda.is_initialized()
+    with_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call] # torch ships no types for it
+    return hasattr(os, "fork") and torch.get_num_threads() == 1 and not with_gpu
 
 
 def run_apart(work: Callable[[], Made], seconds: float) -> Made | Died | NoAnswer:
@@ -82,7 +83,7 @@ def _answer(work: Callable[[], object], writing: int) -> None:
 
 
 def _read(reading: int, end: float) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while select.select([reading], [], [], max(0.0, end - time.monotonic()))[0]:
         part = os.read(reading, READ)
         if not part:

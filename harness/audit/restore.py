@@ -267,7 +267,7 @@ def _refill_memory(tensor: torch.Tensor, kept: np.ndarray[Any, Any]) -> bool:
     if storage.nbytes() < kept.nbytes:
         return False
     with torch.inference_mode(mode=False):
-        flat = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload] # torch types no storage
+        flat = torch.empty(0, dtype=torch.uint8).set_(storage)
         flat[: kept.nbytes].copy_(torch.from_numpy(kept))
     return True
 
