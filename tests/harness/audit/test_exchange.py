@@ -11,6 +11,7 @@ from harness.audit import auditor
 from harness.audit.checkpoint import Checkpoint
 from harness.audit.graph import Graph
 from harness.audit.observe import observe
+from harness.audit.table import audit_lines
 from tests.harness.audit.test_auditor import audited
 
 if TYPE_CHECKING:
@@ -99,3 +100,18 @@ def test_they_run_freely_only_in_a_process_that_may_die(monkeypatch: pytest.Monk
     assert "died of SIGSEGV" in result.reason
     assert result.facts["exchanged"] == ["model.table"]
     assert model.table.tolist() == [1, 1]
+
+
+def test_where_no_process_may_die_for_them_they_do_not_run_freely_and_the_table_says_so() -> None:
+    torch.set_num_threads(2)
+    model = Model()
+
+    def call(value: float) -> torch.Tensor:
+        model.table.data = torch.full((2,), value)
+        return model.table * 2
+
+    result = audited(call, model)
+
+    assert result.verdict == "UNSAFE"
+    assert result.stress.calls == 0
+    assert "no concurrent calls: no process could be forked for them" in "\n".join(audit_lines(result))
