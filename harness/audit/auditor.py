@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,21 +12,23 @@ import torch
 from harness.audit import calls, value_stack
 from harness.audit.cells import Cells
 from harness.audit.checkpoint import Checkpoint
-from harness.audit.deadline import Deadline
-from harness.audit.events import OWN
+from harness.audit.deadline import PATIENCE, Deadline
 from harness.audit.findings import Finding, group_draws, group_writes
 from harness.audit.graph import Graph
 from harness.audit.guards import guarded_attribute, read_bare
 from harness.audit.judge import Judge, Judgement
+from harness.audit.judged import judged_draw, judged_write, own_draws, with_leftover
 from harness.audit.leftovers import Leftovers
 from harness.audit.observe import Observation, observe
 from harness.audit.paths import name_roots
 from harness.audit.process import process_left_as_found
-from harness.audit.references import References, choose_pairs, make_references
+from harness.audit.references import References, choose_pairs, differs_by_itself, make_references
 from harness.audit.remedies import Remedies, Remedy
 from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
+from harness.audit.stress import counted, run_freely, run_freely_apart
 from harness.audit.trials import Experiment
-from harness.audit.turns import CACHE
+from harness.audit.turns import CACHE, one_of_every_kind_first
+from harness.audit.unfinished import left_for_lack_of_time
 from harness.audit.verdict import decide, unstable_reason
 from harness.errors import ReferenceFailedError
 
@@ -46,6 +49,7 @@ def audit(
     *,
     threads: int = DEFAULT_THREADS,
     budget: float = DEFAULT_BUDGET,
+    patience: float = PATIENCE,
     note: Callable[[str], None] = lambda _message: None,
 ) -> AuditResult:
     """Audit `subject` on `requests` within about `budget` seconds.
@@ -54,7 +58,9 @@ def audit(
         subject: what to audit; its `shared` objects are put back into the state they were found in.
         requests: what to call it with; two at least make trials telling.
         threads: threads of the plain concurrent runs.
-        budget: seconds, from which every phase gets a share. One watched call and one trial may exceed it.
+        budget: seconds of processor time, from which every phase gets a share. One watched call and one trial may
+            exceed it.
+        patience: how many times as long it may take by the clock.
         note: takes a line about progress.
 
     Returns:
@@ -64,7 +70,7 @@ def audit(
         ReferenceFailedError: a call raised although nothing else ran.
     """
     with process_left_as_found():
-        run = _Audit(subject, tuple(requests), threads, budget, note)
+        run = _Audit(subject, tuple(requests), threads, Deadline(budget, patience), budget, note)
         try:
             return run.run()
         finally:
@@ -75,11 +81,17 @@ class _Audit:
     """The state of one audit while it goes on."""
 
     def __init__(
-        self, subject: Subject, requests: tuple[object, ...], threads: int, budget: float, note: Callable[[str], None]
+        self,
+        subject: Subject,
+        requests: tuple[object, ...],
+        threads: int,
+        deadline: Deadline,
+        budget: float,
+        note: Callable[[str], None],
     ) -> None:
         self.subject, self.requests, self.threads, self.budget, self.note = subject, requests, threads, budget, note
         self.start = time.monotonic()
-        self.deadline = Deadline(budget)
+        self.deadline = deadline
         self.roots = name_roots(subject.shared, subject.call)
         self.graph = Graph(self.roots)
         self.checkpoint = Checkpoint(self.graph)
@@ -103,10 +115,15 @@ class _Audit:
         if references.unstable:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
+        if self.stress.changed and not writes and not draws:
+            references = replace(references, unstable=self._by_itself(references))
+            if references.unstable:
+                return self._unstable(writes, observation, references, facts)
         judged_writes, judged_draws = self._judge(writes, draws, references)
-        judged_writes = tuple(map(_with_leftover, judged_writes, map(leftovers.told, writes)))
+        facts["left_for_lack_of_time"] = left_for_lack_of_time(judged_writes, judged_draws)
+        judged_writes = tuple(map(with_leftover, judged_writes, map(leftovers.told, writes)))
         judged_writes, guarded = self._set_guarded_apart(writes, judged_writes)
-        draws_with_own = (*judged_draws, *_own_draws(observation))
+        draws_with_own = (*judged_draws, *own_draws(observation))
         verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried)
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(
@@ -122,35 +139,32 @@ class _Audit:
         self, writes: tuple[Finding, ...], observation: Observation, references: References, facts: dict[str, Any]
     ) -> AuditResult:
         undecided = Judgement(None, "undecided: outputs differ from run to run by themselves")
-        judged = tuple(_write(finding, undecided, ()) for finding in writes)
-        draws = [_draw(finding, undecided, ()) for finding in group_draws(observation.record)]
-        every = (*draws, *_own_draws(observation))
+        judged = tuple(judged_write(finding, undecided, ()) for finding in writes)
+        draws = [judged_draw(finding, undecided, ()) for finding in group_draws(observation.record)]
+        every = (*draws, *own_draws(observation))
         reason = unstable_reason(every, judged, references.unstable)
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(self.subject.name, "INCONCLUSIVE", reason, judged, every, (), self.stress, facts)
 
+    def _by_itself(self, references: References) -> str:
+        time_for_it = Deadline(min(self.deadline.left(), REMEDYING * self.budget))
+        return differs_by_itself(
+            self.subject.call, self.requests, references.outcomes, self.checkpoint, time_for_it
+        )  # fmt: skip
+
     def _run_concurrently(self, references: References, observation: Observation) -> None:
-        """Barrier starts with a short switch interval, as long as the phase's share of the budget lasts."""
+        """Plain concurrent runs, as long as the phase's share of the budget lasts."""
         self.note(f"{self.threads} threads at once")
-        end = Deadline(self.budget * STRESSING)
-        slowest = max(outcome.seconds for outcome in references.outcomes)
-        indices = [index % len(self.requests) for index in range(self.threads)]
-        total, wrong, example = 0, 0, ""
-        while total == 0 or not end.passed():
-            self.checkpoint.restore()
-            with calls.fast_switching():
-                batch = [self.requests[index] for index in indices]
-                outcomes = calls.run_together(self.subject.call, batch, 10 + 10 * slowest * self.threads)
-            for index, outcome in zip(indices, outcomes, strict=True):
-                changed = calls.difference(outcome, references.outcomes[index])
-                total, wrong, example = total + 1, wrong + bool(changed), example or changed
-            if not all(outcome.finished for outcome in outcomes):
-                break
-        for index, outcome in enumerate(observation.overlapping):
-            expected = references.outcomes[index % len(references.outcomes)]
-            changed = calls.difference(outcome, expected)
-            total, wrong, example = total + 1, wrong + bool(changed), example or changed
-        self.stress = StressSummary(self.threads, total, wrong, example)
+        run = run_freely_apart if observation.exchanged else run_freely
+        outcomes, seconds = references.outcomes, self.budget * STRESSING
+        stress = run(self.subject.call, self.requests, outcomes, self.checkpoint.restore, self.threads, seconds)
+        # Watched operations may take other kernels than plain ones; what a watched call gave alone is right as well.
+        alone = itertools.cycle(zip(outcomes, observation.outcomes, strict=True))
+        right = [
+            watched if calls.difference(overlapping, plain) else plain
+            for overlapping, (plain, watched) in zip(observation.overlapping, alone, strict=False)
+        ]
+        self.stress = counted(stress, observation.overlapping, right)
         self.checkpoint.restore()
 
     def _judge(
@@ -163,7 +177,7 @@ class _Audit:
         )  # fmt: skip
         pairs = choose_pairs(self.requests, references.outcomes)
         judge = Judge(experiment, pairs, self.note)
-        judgements = judge.judge_all(findings, Deadline(self.deadline.left() - REMEDYING * self.budget))
+        judgements = judge.judge_all(findings, self.deadline.less(REMEDYING * self.budget))
         if self.stress.changed and not any(judgement.harmful for judgement in judgements):
             judgements = judge.judge_together(findings, judgements)
         if references.carried:
@@ -174,8 +188,8 @@ class _Audit:
         remedies = self._remedies(experiment, findings, judgements)
         count = len(writes)
         return (
-            tuple(map(_write, writes, judgements[:count], remedies[:count])),
-            tuple(map(_draw, draws, judgements[count:], remedies[count:])),
+            tuple(map(judged_write, writes, judgements[:count], remedies[:count])),
+            tuple(map(judged_draw, draws, judgements[count:], remedies[count:])),
         )
 
     def _set_guarded_apart(
@@ -223,15 +237,13 @@ class _Audit:
     def _remedies(
         self, experiment: Experiment, findings: Sequence[Finding], judgements: Sequence[Judgement]
     ) -> list[tuple[Remedy, ...]]:
-        tried: list[tuple[Remedy, ...]] = []
         remedies = Remedies(experiment, self.subject.shared, self.graph, findings)
-        for finding, judgement in zip(findings, judgements, strict=True):
-            if judgement.harmful:
-                self.note(f"trying remedies for {finding.path}")
-                tried.append(remedies.try_all(finding, judgement, self.deadline))
-            else:
-                tried.append(())
-        return tried
+        tried: dict[int, tuple[Remedy, ...]] = {}
+        for index in one_of_every_kind_first(findings):
+            if judgements[index].harmful:
+                self.note(f"trying remedies for {findings[index].path}")
+                tried[index] = remedies.try_all(findings[index], judgements[index], self.deadline)
+        return [tried.get(index, ()) for index in range(len(findings))]
 
     def _facts(self, observation: Observation, references: References) -> dict[str, Any]:
         watched, plain = sum(observation.seconds), sum(outcome.seconds for outcome in references.outcomes)
@@ -242,59 +254,7 @@ class _Audit:
             "slow_down": round(watched / plain, 1) if plain else None,
             "stores": "read from the interpreter" if value_stack.works_here() else "found by comparing line by line",
             "shared_objects": len(self.graph.nodes),
+            "exchanged": list(observation.exchanged),
             "torch": torch.__version__,
             "torch_threads": torch.get_num_threads(),
         }
-
-
-def _own_draws(observation: Observation) -> tuple[JudgedDraw, ...]:
-    own = [draws[0] for draws in observation.record.draws.values() if draws[0].generator == OWN]
-    counts = observation.record.counts
-    evidence = "no other call can reach this generator"
-    return tuple(
-        JudgedDraw(draw.op, OWN, draw.place.location, False, evidence, (), draw.place.stack, counts[draw.key])
-        for draw in own
-    )
-
-
-def _with_leftover(write: JudgedWrite, told: str) -> JudgedWrite:
-    return replace(write, evidence=f"{write.evidence}; {told}") if told else write
-
-
-def _write(finding: Finding, judgement: Judgement, remedies: tuple[Remedy, ...]) -> JudgedWrite:
-    schedule = judgement.schedule
-    return JudgedWrite(
-        path=finding.path,
-        kind=finding.kind,
-        location=finding.place.location,
-        harmful=judgement.harmful,
-        evidence=judgement.evidence,
-        operations=finding.operations,
-        remedies=tuple(asdict(remedy) for remedy in remedies),
-        schedule=None
-        if schedule is None
-        else {
-            "hold": schedule.site.location,
-            "offset": schedule.site.offset,
-            "side": schedule.side,
-            "hit": schedule.hit,
-            "held_request": schedule.first,
-            "other_request": schedule.second,
-        },
-        stack=finding.place.stack,
-        paths=finding.paths,
-        count=finding.count,
-    )
-
-
-def _draw(finding: Finding, judgement: Judgement, remedies: tuple[Remedy, ...]) -> JudgedDraw:
-    return JudgedDraw(
-        op=finding.operations[0],
-        generator=finding.path,
-        location=finding.place.location,
-        harmful=judgement.harmful,
-        evidence=judgement.evidence,
-        remedies=tuple(asdict(remedy) for remedy in remedies),
-        stack=finding.place.stack,
-        count=finding.count,
-    )

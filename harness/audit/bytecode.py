@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import bisect
 import dis
+import heapq
+import operator
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.audit.scope import SETTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import CodeType
 
 STORES = frozenset({
     "STORE_ATTR", "DELETE_ATTR", "STORE_SUBSCR", "DELETE_SUBSCR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF",
     "DELETE_DEREF",
 })  # fmt: skip
+# Functions of C that write one of their arguments, by name, and which argument that is.
+ARGUMENT_WRITERS: Mapping[str, tuple[object, int]] = {
+    function.__name__: (function, index)
+    for function, index in (
+        (heapq.heappush, 0), (heapq.heappop, 0), (heapq.heapify, 0), (heapq.heapreplace, 0), (heapq.heappushpop, 0),
+        (bisect.insort_left, 0), (bisect.insort_right, 0), (struct.pack_into, 1), (operator.setitem, 0),
+        (operator.delitem, 0),
+    )
+}  # fmt: skip
 SETTING_NAMES = SETTERS | {"setattr", "delattr"}
+CALLED_NAMES = SETTING_NAMES | ARGUMENT_WRITERS.keys() | {"insort"}
 FIRST_INPLACE_OPERATOR = 13
 
 
@@ -61,13 +76,13 @@ def _span(instruction: dis.Instruction) -> range:
 
 def plan_of(code: CodeType) -> Plan:
     """The plan of `code`; empty if nothing in it can write to an object."""
-    if not (SETTING_NAMES & set(code.co_names)) and not any(
+    if not (CALLED_NAMES & set(code.co_names)) and not any(
         instruction.opname in STORES or instruction.opname == "BINARY_OP" for instruction in dis.get_instructions(code)
     ):
         return EMPTY
     instructions = list(dis.get_instructions(code))
     setting_lines = {
-        line for found in instructions if found.argval in SETTING_NAMES and isinstance(found.argval, str)
+        line for found in instructions if found.argval in CALLED_NAMES and isinstance(found.argval, str)
         for line in _span(found)
     }  # fmt: skip
     found: dict[int, Instruction] = {}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.audit.locate import Site
 
 SWITCH_INTERVAL = 1e-5
-BLOCKED_AFTER = 0.4
+BLOCKED_AFTER = 0.2
 POLL = 0.02
 WAITING_METHODS = frozenset({"acquire", "wait", "result", "get", "join"})
 
@@ -141,11 +141,13 @@ class Worker:
         self.thread.join(seconds)
         return self.outcome
 
-    def wait_or_blocked(self, seconds: float) -> bool:
-        """Wait for the call; True if it stood still, using no processor time, as behind a lock."""
+    def wait_or_blocked(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for the call, or `until` it is so; True if it stood still, using no processor time, as behind a lock."""
         end = time.monotonic() + seconds
         used, since = -1.0, time.monotonic()
         while self.thread.is_alive() and time.monotonic() < end:
+            if until():
+                return False
             self.thread.join(POLL)
             now = self._processor_time()
             if now is None or now > used + POLL / 10:

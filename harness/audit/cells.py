@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from harness.audit.graph import CONTAINERS, GENERATORS, Node
-from harness.audit.paths import ABSENT, Path, follow, held_attribute
+from harness.audit.paths import ABSENT, TENSOR_ATTRIBUTES, Path, cell_of, follow, held_attribute
 from harness.audit.restore import Held, get_state, hold, put_attribute, put_back, set_state
 from harness.audit.settings import SETTINGS
 
@@ -92,7 +92,7 @@ class Cells:
             return lambda: set_state(generator, state)
         if cell.holds == "slot":
             return self._take_slot(cell.owner)
-        value = follow(cell.owner, self._roots)
+        value = self._holder(cell.owner)
         if isinstance(value, GENERATORS):
             state = get_state(value)
             return lambda: set_state(value, state)
@@ -103,12 +103,21 @@ class Cells:
         held: Held | None = hold(node, NO_LIMIT)
         return None if held is None else lambda: put_back(node, held)
 
+    def _holder(self, path: Path) -> object:
+        """The object at `path`; for a variable of a function not what it holds but the cell that holds it."""
+        if not path.steps or path.steps[-1].kind != "cell":
+            return follow(path, self._roots)
+        try:
+            return cell_of(follow(replace(path, steps=path.steps[:-1]), self._roots), path.steps[-1].key)
+        except (AttributeError, KeyError):
+            return ABSENT
+
     def _take_slot(self, path: Path) -> Callable[[], object] | None:
         if not path.steps or path.steps[-1].kind != "attribute":
             return None
         owner = follow(Path(path.root, path.steps[:-1], path.of_module), self._roots)
         name = str(path.steps[-1].key)
-        if role_of(owner) in {"tensor", "array"} or type(owner).__name__ == "Absent":
+        if owner is ABSENT or (role_of(owner) in {"tensor", "array"} and name not in TENSOR_ATTRIBUTES):
             return None
         value = held_attribute(owner, name)
         return lambda: put_attribute(owner, name, value)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from harness.audit import settings
-from harness.audit.graph import memory_of
+from harness.audit.memory import memory_of
 from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
 from harness.audit.restore import Held, differs, hold, put_back, raw_bytes
+from harness.audit.shell import shell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import torch
 
     from harness.audit.events import Write
     from harness.audit.graph import Graph, Node
@@ -34,25 +36,32 @@ class Checkpoint:
         for node in nodes:
             if node.role in {"tensor", "array"}:
                 found = memory_of(node.value)
-                if found is None or found[0] in self._memory:
-                    continue  # one digest for each memory, however many views of it are shared
-                self._memory[found[0]] = id(node.value)
+                key = id(node.value) if found is None else self._memory.setdefault(found[0], id(node.value))
+                if key != id(node.value):  # one digest for each memory, however many views of it are shared
+                    shell = shell_of(node.value)
+                    if shell is not None:
+                        self._held[id(node.value)] = (node, Held(None, None, shell))
+                    continue
             held = hold(node)
             if held is not None:
                 self._held[id(node.value)] = (node, held)
 
     def keep_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the memory of a shared tensor that is about to be written for the first time."""
-        found = memory_of(tensor)
-        key = self._memory.get(found[0]) if found else None
-        if key is None:
+        key = self._key_of_memory(tensor)
+        if key not in self._held:
             return
         node, held = self._held[key]
         self._dirty.add(key)
-        if held.kept is None and isinstance(node.value, torch.Tensor):
-            content = raw_bytes(node.value)
+        if held.kept is None and held.shell is not None:
+            content = raw_bytes(held.shell.alias)
             if content is not None:
-                self._held[key] = (node, Held(held.seen, content.copy()))
+                self._held[key] = (node, replace(held, kept=content[: held.size].copy()))
+
+    def _key_of_memory(self, value: object) -> int | None:
+        """Which of the nodes that share the memory of a tensor or an array stands for it."""
+        found = memory_of(value)
+        return self._memory.get(found[0]) if found else None
 
     def changed(self) -> list[Node]:
         """Every shared object that does not hold what it held; remembered, so that `restore` looks there."""
@@ -68,8 +77,11 @@ class Checkpoint:
                 owner = Path(owner.root, owner.steps[:-1], owner.of_module)
             value = follow(owner, self._graph.roots)
             namespace = own_dictionary(value) or {}
+            memory = self._key_of_memory(value)
             registries = [held for name in MODULE_DICTIONARIES if isinstance(held := namespace.get(name), dict)]
             self._dirty.update(id(each) for each in (value, namespace, *registries) if id(each) in self._held)
+            if memory in self._held:
+                self._dirty.add(memory)
 
     def held_by(self, node: Node) -> Held:
         return self._held[id(node.value)][1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.audit.restore import raw_bytes
+from harness.audit.memory import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -127,8 +127,8 @@ def _kept_apart(graph: Graph, written: frozenset[int]) -> dict[int, Any]:
     memo: dict[int, Any] = {}
     for node in list(graph.nodes.values()):
         if node.role == "tensor" and not node.path.of_module:
-            found = raw_bytes(node.value)
-            if found is None or found.ctypes.data not in written:
+            found = memory_of(node.value)
+            if found is None or found[0] not in written:
                 memo[id(node.value)] = node.value
             elif not node.value.is_leaf or isinstance(node.value, torch.nn.Parameter):
                 memo[id(node.value)] = _copied(node.value)

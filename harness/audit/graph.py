@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import array
 import bisect
+import functools
+import gc
 import itertools
+import os
 import sys
 import threading
 import types
@@ -15,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from harness.audit.paths import MODULE_DICTIONARIES, Path, follow, own_dictionary
+from harness.audit import value_stack
+from harness.audit.memory import Memory, memory_of, window_of
+from harness.audit.paths import MODULE_DICTIONARIES, Path, Result, follow, own_dictionary
 from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package, is_own_module
 
 if TYPE_CHECKING:
@@ -43,6 +48,9 @@ ITERATORS: tuple[type, ...] = (
 WALKED = (*CONTAINERS, tuple, frozenset)
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState)
 NODE_LIMIT = 600_000
+ENVIRONMENT = "os.environ"
+# What two calls can write if a cache hands it to both.
+SHARED_RESULTS = (torch.Tensor, np.ndarray, torch.nn.Module, dict, list, set, deque, bytearray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +66,11 @@ def is_lru_cache(value: object) -> bool:
     return hasattr(type(value), "cache_info") and hasattr(value, "__wrapped__")
 
 
-def memory_of(value: object) -> tuple[int, int] | None:
-    """The address range a tensor's storage or an array occupies, or None if it has no memory of its own."""
-    try:
-        if isinstance(value, torch.Tensor):
-            storage = value.untyped_storage()
-            return (storage.data_ptr(), storage.data_ptr() + storage.nbytes()) if storage.nbytes() else None
-        if isinstance(value, np.ndarray):
-            low, high = np.byte_bounds(value)  # noqa: NPY201 - upstream pins numpy below 2
-            return (int(low), int(high)) if high > low else None
-    except (RuntimeError, NotImplementedError):
-        return None  # a meta, sparse or fake tensor owns no memory
-    return None
+def _results(cache: object) -> list[Any]:
+    """What an lru_cache keeps, as far as two calls could write it."""
+    tables = [table for table in gc.get_referents(cache) if type(table) is dict and table is not vars(cache)]
+    entries = [value_stack.cached_result(entry) for table in tables for entry in table.values()]
+    return [entry for entry in entries if isinstance(entry, SHARED_RESULTS)]
 
 
 def slots_of(value: object) -> Iterator[tuple[str, object]]:
@@ -94,11 +95,13 @@ class Graph:
         self.known_globals: set[int] = set()
         self.roots: dict[str, object] = dict(roots)
         self._starts: list[int] = []
-        self._ranges: list[tuple[int, int, Path]] = []
+        self._ranges: list[Memory] = []
         self._lock = threading.RLock()
         self.on_module: Callable[[list[Node]], None] | None = None
         for name, value in roots.items():
             self.extend(Path(name), value)
+        self.roots[ENVIRONMENT] = os.environ
+        self.extend(Path(ENVIRONMENT, of_module=True), os.environ)
         self.packages = {type(value).__module__.partition(".")[0] for value in roots.values()}
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] in self.packages and is_audited_package(name):
@@ -109,13 +112,16 @@ class Graph:
         found = memory_of(value)
         if found is None or not self._starts:
             return None
+        node = self.nodes.get(id(value))
+        if node is not None and node.value is value:
+            return node.path
         start = value.data_ptr() if isinstance(value, torch.Tensor) else found[0]
         with self._lock:
             index = bisect.bisect_right(self._starts, start) - 1
             if index < 0:
                 return None
-            _low, high, path = self._ranges[index]
-        return path if start < high else None
+            memory = self._ranges[index]
+            return memory.path_at(start) if start < memory.high else None
 
     def add_globals(self, namespace: dict[str, Any]) -> None:
         """Take in the globals of a module whose code is about to run for the first time."""
@@ -177,7 +183,7 @@ class Graph:
         value: Any,  # noqa: ANN401 - any object at all
     ) -> Iterator[tuple[Path, object]]:
         if isinstance(value, torch.Tensor | np.ndarray):
-            self._take_memory(path, value)
+            yield from self._take_memory(path, value)
             return
         if isinstance(value, type):
             yield from self._take_class(path, value)
@@ -189,10 +195,7 @@ class Graph:
             self.generators[getattr(value, "_cdata", id(value))] = path
             return
         if is_lru_cache(value):
-            self.nodes[id(value)] = Node(value, path, "cache")
-            code = getattr(value.__wrapped__, "__code__", None)
-            if code is not None:
-                self.caches.setdefault(code, path)
+            yield from self._take_cache(path, value)
             return
         if isinstance(value, (*ITERATORS, types.GeneratorType)):
             self.nodes[id(value)] = Node(value, path, "iterator")
@@ -206,19 +209,29 @@ class Graph:
             return
         yield from self._take_object(path, value)
 
-    def _take_memory(self, path: Path, value: torch.Tensor | np.ndarray[Any, Any]) -> None:
+    def _take_cache(self, path: Path, value: Any) -> Iterator[tuple[Path, object]]:  # noqa: ANN401 - an lru_cache
+        self.nodes[id(value)] = Node(value, path, "cache")
+        code = getattr(value.__wrapped__, "__code__", None)
+        if code is not None:
+            self.caches.setdefault(code, path)
+        for result in _results(value):
+            yield path.step("result", Result(result)), result
+
+    def _take_memory(self, path: Path, value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Path, object]]:
         role: Role = "tensor" if isinstance(value, torch.Tensor) else "array"
         self.nodes[id(value)] = Node(value, path, role)
         found = memory_of(value)
         if found is None:
             return
         index = bisect.bisect_left(self._starts, found[0])
-        if index < len(self._starts) and self._starts[index] == found[0]:
-            low, high, first = self._ranges[index]
-            self._ranges[index] = (low, max(high, found[1]), first)
-            return
-        self._starts.insert(index, found[0])
-        self._ranges.insert(index, (*found, path))
+        if index == len(self._starts) or self._starts[index] != found[0]:
+            self._starts.insert(index, found[0])
+            self._ranges.insert(index, Memory(found[1], []))
+        memory = self._ranges[index]
+        memory.high = max(memory.high, found[1])
+        memory.windows.append((*window_of(value), path))
+        if isinstance(value, torch.Tensor) and value.is_leaf and value.grad is not None:
+            yield path.attribute("grad"), value.grad
 
     def _take_class(self, path: Path, value: type) -> Iterator[tuple[Path, object]]:
         if not is_audited_package(value.__module__):
@@ -255,7 +268,8 @@ class Graph:
         namespace = own_dictionary(value)
         if namespace is not None:
             yield from self._take_namespace(path, namespace)
-        for name, held in slots_of(value):
+        bound = ("func", "args", "keywords") if isinstance(value, functools.partial) else ()
+        for name, held in (*slots_of(value), *((name, getattr(value, name)) for name in bound)):
             yield path.attribute(name), held
         if not container or namespace is not None:
             for cls in type(value).__mro__:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from harness.audit.trials import Schedule
 from harness.audit.turns import CACHE, DRAW, Turns
+from harness.audit.unfinished import TIME_WAS_UP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.audit.cells import Cell
     from harness.audit.deadline import Deadline
@@ -34,10 +35,12 @@ class Judgement:
     schedule: Schedule | None = None
 
 
+ENOUGH = 8  # sides of a line at which nothing happened, after which it is left at that
 LRU_CACHE = Judgement(False, "functools.lru_cache keeps itself consistent; at worst a value is computed twice")
 SAME_VALUE = Judgement(False, "every watched call stored the value that was there already, and no other line writes it")
 UNLOCATED = Judgement(None, "undecided: the line that writes could not be located, so no call could be held there")
-OUT_OF_TIME = Judgement(None, "undecided: the audit's time was up before this could be scheduled")
+UNREACHED = Judgement(None, "undecided: in no trial did a call come to this line")
+OUT_OF_TIME = Judgement(None, f"undecided: {TIME_WAS_UP} before this could be scheduled")
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,16 @@ def schedules(finding: Finding, pairs: Pairs, beneath: Sequence[Site] = ()) -> I
     ordered = pairs.for_same_object if finding.ancestors else pairs.ordered
     for site in beneath:
         yield Schedule(site, "after", 1, *ordered[0])
-    for site in finding.sites[:3]:
-        for first, second in ordered:
-            for side in sides:
-                yield Schedule(site, side, 1, first, second)
+    first = finding.sites[:1]
+    for site in first:
+        yield from (Schedule(site, side, 1, *ordered[0]) for side in sides)
+        if not drawn and finding.guard is None:
+            yield Schedule(site, "crossed", 1, *ordered[0])
     if finding.count > len(ordered):
-        first, second = ordered[0]
-        for site in finding.sites[:1]:
-            yield Schedule(site, "before", 2, first, second)
+        yield from (Schedule(site, sides[0], 2, *ordered[0]) for site in first)
+    for site in finding.sites[:3]:
+        for pair in ordered[1:] if site in first else ordered:
+            yield from (Schedule(site, side, 1, *pair) for side in sides)
 
 
 class Judge:
@@ -80,6 +85,8 @@ class Judge:
         self._clean: dict[int, set[str]] = {}
         self._blocked: dict[int, int] = {}
         self._tried: dict[int, int] = {}
+        self._came_to_an_end: set[int] = set()
+        self._harmful: set[Cell] = set()
         self._turns = Turns((), lambda _cells: True)
 
     def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
@@ -92,9 +99,11 @@ class Judge:
             for index in list(pending):
                 if deadline.passed():
                     break
-                verdict = self._try_next(index, findings[index], queues[index])
+                found = findings[index]
+                verdict = self._out_of_reach(index, found) or self._try_next(index, found, queues[index])
                 if verdict is not None:
                     results[index] = verdict
+                    self._harmful |= found.cells if verdict.harmful else frozenset()
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")
         return [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]
@@ -103,7 +112,8 @@ class Judge:
         # What a call adds is out of the other call's reach unless the way to it is shared too.
         added = index in self._turns.added
         planned = schedules(finding, self._pairs, self._turns.beneath.get(index, ()))
-        return [Attempt(schedule, with_ancestors=added) for schedule in planned]
+        attempts = [Attempt(schedule, with_ancestors=added) for schedule in planned]
+        return attempts[:1] if added else attempts
 
     def _try_next(self, index: int, finding: Finding, queue: list[Attempt]) -> Judgement | None:
         if not queue:
@@ -124,25 +134,42 @@ class Judge:
             side, effect = shown
             only = f"sharing this and {through}" if attempt.with_ancestors else "sharing only this"
             return Judgement(True, f"{side.describe()}, {only}: {effect}", side)
+        return self._go_on(index, finding, queue, attempt, trial)
+
+    def _go_on(
+        self, index: int, finding: Finding, queue: list[Attempt], attempt: Attempt, trial: Trial
+    ) -> Judgement | None:
+        """Take down a trial that showed nothing, and what is left to be tried after it."""
+        schedule = attempt.schedule
         if trial.blocked:
             self._blocked[index] = self._blocked.get(index, 0) + 1
             if self._blocked[index] > 1:
                 queue.clear()
             elif finding.guard is not None and schedule.side != "before":
                 queue.insert(0, Attempt(replace(schedule, side="after", lock=finding.guard)))
-        elif not trial.reached:
+        elif trial.reached and schedule.site in finding.sites:
+            self._take_down(index, trial)
+            if self._tried[index] >= ENOUGH and self._is_clean(index):
+                queue.clear()
+            if finding.ancestors and not attempt.with_ancestors and self._tried[index] == len(trial.sides):
+                queue.insert(0, Attempt(schedule, with_ancestors=True))
+        elif not trial.reached and schedule.side != "crossed":
             # This request does not come here; the next schedule starts from another one, or at another line.
             here = {schedule.site, *(finding.sites if schedule.site in finding.sites else ())}
             queue[:] = [
                 other for other in queue if other.schedule.first != schedule.first or other.schedule.site not in here
             ]
-            return self._try_next(index, finding, queue) if queue else None
-        elif schedule.site in finding.sites:
-            self._clean.setdefault(index, set()).update(trial.sides)
-            self._tried[index] = self._tried.get(index, 0) + len(trial.sides)
-            if finding.ancestors and not attempt.with_ancestors and self._tried[index] == len(trial.sides):
-                queue.insert(0, Attempt(schedule, with_ancestors=True))
+            if not queue and not schedule.before and not self._tried.get(index):
+                # Perhaps it takes a call that has run before, as with what makes room in a cache.
+                queue.append(Attempt(replace(schedule, side="both", before=(schedule.second,))))
+            if queue:
+                return self._try_next(index, finding, queue)
+            self._came_to_an_end.add(index)
         return None
+
+    def _take_down(self, index: int, trial: Trial) -> None:
+        self._clean.setdefault(index, set()).update(trial.sides)
+        self._tried[index] = self._tried.get(index, 0) + len(trial.sides)
 
     def _shown_by_one_side(self, finding: Finding, attempt: Attempt, trial: Trial) -> tuple[Schedule, str] | None:
         """The schedule with a single stop that shows the effect, if it is this finding's own, and what it shows.
@@ -184,10 +211,21 @@ class Judge:
             judged.append(made)
         return judged
 
+    def _out_of_reach(self, index: int, finding: Finding) -> Judgement | None:
+        """Of what calls add: that the harm is done where others get at it, once that is known to do harm."""
+        if index not in self._turns.added or not finding.ancestors & self._harmful:
+            return None
+        harmful = _names(finding.ancestors & self._harmful)
+        told = f"every call adds what holds it, and others reach that only through {harmful}, which is harmful"
+        return Judgement(False, f"harmless by itself: {told}; with that mended no other call gets here")
+
     def _without_end(self, index: int, finding: Finding) -> Judgement:
         if not finding.sites:
             return UNLOCATED
-        both = self._clean.get(index) == {"before", "after"}
+        out_of_reach = self._out_of_reach(index, finding)
+        if out_of_reach is not None:
+            return out_of_reach
+        both = self._is_clean(index)
         if finding.same_value and not finding.cells & self._turns.changing and not both:
             return SAME_VALUE
         if both:
@@ -197,16 +235,23 @@ class Judge:
             return Judgement(False, "no other call can run between: call B waits at a lock until call A is done")
         return self._half_judged(index, finding)
 
+    def _is_clean(self, index: int) -> bool:
+        return self._clean.get(index, set()) >= {"before", "after"}
+
     def _half_judged(self, index: int, finding: Finding) -> Judgement:
         if self._clean.get(index):
-            return Judgement(None, f"undecided: clean {', '.join(self._clean[index])} the line, the rest was not run")
+            return Judgement(None, f"undecided: clean {', '.join(self._clean[index])} the line, but {TIME_WAS_UP}")
         if index in self._turns.added:
             reached = f"calls add it, and others reach it only through {_through(finding)}, which is judged by itself"
-            return Judgement(None, f"undecided: {reached}; the audit's time was up before this could be scheduled")
-        return OUT_OF_TIME
+            return Judgement(None, f"undecided by itself: {reached}")
+        return UNREACHED if index in self._came_to_an_end else OUT_OF_TIME
 
 
 def _through(finding: Finding) -> str:
     """The written places that lead to what `finding` writes, the first two by name."""
-    names = sorted({str(cell.owner) for cell in finding.ancestors})
+    return _names(finding.ancestors)
+
+
+def _names(cells: Iterable[Cell]) -> str:
+    names = sorted({str(cell.owner) for cell in cells})
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004 - what a line holds

@@ -14,7 +14,10 @@ from harness.audit import calls, watch
 from harness.audit.deadline import Deadline
 from harness.audit.dispatch import OperationWatch
 from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
+from harness.audit.exchange import found_exchanged, seen_exchanging
 from harness.audit.locate import NOWHERE
+from harness.audit.memory import memory_of
+from harness.audit.paths import follow
 from harness.audit.restore import comparable
 from harness.audit.tracer import WriteTracer
 
@@ -37,12 +40,15 @@ class Observation:
         outcomes: of the calls run alone, in order.
         overlapping: of the calls run at the same time.
         seconds: what the calls run alone took while they were watched.
+        exchanged: shared tensors to which calls give other memory, another shape or another gradient. Such calls are
+            not run freely at the same time in this process, `overlapping` included.
     """
 
     record: Record
     outcomes: tuple[Outcome, ...]
     overlapping: tuple[Outcome, ...]
     seconds: tuple[float, ...]
+    exchanged: tuple[str, ...] = ()
 
 
 def wide_states() -> dict[str, object]:
@@ -65,22 +71,22 @@ class Observer:
     def run(self, request: object) -> Outcome:
         """Run one watched call in this thread."""
         before = wide_states()
-        known = len(self.record.draws)
         outcome = calls.run(self._watched, request)
-        if len(self.record.draws) == known:
-            self._note_unseen_draws(before)
+        self._note_unseen_draws(before)
         return outcome
 
     def _watched(self, request: object) -> object:
-        watcher = OperationWatch(self._graph, self.record, self._checkpoint.keep_before_write)
-        with watcher:
-            self._tracer.start()
+        with self._operations():
+            self._tracer.start(self._operations)
             try:
                 return self._call(request)
             finally:
                 self._tracer.stop()
                 threading.settrace(None)
                 threading.setprofile(None)
+
+    def _operations(self) -> OperationWatch:
+        return OperationWatch(self._graph, self.record, self._checkpoint.keep_before_write)
 
     def _note_unseen_draws(self, before: dict[str, object]) -> None:
         drawn = {draw.generator for draws in self.record.draws.values() for draw in draws}
@@ -107,19 +113,22 @@ def observe(
     if outcomes[-1].error:
         return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))
     changed = checkpoint.changed()
+    bent = found_exchanged(changed, checkpoint)
     unseen = [node for node in changed if not _is_covered(node, observer.record, graph)]
     if unseen:
         checkpoint.restore()
         for write in watch.locate(call, requests[0], unseen, checkpoint):
             observer.record.add_write(write)
+    exchanged = tuple(dict.fromkeys([*seen_exchanging(observer.record), *bent]))
     checkpoint.restore()
-    pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
-    overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
+    overlapping: tuple[Outcome, ...] = ()
+    if not exchanged:
+        pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
+        overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
     checkpoint.mark_written(write for writes in observer.record.writes.values() for write in writes)
     checkpoint.restore()
-    return Observation(
-        observer.record, tuple(outcomes), overlapping, tuple(outcome.seconds for outcome in outcomes)
-    )  # fmt: skip
+    seconds = tuple(outcome.seconds for outcome in outcomes)
+    return Observation(observer.record, tuple(outcomes), overlapping, seconds, exchanged)
 
 
 def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
@@ -128,6 +137,10 @@ def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
         return True
     writes: list[Write] = [write for group in record.writes.values() for write in group]
     if node.role in {"tensor", "array"}:
-        path = graph.owner_of_memory(node.value) or node.path
-        return any(write.owner in (node.path, path) for write in writes)
+        memory = memory_of(node.value)
+        return any(
+            write.path.starts_with(node.path)
+            or (memory is not None and memory == memory_of(follow(write.owner, graph.roots)))
+            for write in writes
+        )
     return any(write.path == node.path or write.path.starts_with(node.path) for write in writes)

@@ -6,11 +6,16 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Mapping
 
-StepKind = Literal["attribute", "item", "class", "cell", "default"]
+StepKind = Literal["attribute", "item", "class", "cell", "default", "result"]
 MODULE_DICTIONARIES = ("_parameters", "_buffers", "_modules")
+TENSOR_ATTRIBUTES = ("grad", "requires_grad")
+CALL = "call"
 KEY_LENGTH = 40
 SIMPLE_KEYS = (str, int, float, bool, bytes, tuple, type(None))
 
@@ -23,6 +28,13 @@ class Absent:
 
 
 ABSENT = Absent()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a caching function keeps and hands out; told from others by identity, whatever `==` means to it."""
+
+    value: object
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class Step:
             return ".__class__"
         if self.kind == "cell":
             return f".__closure__.{self.key}"
+        if self.kind == "result":
+            return "()"
         return f".__defaults__[{self.key!r}]"
 
 
@@ -80,6 +94,8 @@ def own_dictionary(value: object) -> dict[str, Any] | None:
 
 def held_attribute(value: object, name: str) -> object:
     """What `value` holds under `name`, without running a property or a `__getattr__`; ABSENT if nothing."""
+    if isinstance(value, torch.Tensor) and name in TENSOR_ATTRIBUTES:
+        return getattr(value, name)
     namespace = value.__dict__ if isinstance(value, type) else own_dictionary(value)
     if namespace is not None:
         if name in namespace:
@@ -98,9 +114,18 @@ def held_attribute(value: object, name: str) -> object:
 
 
 def _from_cell(value: object, key: object) -> object:
+    return cell_of(value, key).cell_contents
+
+
+def cell_of(value: object, key: object) -> types.CellType:
+    """The cell in which a function keeps its variable `key`.
+
+    Raises:
+        AttributeError, KeyError: `value` is no function, or has no such variable.
+    """
     function: Any = value
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    return cells[str(key)].cell_contents
+    cells: dict[str, types.CellType] = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    return cells[str(key)]
 
 
 def _from_default(value: object, key: object) -> object:
@@ -121,6 +146,7 @@ FOLLOW: dict[str, Callable[[object, object], object]] = {
     "class": lambda _value, key: key,
     "cell": _from_cell,
     "default": _from_default,
+    "result": lambda _value, key: key.value if isinstance(key, Result) else ABSENT,
 }
 
 
@@ -138,9 +164,16 @@ def follow(path: Path, roots: Mapping[str, object]) -> object:
 
 
 def name_roots(shared: tuple[object, ...], call: Callable[..., object]) -> dict[str, object]:
-    """Names for the roots: `model` for a single one; else what the call knows them as, or `model` and `shared[i]`."""
-    if len(shared) == 1:
-        return {"model": shared[0]}
+    """Names for the roots: `model` for a single one; else what the call knows them as, or `model` and `shared[i]`.
+
+    The call itself is the last one: what it keeps, in a closure or in the object it is a method of, all calls share.
+    """
+    names: dict[str, object] = {"model": shared[0]} if len(shared) == 1 else _names_in(shared, call)
+    names.setdefault(CALL, call)
+    return names
+
+
+def _names_in(shared: tuple[object, ...], call: Callable[..., object]) -> dict[str, object]:
     known: dict[int, str] = {}
     function: Any = inspect.unwrap(getattr(call, "__func__", call))
     if inspect.isfunction(function):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.calls import run
 from harness.audit.copies import CannotCopyError, call_over_copy
-from harness.audit.graph import memory_of
+from harness.audit.memory import memory_of
 from harness.audit.own_generator import CANNOT_REDIRECT, OwnGenerator
 from harness.audit.turns import DRAW
+from harness.audit.unfinished import TIME_WAS_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +65,7 @@ class Remedies:
             return tuple(replace(remedy, evidence=told + remedy.evidence) for remedy in known)
         names = ("lock", "copy per call", "object per thread", *((OWN_GENERATOR,) if finding.kind == DRAW else ()))
         if deadline.passed():
-            return tuple(Remedy(name, NOT_TRIED, "the audit's time was up") for name in names)
+            return tuple(Remedy(name, NOT_TRIED, TIME_WAS_UP) for name in names)
         found: tuple[Remedy, ...] = (self._lock(finding, schedule), *self._copies(finding, schedule))
         if finding.kind == DRAW:
             found += (self._own_generator(finding, schedule),)

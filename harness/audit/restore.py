@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import random
 import types
 import zlib
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 
 from harness.audit.graph import CONTAINERS, ITERATORS, slots_of
-from harness.audit.paths import ABSENT, MODULE_DICTIONARIES, own_dictionary
+from harness.audit.paths import ABSENT, MODULE_DICTIONARIES, TENSOR_ATTRIBUTES, own_dictionary
+from harness.audit.shell import Shell, is_bent, shell_of, straighten
 
 if TYPE_CHECKING:
     from harness.audit.graph import Node
@@ -38,22 +40,30 @@ def same_all(one: list[Any] | tuple[Any, ...], other: list[Any] | tuple[Any, ...
 
 
 def raw_bytes(value: torch.Tensor | np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    """The memory of a CPU tensor's storage, or of an array, as bytes that change when it changes."""
+    """The memory of a CPU tensor's storage, or of an array, as bytes that change when it changes; to be read only.
+
+    It is of the storage that the tensor has now, which lives as long as the bytes are held.
+    """
     try:
         if isinstance(value, np.ndarray):
             return np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        if value.device.type != "cpu" or not value.untyped_storage().nbytes():
+        storage = value.untyped_storage()
+        if value.device.type != "cpu" or not storage.nbytes():
             return None
-        with torch.inference_mode(mode=False):
-            flat: np.ndarray[Any, Any] = torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage()).numpy()
+        # Not by `numpy()`: torch never again lets anybody resize a storage that numpy has seen.
+        window = (ctypes.c_uint8 * storage.nbytes()).from_address(storage.data_ptr())
+        window.storage = storage  # type: ignore[attr-defined] # keeps it alive
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
         return None
-    return flat
+    found = np.ctypeslib.as_array(window)
+    found.flags.writeable = False
+    return found
 
 
-def digest(value: torch.Tensor | np.ndarray[Any, Any]) -> int | None:
+def digest(value: torch.Tensor | np.ndarray[Any, Any], size: int | None = None) -> int | None:
+    """A checksum of the memory, or of its first `size` bytes; None where there is none to look at."""
     found = raw_bytes(value)
-    return None if found is None else zlib.crc32(found.data)
+    return None if found is None else zlib.crc32(found[:size].data)
 
 
 def items_of(container: Any) -> list[Any]:  # noqa: ANN401 - any container
@@ -118,13 +128,20 @@ def class_attributes(cls: type) -> dict[str, Any]:
     return {name: value for name, value in vars(cls).items() if not name.startswith("__") and name != "_abc_impl"}
 
 
+def _put_class_attribute(owner: type, name: str, value: object) -> None:
+    if value is not ABSENT:
+        type.__setattr__(owner, name, value)
+    elif name in vars(owner):
+        type.__delattr__(owner, name)
+
+
 def put_attribute(owner: object, name: str, value: object) -> None:
     """Bind `owner.name` to `value`, or unbind it for ABSENT, without running any of the owner's code."""
     if isinstance(owner, type):
-        if value is not ABSENT:
-            type.__setattr__(owner, name, value)
-        elif name in vars(owner):
-            type.__delattr__(owner, name)
+        _put_class_attribute(owner, name, value)
+        return
+    if isinstance(owner, torch.Tensor) and name in TENSOR_ATTRIBUTES:
+        setattr(owner, name, value)
         return
     namespace = own_dictionary(owner)
     if namespace is None or isinstance(getattr(type(owner), name, None), types.MemberDescriptorType):
@@ -147,10 +164,22 @@ def put_attribute(owner: object, name: str, value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a node held when it was kept: enough to see a change, and mostly enough to undo it."""
+    """What a node held when it was kept: enough to see a change, and mostly enough to undo it.
+
+    Attributes:
+        seen: what a change is told by; None for a tensor whose memory another node stands for.
+        kept: what is put back, if that is something else.
+        shell: of a tensor: how it looks at its memory.
+    """
 
     seen: Any
     kept: Any = None
+    shell: Shell | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of a tensor's memory that were looked at; the memory may have grown since."""
+        return self.shell.nbytes if self.shell is not None else None
 
 
 def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: C901, PLR0911 - one for each role
@@ -160,10 +189,10 @@ def hold(node: Node, keep_bytes: int = KEEP_BYTES) -> Held | None:  # noqa: C901
     """
     value: Any = node.value
     if node.role in {"tensor", "array"}:
-        found = raw_bytes(value)
+        found, shell = raw_bytes(value), shell_of(value)
         if found is None:
-            return None
-        return Held(zlib.crc32(found.data), found.copy() if found.nbytes <= keep_bytes else None)
+            return None if shell is None else Held(None, None, shell)
+        return Held(zlib.crc32(found.data), found.copy() if found.nbytes <= keep_bytes else None, shell)
     if node.role == "namespace":
         return Held(list(value.items()))
     if node.role == "container":
@@ -208,7 +237,10 @@ def _contents(cell: types.CellType) -> object:
 
 
 def differs(node: Node, held: Held) -> bool:
-    now = hold(node) if node.role not in {"tensor", "array"} else Held(digest(node.value))
+    if node.role in {"tensor", "array"}:
+        bent = held.shell is not None and is_bent(node.value, held.shell)
+        return bent or (held.seen is not None and digest(node.value, held.size) != held.seen)
+    now = hold(node)
     if now is None:
         return True
     if isinstance(held.seen, list):
@@ -216,20 +248,35 @@ def differs(node: Node, held: Held) -> bool:
     return bool(held.seen != now.seen)
 
 
+def _put_back_memory(value: torch.Tensor | np.ndarray[Any, Any], held: Held) -> bool:
+    if isinstance(value, np.ndarray):
+        if held.kept is None or held.kept.nbytes != value.nbytes:
+            return False
+        value[...] = held.kept.view(value.dtype).reshape(value.shape)
+        return True
+    if held.shell is not None and not straighten(value, held.shell):
+        return False
+    if held.kept is None:
+        return held.seen is None or digest(value, held.size) == held.seen
+    return _refill_memory(value, held.kept)
+
+
+def _refill_memory(tensor: torch.Tensor, kept: np.ndarray[Any, Any]) -> bool:
+    """Write what was kept into the tensor's storage, by torch: it knows the storage's size and keeps it alive."""
+    storage = tensor.untyped_storage()
+    if storage.nbytes() < kept.nbytes:
+        return False
+    with torch.inference_mode(mode=False):
+        flat = torch.empty(0, dtype=torch.uint8).set_(storage)
+        flat[: kept.nbytes].copy_(torch.from_numpy(kept))
+    return True
+
+
 def put_back(node: Node, held: Held) -> bool:  # noqa: C901, PLR0912 - one branch for each role
     """Make `node` hold again what was kept; False if that is not possible."""
     value: Any = node.value
     if node.role in {"tensor", "array"}:
-        if held.kept is None:
-            return False
-        if isinstance(value, np.ndarray):
-            value[...] = held.kept.view(value.dtype).reshape(value.shape)
-        else:
-            found = raw_bytes(value)
-            if found is None or found.nbytes != held.kept.nbytes:
-                return False
-            found[:] = held.kept
-        return True
+        return _put_back_memory(value, held)
     if node.role in {"namespace", "container"}:
         refill(value, held.seen)
     elif node.role == "object":

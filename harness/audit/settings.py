@@ -10,7 +10,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_cuda = torch.backends.cuda
+_cuda, _cudnn = torch.backends.cuda, torch.backends.cudnn
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Setting:
     setter: str
 
 
+def _switch(owner: Any, name: str, setter: str) -> Setting:  # noqa: ANN401 - torch types none of its modules of switches
+    return Setting(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), setter)
+
+
 SETTINGS: Mapping[str, Setting] = {
     "torch.num_threads": Setting(torch.get_num_threads, torch.set_num_threads, "set_num_threads"),
     "torch.default_dtype": Setting(torch.get_default_dtype, torch.set_default_dtype, "_set_default_dtype"),
@@ -31,6 +35,12 @@ SETTINGS: Mapping[str, Setting] = {
     "torch.deterministic_algorithms": Setting(
         torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, "_set_deterministic_algorithms"
     ),
+    "torch.anomaly_mode": Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled, "set_anomaly_enabled"),
+    "torch.backends.cudnn.enabled": _switch(_cudnn, "enabled", "_set_cudnn_enabled"),
+    "torch.backends.cudnn.benchmark": _switch(_cudnn, "benchmark", "_set_cudnn_benchmark"),
+    "torch.backends.cudnn.deterministic": _switch(_cudnn, "deterministic", "_set_cudnn_deterministic"),
+    "torch.backends.cudnn.allow_tf32": _switch(_cudnn, "allow_tf32", "_set_cudnn_allow_tf32"),
+    "torch.backends.cuda.matmul.allow_tf32": _switch(_cuda.matmul, "allow_tf32", "_set_cublas_allow_tf32"),
     "torch.backends.cuda.flash_sdp": Setting(
         _cuda.flash_sdp_enabled, _cuda.enable_flash_sdp, "_set_sdp_use_flash"
     ),

@@ -23,7 +23,8 @@ def audit_lines(result: AuditResult) -> list[str]:
     facts = result.facts
     if facts:
         stress = result.stress
-        concurrent = f"{stress.calls} concurrent calls, {stress.changed} changed" if stress.calls else "none concurrent"
+        none = f"no concurrent calls{': ' * bool(stress.example)}{stress.example}"
+        concurrent = f"{stress.calls} concurrent calls, {stress.changed} changed" if stress.calls else none
         slow = f"{facts.get('slow_down')}x slower" if facts.get("slow_down") else "slow-down not measured"
         lines.append(f"  {facts['requests']} requests watched ({slow} while watched); {concurrent}")
     lines += ["", f"Writes to shared state: {len(result.writes)}"]

@@ -6,6 +6,7 @@ profiler's report of calls into C. Nothing of the subject is changed for it.
 
 from __future__ import annotations
 
+import inspect
 import random
 import sys
 import threading
@@ -17,19 +18,21 @@ import numpy as np
 import torch
 
 from harness.audit import value_stack
-from harness.audit.bytecode import EMPTY, FIRST_INPLACE_OPERATOR, Plan, plan_of
+from harness.audit.bytecode import ARGUMENT_WRITERS, EMPTY, FIRST_INPLACE_OPERATOR, Plan, plan_of
 from harness.audit.classify import write_kind
+from harness.audit.contents import changed_keys, content, held_item, same_content
 from harness.audit.events import OWN, PROCESS_WIDE, Draw, Holds, Record, Write, WriteKind
 from harness.audit.graph import CONTAINERS
 from harness.audit.guards import guard_of
 from harness.audit.locate import place_of
-from harness.audit.paths import ABSENT, Path, follow, held_attribute
-from harness.audit.restore import items_of, same
+from harness.audit.paths import ABSENT, Path, Result, follow, held_attribute
+from harness.audit.restore import same
 from harness.audit.scope import PACKAGE_ROOT, SYNCHRONISED
 from harness.audit.settings import BY_SETTER, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import CodeType, FrameType
 
     from harness.audit.bytecode import Instruction
@@ -45,28 +48,6 @@ NO_DRAW = frozenset({"getstate", "get_state", "initial_seed", "clone_state", "gr
 NUMPY_WIDE = np.random.mtrand._rand  # noqa: SLF001 - numpy's process-wide generator
 PYTHON_WIDE = random._inst  # noqa: SLF001 - Python's process-wide generator
 PLAIN_SETATTR: tuple[object, ...] = (object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__)
-COPY_LIMIT = 100_000
-
-
-def content(container: Any) -> object:  # noqa: ANN401 - any container
-    """A copy of what a container holds, compared by identity later; None where it is too long to copy."""
-    if isinstance(container, dict):
-        return items_of(container) if len(container) < COPY_LIMIT else None
-    if isinstance(container, bytearray):
-        return bytes(container)
-    return list(container) if len(container) < COPY_LIMIT else None
-
-
-def same_content(before: object, after: object) -> bool:
-    if not isinstance(before, list) or not isinstance(after, list):
-        return before is not None and before == after
-    flat_before = [part for entry in before for part in (entry if isinstance(entry, tuple) else (entry,))]
-    flat_after = [part for entry in after for part in (entry if isinstance(entry, tuple) else (entry,))]
-    return len(flat_before) == len(flat_after) and all(map(_is_same, flat_before, flat_after))
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
 
 
 class WriteTracer:
@@ -80,12 +61,29 @@ class WriteTracer:
         self._open = threading.local()
         self._reads_stack = value_stack.works_here()
 
-    def start(self) -> None:
-        """Start in this thread, and in the threads it starts from here on."""
-        threading.settrace(self._on_call)
+    def start(self, operations: Callable[[], AbstractContextManager[object]]) -> None:
+        """Start in this thread, and in the threads it starts from here on; those enter `operations` as well."""
+        threading.settrace(lambda frame, event, argument: self._on_thread(operations(), frame, event, argument))
         threading.setprofile(self._on_profile)
         sys.setprofile(self._on_profile)
         sys.settrace(self._on_call)
+
+    def _on_thread(
+        self, operations: AbstractContextManager[object], frame: FrameType, event: str, argument: object
+    ) -> Callable[..., Any]:
+        """A thread's first call: everything that the thread does happens until it returns."""
+        operations.__enter__()
+        sys.settrace(self._on_call)
+        inner = self._on_call(frame, event, argument)
+
+        def until_return(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+            if inner is not None:
+                inner(frame, event, argument)
+            if event == "return":
+                operations.__exit__(None, None, None)
+            return until_return
+
+        return until_return
 
     @staticmethod
     def stop() -> None:
@@ -96,7 +94,8 @@ class WriteTracer:
         code = frame.f_code
         if id(frame.f_globals) not in self._graph.known_globals:
             self._graph.add_globals(frame.f_globals)
-        if event == "call" and code in self._graph.caches:
+        cached = code in self._graph.caches
+        if event == "call" and cached:
             path = self._graph.caches[code]
             self._write(path, "lru_cache growth", "call of the cached function", frame.f_back or frame)
         plan = self._plans.get(code)
@@ -104,13 +103,16 @@ class WriteTracer:
             examined = self._reads_stack and not code.co_filename.startswith(PACKAGE_ROOT)
             plan = self._plans[code] = plan_of(code) if examined else EMPTY
         if not plan.lines:
-            return None
+            return self._on_event if cached else None
         frame.f_trace_opcodes = True
         return self._on_event
 
-    def _on_event(self, frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
+    def _on_event(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
         plan = self._plans[frame.f_code]
-        if event == "line":
+        if event == "return" and frame.f_code in self._graph.caches:
+            result = self._graph.caches[frame.f_code].step("result", Result(argument))
+            self._graph.extend(result, argument)  # from now on other calls are handed the same object
+        elif event == "line":
             frame.f_trace_opcodes = frame.f_lineno in plan.lines
         elif event == "opcode":
             instruction = plan.instructions.get(frame.f_lasti)
@@ -149,6 +151,11 @@ class WriteTracer:
             arguments.insert(0, value_stack.operand(frame, count + 1))
         bound = getattr(function, "__self__", None)
         name = getattr(function, "__name__", "")
+        writer, index = ARGUMENT_WRITERS.get(name, (None, 0))
+        if writer is not None and function is writer:
+            if index < len(arguments):
+                self._item(frame, arguments[index], ABSENT, ABSENT, f"{writer.__module__.lstrip('_')}.{name}")
+            return
         if name in {"__setattr__", "__delattr__", "__setitem__", "__delitem__"}:
             if type(function).__name__ == "method-wrapper":
                 arguments.insert(0, bound)
@@ -179,9 +186,9 @@ class WriteTracer:
             setter = type(owner).__setattr__
             if setter not in PLAIN_SETATTR and isinstance(setter, FunctionType):
                 return  # its own __setattr__ decides where the value goes, and is traced
-            descriptor = getattr(type(owner), name, None)
-            if hasattr(type(descriptor), "__set__") and isinstance(descriptor, property):
-                return
+            descriptor = inspect.getattr_static(type(owner), name, None)
+            if isinstance(descriptor, property) or isinstance(getattr(type(descriptor), "__set__", None), FunctionType):
+                return  # likewise
         if name == "__slotnames__":
             return  # the interpreter's own memo, kept by copyreg on every class that is copied
         path = node.path.attribute(name)
@@ -216,7 +223,7 @@ class WriteTracer:
         if node.role == "namespace":
             self._namespace_entry(frame, owner, str(key), value, how)  # type: ignore[arg-type] # a namespace is a dict
             return
-        self._container(frame, node.path, key, value, how, same=same(_held_item(owner, key), value))
+        self._container(frame, node.path, key, value, how, same=same(held_item(owner, key), value))
 
     def _container(
         self, frame: FrameType, owner: Path, key: object, value: object, how: str, *, same: bool = False
@@ -289,9 +296,11 @@ class WriteTracer:
         self._open.gradients = now
         for path in (path for path in now if returned and now[path] != before.get(path)):
             gradient = path.attribute("grad")
+            holds: Holds = "slot" if now[path][0] != before.get(path, now[path])[0] else "content"
             self._record.add_write(
-                Write(gradient, "in-place tensor write", "backward", place_of(frame), gradient, "nothing")
+                Write(gradient, "in-place tensor write", "backward", place_of(frame), gradient, holds)
             )
+            self._graph.extend(gradient, follow(gradient, self._graph.roots))
 
     def _method_call(self, frame: FrameType, owner: Any, name: str) -> None:  # noqa: ANN401 - any container
         if isinstance(owner, np.ndarray):
@@ -318,7 +327,7 @@ class WriteTracer:
             return
         operation = f"{type(owner).__name__}.{name}"
         if node.role == "namespace":
-            changed = _changed_keys(before, owner)
+            changed = changed_keys(before, owner)
             for key in changed:
                 self._namespace_entry(frame, owner, key, owner.get(key, ABSENT), operation)
             return
@@ -351,15 +360,3 @@ class WriteTracer:
 
     def _draw(self, frame: FrameType, op: str, generator: str) -> None:
         self._record.add_draw(Draw(op, generator, place_of(frame)))
-
-
-def _held_item(owner: Any, key: object) -> object:  # noqa: ANN401 - any container
-    try:
-        return dict.get(owner, key, ABSENT) if isinstance(owner, dict) else owner[key]
-    except (IndexError, KeyError, TypeError):
-        return ABSENT
-
-
-def _changed_keys(before: object, namespace: dict[str, Any]) -> list[str]:
-    old = dict(before) if isinstance(before, list) else {}
-    return [key for key in {**old, **namespace} if old.get(key, ABSENT) is not namespace.get(key, ABSENT)]

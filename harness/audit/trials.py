@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.audit.locate import Site
     from harness.audit.paths import Path
 
-Side = Literal["before", "after", "both"]
+Side = Literal["before", "after", "both", "crossed"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Schedule:
 
     Attributes:
         site: where the first call is held.
-        side: right before or right after that instruction ran; `both` holds twice, for a second call each time.
+        side: right before or right after that instruction ran; `both` holds twice, for a second call each time;
+            `crossed` holds the second call there too, while the first runs to its end.
         hit: the how-manieth time it gets there.
         first: index of the request of the call that is held.
         second: index of the request that runs to its end meanwhile.
         lock: hold only once this lock of the written object is free again.
+        before: indices of requests that ran to their end before; some lines are for calls that find something there.
     """
 
     site: Site
@@ -42,11 +44,14 @@ class Schedule:
     first: int
     second: int
     lock: Path | None = None
+    before: tuple[int, ...] = ()
 
     def describe(self) -> str:
         times = "" if self.hit == 1 else f" (time {self.hit})"
         freed = "" if self.lock is None else f", as soon as {self.lock} is free,"
-        place = f"{self.site.location}{times}{freed}"
+        place = f"{self.site.location}{times}{freed}" + (" (other calls had run before)" if self.before else "")
+        if self.side == "crossed":
+            return f"calls A and B both held right after {place}, then A runs to its end, then B"
         if self.side == "both":
             return f"call A held right before {place} while call B runs to its end, and right after it for another B"
         return f"call A held right {self.side} {place} while call B runs to its end"
@@ -91,6 +96,11 @@ class Experiment:
     def restore(self) -> None:
         self._checkpoint.restore()
 
+    def _start_from(self, before: Sequence[int]) -> None:
+        self.restore()
+        for index in before:
+            run(self.call, self.requests[index], copy=False)
+
     def is_there(self, cells: Iterable[Cell]) -> bool:
         """Whether what holds any of `cells` exists before a call has run."""
         self.restore()
@@ -111,8 +121,10 @@ class Experiment:
             calls: what to run as A and as B instead of the subject's call, when a remedy is tried.
             expected: what to compare with instead of the references, by request.
         """
+        if schedule.side == "crossed":
+            return self._crossed(schedule, keep, calls or (self.call, self.call), expected)
         call_a, call_b = calls or (self.call, self.call)
-        self.restore()
+        self._start_from(schedule.before)
         others = self.every_cell - keep
         base = self._cells.take(others)
         lock = None if schedule.lock is None else self._cells.follow(schedule.lock)
@@ -139,6 +151,40 @@ class Experiment:
         if stops and not blocked:
             found[:0] = self._effects((outcome,), (schedule.first,), "A", expected)
         return Trial(sides=_sides(schedule.side, stops), blocked=blocked, effect="; ".join(found))
+
+    def _crossed(
+        self,
+        schedule: Schedule,
+        keep: frozenset[Cell],
+        calls: tuple[Callable[[Any], Any], Callable[[Any], Any]],
+        expected: Mapping[int, Outcome] | None,
+    ) -> Trial:
+        """Both calls have run the line before either goes on: what one puts back at its end is back too early."""
+        self._start_from(schedule.before)
+        others = self.every_cell - keep
+        base = self._cells.take(others)
+        holds = [Hold(schedule.site, "after", schedule.hit) for _call in calls]
+        first = Worker(calls[0], self.requests[schedule.first], holds[0].install).start()
+        if not self._wait_until_held(first, holds[0], 0):
+            holds[0].let_go()
+            first.wait(self.timeout)
+            return Trial(sides=(), blocked=False, effect="")
+        view_of_a = self._cells.take(others)
+        _put(base)
+        second = Worker(calls[1], self.requests[schedule.second], holds[1].install).start()
+        blocked = second.wait_or_blocked(self.timeout, lambda: holds[1].reached(1, 0))
+        crossed = holds[1].reached(1, 0)
+        view_of_b = self._cells.take(others)
+        _put(view_of_a)
+        holds[0].let_go()
+        blocked = first.wait_or_blocked(self.timeout) or blocked
+        _put(view_of_b)
+        holds[1].let_go()
+        outcomes = (first.wait(self.timeout), second.wait(self.timeout))
+        if not crossed or blocked:
+            return Trial(sides=(), blocked=blocked, effect="")
+        found = self._effects(outcomes, (schedule.first, schedule.second), "AB", expected)
+        return Trial(sides=("crossed",), blocked=False, effect="; ".join(found))
 
     def one_after_the_other(self, order: Sequence[int], keep: frozenset[Cell]) -> str:
         """What changes if the requests run one after the other and only `keep` carries over; empty if nothing."""

@@ -65,3 +65,9 @@ class Turns:
             if nearest not in beneath or beneath[nearest].count < inner.count:
                 beneath[nearest] = inner
         return {index: inner.sites[:1] for index, inner in beneath.items()}
+
+
+def one_of_every_kind_first(findings: Sequence[Finding]) -> list[int]:
+    """Indices of the findings: what is like none before it comes first, as time may run out here too."""
+    kinds = [found.kind for found in findings]
+    return sorted(range(len(kinds)), key=lambda index: (kinds.index(kinds[index]) != index, index))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 WORD = ctypes.sizeof(ctypes.c_void_p)
+LINK, RESULT_WORD = "_lru_list_elem", 6  # after the object's head, two links, a hash and the key
 # Words from the start of the frame object to its interpreter frame, and from there to `stacktop` and the locals.
 FRAME_WORD, STACKTOP_WORD, LOCALS_WORD = 3, 8, 9
 
@@ -25,9 +26,15 @@ def operand(frame: FrameType, depth: int) -> object:
     """The object `depth` entries below the top of the stack (1 is the top); None for an empty entry."""
     interpreter_frame = ctypes.c_void_p.from_address(id(frame) + FRAME_WORD * WORD).value or 0
     top = ctypes.c_int.from_address(interpreter_frame + STACKTOP_WORD * WORD).value
-    address = interpreter_frame + (LOCALS_WORD + top - depth) * WORD
-    pointer = ctypes.c_void_p.from_address(address).value
-    return ctypes.cast(pointer, ctypes.py_object).value if pointer else None
+    return _object_at(interpreter_frame + (LOCALS_WORD + top - depth) * WORD)
+
+
+def _object_at(address: int) -> object:
+    """The object that the pointer at `address` points to, in one step of C: no thread can free it in between."""
+    try:
+        return ctypes.py_object.from_address(address).value
+    except ValueError:
+        return None  # no object there
 
 
 class _Probe:
@@ -67,8 +74,14 @@ def works_here() -> bool:
     return _probe(_store.__code__)[0] is not None
 
 
+def cached_result(entry: Any) -> object:  # noqa: ANN401 - what the table of an lru_cache holds
+    """The result behind an entry of an lru_cache: the entry itself, or what a bounded cache's link points to."""
+    if type(entry).__name__ != LINK or not works_here():
+        return entry
+    return _object_at(id(entry) + RESULT_WORD * WORD)
+
+
 def local_slot(frame: FrameType, index: int) -> object:
     """What stands in local slot `index`: for a variable shared with inner functions, its cell."""
     interpreter_frame = ctypes.c_void_p.from_address(id(frame) + FRAME_WORD * WORD).value or 0
-    pointer = ctypes.c_void_p.from_address(interpreter_frame + (LOCALS_WORD + index) * WORD).value
-    return ctypes.cast(pointer, ctypes.py_object).value if pointer else None
+    return _object_at(interpreter_frame + (LOCALS_WORD + index) * WORD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from harness.audit.scope import PACKAGE_ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    import torch
 
     from harness.audit.checkpoint import Checkpoint
     from harness.audit.graph import Node
@@ -61,12 +64,13 @@ def _probe(node: Node, checkpoint: Checkpoint, after: np.ndarray[Any, Any] | Non
         return lambda: differs(node, held)
     # One changed byte is enough to watch: comparing all of a tensor after every line would take too long.
     where = int(np.flatnonzero(after != held.kept)[0])
-    live = raw_bytes(node.value)
-    assert live is not None
-    if isinstance(node.value, np.ndarray) and not np.shares_memory(live, node.value):
-        return lambda: differs(node, held)
     before = int(held.kept[where])
-    return lambda: int(live[where]) != before
+    return lambda: _byte_of(node.value, where) != before
+
+
+def _byte_of(value: torch.Tensor | np.ndarray[Any, Any], where: int) -> int | None:
+    live = raw_bytes(value)
+    return int(live[where]) if live is not None and where < live.nbytes else None
 
 
 def locate(
@@ -78,15 +82,17 @@ def locate(
     for node in nodes:
         after = raw_bytes(node.value) if node.role in {"tensor", "array"} else None
         kept = checkpoint.held_by(node).kept
-        usable = after is not None and kept is not None and bool((after != kept).any())
+        usable = after is not None and kept is not None and after.shape == kept.shape and bool((after != kept).any())
         afters[id(node.value)] = after.copy() if usable and after is not None else None
     checkpoint.restore()
     watcher = LineWatch({id(node.value): _probe(node, checkpoint, afters[id(node.value)]) for node in nodes})
+    threading.settrace(watcher)
     sys.settrace(watcher)
     try:
         call_quietly(call, request)
     finally:
         sys.settrace(None)
+        threading.settrace(None)
     watcher.look()
     for node in nodes:
         place = watcher.found.get(id(node.value), NOWHERE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 DEFAULT_REQUESTS = 8
+# Of the whole command, by the clock: it is to end within a minute, and finishes what it is at when the time is up.
+LIMIT_S, RESERVE_S, LEAST_S = 60.0, 8.0, 10.0
 AUDITED = 3
 OWN_FILES = frozenset({"audit.json", "clips", "index.html", "charts"})
 
@@ -45,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=arguments.positive_seconds,
         default=None,
-        help="time for watching, trials and remedies (default: 42 of processor time)",
+        help="time for watching, trials and remedies (default: what is left of a minute after start-up)",
     )
     arguments.add_model_arguments(parser)
     parser.epilog = "exit status: 0 SAFE, 1 UNSAFE, 2 wrong usage or not a subject, 3 INCONCLUSIVE"
@@ -59,7 +62,7 @@ def run(parsed: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch  # noqa: PLC0415 - takes seconds to import
 
-    from harness.audit.auditor import DEFAULT_BUDGET, audit  # noqa: PLC0415 - imports torch
+    from harness.audit.auditor import audit  # noqa: PLC0415 - imports torch
     from harness.audit.result import AuditResult  # noqa: PLC0415
     from harness.audit.table import audit_lines  # noqa: PLC0415
     from harness.audit.target import find_target  # noqa: PLC0415
@@ -75,7 +78,7 @@ def run(parsed: argparse.Namespace) -> int:
     requests = subject.requests or _default_requests(parsed)
     try:
         result = audit(
-            subject, requests, threads=parsed.threads, budget=parsed.seconds or DEFAULT_BUDGET, note=_progress
+            subject, requests, threads=parsed.threads, budget=parsed.seconds or _time_left(), patience=1, note=_progress
         )  # fmt: skip
     except ReferenceFailedError as error:
         reason = str(error).splitlines()[0]
@@ -89,6 +92,14 @@ def run(parsed: argparse.Namespace) -> int:
     print("\n".join(audit_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {draw_report(parsed.out)}")  # noqa: T201
     return EXIT_STATUS[result.verdict]
+
+
+def _time_left() -> float:
+    """Seconds that the audit may take of the minute that the whole command is to take."""
+    import psutil  # noqa: PLC0415 - only here
+
+    since_start = time.time() - psutil.Process().create_time()
+    return max(LEAST_S, LIMIT_S - RESERVE_S - since_start)
 
 
 def _default_requests(parsed: argparse.Namespace) -> tuple[object, ...]:

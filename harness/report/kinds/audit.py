@@ -110,6 +110,6 @@ def _guarded(held: Sequence[Mapping[str, Any]]) -> Table:
 
 def _stress(stress: Mapping[str, Any]) -> str:
     if not stress["calls"]:
-        return "None were made."
+        return f"None were made: {stress['example']}." if stress["example"] else "None were made."
     example = f" For example: {stress['example']}." if stress["example"] else ""
     return f"{stress['changed']} of {stress['calls']} calls on {stress['threads']} threads changed.{example}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import array
 import functools
+import heapq
 import itertools
 import operator
+import os
+import threading
 import types
 import weakref
 from collections import Counter, OrderedDict, defaultdict
@@ -47,6 +50,22 @@ class Registry:
     latest = 0.0
 
 
+class Scale:
+    """A descriptor that keeps its value under another name."""
+
+    def __set__(self, owner: object, value: float) -> None:
+        vars(owner)["_scale"] = value  # planted: descriptor
+
+
+class Scaled:
+    scale = Scale()
+
+
+@functools.lru_cache(maxsize=2)
+def window(size: int) -> torch.Tensor:
+    return torch.ones(size)
+
+
 class Key:
     """What a weak dictionary is keyed by."""
 
@@ -68,6 +87,10 @@ class Model(nn.Module):
         self.ordered = OrderedDict(a=1, b=2)
         self.raw, self.numbers = bytearray(4), array.array("d", [0.0, 0.0])
         self.array = np.zeros(4)
+        halves = torch.zeros(2, 2)
+        self.low, self.high = halves[0], halves[1]
+        self.heap = [0.0]
+        self.scaled = Scaled()
         self.space = types.SimpleNamespace(x=0.0)
         self.weak: weakref.WeakKeyDictionary[Key, float] = weakref.WeakKeyDictionary()
         self.tally: Counter[str] = Counter()
@@ -202,6 +225,36 @@ def attention_kernel(_model: Model, value: float) -> None:
     torch.backends.cuda.enable_flash_sdp(value > 1)  # planted: attention_kernel
 
 
+def second_half(model: Model, value: float) -> None:
+    model.high.view(1, 2).fill_(value)  # planted: second_half
+
+
+def heap(model: Model, value: float) -> None:
+    heapq.heapreplace(model.heap, model.heap[0] + value * 0)  # planted: heap
+
+
+def descriptor(model: Model, value: float) -> None:
+    model.scaled.scale = value
+
+
+def cached_result(_model: Model, value: float) -> None:
+    window(3).fill_(value)  # planted: cached_result
+
+
+def other_thread(model: Model, value: float) -> None:
+    thread = threading.Thread(target=lambda: model.table.fill_(value))  # planted: other_thread
+    thread.start()
+    thread.join()
+
+
+def convolution_switch(_model: Model, value: float) -> None:
+    torch.backends.cudnn.benchmark = value > 1  # planted: convolution_switch
+
+
+def environment(_model: Model, value: float) -> None:
+    os.environ["PLANTED"] = str(value)  # planted: environment
+
+
 # name: (the faulty call, a part of the path, the kind)
 WRITES: dict[str, tuple[Callable[[Model, float], None], str, str]] = {
     "nested_tensor": (nested_tensor, "model.bank[0]['k']", "in-place tensor write"),
@@ -232,6 +285,13 @@ WRITES: dict[str, tuple[Callable[[Model, float], None], str, str]] = {
     "replaced_data": (replaced_data, "model.table", "in-place tensor write"),
     "default_dtype": (default_dtype, "torch.default_dtype", "configuration"),
     "matmul_precision": (matmul_precision, "torch.float32_matmul_precision", "configuration"),
+    "second_half": (second_half, "model.high", "in-place tensor write"),
+    "heap": (heap, "model.heap", "container item"),
+    "descriptor": (descriptor, "model.scaled._scale", "attribute rebinding"),
+    "cached_result": (cached_result, "planted_rare.window()", "in-place tensor write"),
+    "other_thread": (other_thread, "model.table", "in-place tensor write"),
+    "convolution_switch": (convolution_switch, "torch.backends.cudnn.benchmark", "configuration"),
+    "environment": (environment, "os.environ", "module global"),
     "attention_kernel": (attention_kernel, "torch.backends.cuda.flash_sdp", "configuration"),
 }
 

@@ -204,8 +204,8 @@ def test_hooks_that_calls_leave_behind_are_harmful_where_they_fire_in_another_ca
     assert "sharing only this: call A" in registry.evidence
     assert "grows with every call" in registry.evidence
     inside = next(write for write in result.writes if write.path.endswith("spy.seen"))
-    assert inside.harmful is None  # it is the registry's doing that another call gets there
-    assert "model._forward_hooks" in inside.evidence
+    assert inside.harmful is False  # it is the registry's doing that another call gets there
+    assert "only through model._forward_hooks, which is harmful" in inside.evidence
 
 
 def test_an_unseeded_draw_is_inconclusive_and_named() -> None:

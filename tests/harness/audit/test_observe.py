@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from harness.audit.checkpoint import Checkpoint
-from harness.audit.events import OWN, Record
+from harness.audit.events import OWN, PROCESS_WIDE, Record
 from harness.audit.graph import Graph
 from harness.audit.observe import observe
 from tests.harness.audit import planted
@@ -92,3 +93,16 @@ def test_the_clean_twin_writes_nothing_and_draws_only_from_generators_of_its_own
 
     assert not record.writes
     assert {key[1] for key in record.draws} == {OWN}
+
+
+def test_a_draw_in_a_thread_that_ran_before_is_told_from_the_generators_state_beside_draws_that_are_seen() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(float).result()
+
+        def call(value: float) -> torch.Tensor:
+            torch.rand(1, generator=torch.Generator())
+            return pool.submit(torch.rand, 1).result() * 0 + value
+
+        record = watch(call, planted.Model())
+
+    assert {key[1] for key in record.draws} == {OWN, f"{PROCESS_WIDE} torch.default_generator"}

@@ -6,7 +6,7 @@ from harness.audit.cells import Cell
 from harness.audit.findings import Finding
 from harness.audit.locate import Place, Site
 from harness.audit.paths import Path
-from harness.audit.turns import DRAW, Turns
+from harness.audit.turns import DRAW, Turns, one_of_every_kind_first
 
 if TYPE_CHECKING:
     from harness.audit.events import Holds
@@ -80,3 +80,9 @@ def test_a_registry_is_also_judged_where_what_was_added_to_it_is_written_most_of
 
     assert turns.added == {2, 3}
     assert turns.beneath == {1: frequent.sites}
+
+
+def test_remedies_are_tried_for_one_finding_of_every_kind_before_any_second_one() -> None:
+    findings = (finding("one"), finding("two"), finding("noise", DRAW), finding("three"), finding("seed", DRAW))
+
+    assert one_of_every_kind_first(findings) == [0, 2, 1, 3, 4]
