@@ -5,6 +5,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 import torch
 
@@ -22,11 +23,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def no_child_is_left() -> bool:
-    try:
-        return os.waitpid(-1, os.WNOHANG) == (0, 0)  # children of other tests, still at work
-    except ChildProcessError:
-        return True
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    before = children()
+    yield
+    assert children() <= before
+
+
+def children() -> set[int]:
+    """The processes that this one started, those of other tests included, and those that ended unasked."""
+    return {child.pid for child in psutil.Process().children()}
 
 
 def test_what_the_process_made_is_handed_back() -> None:
@@ -35,13 +41,11 @@ def test_what_the_process_made_is_handed_back() -> None:
     assert isinstance(made, tuple)
     assert made[0] != os.getpid()
     assert made[1] == "x" * 1_000_000
-    assert no_child_is_left()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGSEGV, signal.SIGABRT])
 def test_a_process_that_dies_is_told_by_its_signal(ending: signal.Signals) -> None:
     assert run_apart(lambda: os.kill(os.getpid(), ending), 30) == Died(ending.name)
-    assert no_child_is_left()
 
 
 def test_a_process_that_does_not_end_is_ended() -> None:
@@ -49,7 +53,6 @@ def test_a_process_that_does_not_end_is_ended() -> None:
 
     assert isinstance(run_apart(lambda: time.sleep(60), 0.2), NoAnswer)
     assert time.monotonic() - start < 30
-    assert no_child_is_left()
 
 
 def test_an_error_in_the_process_stays_there() -> None:
