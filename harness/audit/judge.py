@@ -199,14 +199,22 @@ class Judge:
         )
 
     def judge_together(self, findings: Sequence[Finding], judgements: list[Judgement]) -> list[Judgement]:
-        """Where no write does harm by itself, but calls do go wrong: which lines do harm with nothing put back."""
+        """Where no write does harm by itself, but calls do go wrong: which harm goes away if one write is put back.
+
+        Nothing is said of a write without which the harm is the same, nor before each was judged by itself: with
+        everything shared, every line looks as if it did harm.
+        """
+        if any(judgement is OUT_OF_TIME for judgement in judgements):
+            return judgements
+        held, everything = self._experiment.held, self._experiment.every_cell
         judged = []
         for finding, judgement in zip(findings, judgements, strict=True):
             made = judgement
             for schedule in schedules(finding, self._pairs.first_only()):
-                trial = self._experiment.held(schedule, self._experiment.every_cell)
-                if trial.effect:
-                    made = Judgement(True, f"{schedule.describe()}: {trial.effect}", schedule)
+                effect = held(schedule, everything).effect
+                if effect and not held(schedule, everything - finding.cells).effect:
+                    told = f"{schedule.describe()}, sharing all that is written: {effect}; not so without this"
+                    made = Judgement(True, told, schedule)
                     break
             judged.append(made)
         return judged

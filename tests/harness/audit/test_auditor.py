@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -314,3 +315,44 @@ def test_the_process_and_the_model_are_left_as_found(*, raises: bool) -> None:
     assert random.getstate() == states[2]
     assert torch.equal(model.layer.weight, weight)
     assert not model.layer._forward_hooks
+
+
+class Pair:
+    """A value kept in two places: either one alone being another call's is noticed, and both together are not."""
+
+    def __init__(self) -> None:
+        self.first, self.second, self.unread = Place(), Place(), Place()
+
+    def call(self, value: float) -> torch.Tensor:
+        self.first.value = value
+        self.second.value = value
+        self.unread.value = value
+        time.sleep(0.002)  # for the plain concurrent runs to get in between
+        kept = (self.first.value, self.second.value)
+        return torch.tensor([kept[1] if kept[0] == kept[1] else value])
+
+
+class Place:
+    """Something with a value."""
+
+    value = 0.0
+
+
+def test_what_does_harm_together_is_told_apart_from_what_is_only_there() -> None:
+    pair = Pair()
+    result = audited(pair.call, pair)
+    found = {write.path.split(".")[-2]: write for write in result.writes}
+
+    assert result.verdict == "UNSAFE"
+    assert (found["second"].harmful, found["unread"].harmful) == (True, False)
+    assert "not so without this" in found["second"].evidence
+
+
+def test_an_audit_without_time_for_trials_accuses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.audit.auditor.REMEDYING", 1.0)
+    pair = Pair()
+    result = audited(pair.call, pair)
+
+    assert result.verdict == "UNSAFE"
+    assert {write.harmful for write in result.writes} == {None}
+    assert all("time was up" in write.evidence for write in result.writes)
