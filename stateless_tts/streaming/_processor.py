@@ -64,7 +64,7 @@ class TrueStreamingProcessor:
         self._given_up: list[StreamingWorker] = []
         self._exits: dict[int, BaseException | None] = {}
         self._shutdown = threading.Event()
-        self._supervision = threading.Lock()
+        self._supervision = threading.RLock()  # a signal may shut down in the middle of it
         self._supervisor = threading.Thread(target=self._supervise, name="streaming-supervisor", daemon=True)
         self._began = 0.0
         self._cancelled_ahead: set[int | None] | None = None
@@ -204,7 +204,8 @@ class TrueStreamingProcessor:
             self._ledger.cancel()
             self._shutdown.set()
             self._ledger.retire()
-        threads = [*self._workers.values(), *self._given_up]
+        with self._supervision:  # whoever is being replaced has been, and from now on nobody is
+            threads = [*self._workers.values(), *self._given_up]
         for worker in threads:
             if worker.ident is not None:
                 worker.join(max(0.0, end - time.monotonic()))

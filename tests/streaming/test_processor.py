@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -189,6 +190,29 @@ def test_a_worker_thread_killed_from_outside_is_survived() -> None:
     results = speak(segments(6), {3: be_killed}, StreamingConfig(batch_size=2), in_order=True)
     assert killed == [3]
     assert [result.success for result in results] == [True] * 6
+
+
+def test_a_worker_that_is_being_replaced_at_the_shutdown_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor = TrueStreamingProcessor(ScriptedAdapter({0: die_first()}), StreamingConfig(batch_size=1))
+    processor.start()
+    add_worker, note_exit, replacing = processor._add_worker, processor._note_exit, threading.Event()
+
+    def add_late() -> None:
+        replacing.set()
+        assert processor._shutdown.wait(PATIENCE_SECONDS)
+        time.sleep(0.05)
+        add_worker()
+
+    def leave_late(worker_id: int, cause: BaseException | None) -> None:
+        note_exit(worker_id, cause)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(processor, "_add_worker", add_late)
+    monkeypatch.setattr(processor, "_note_exit", leave_late)
+    processor.submit(segments(1)[0])
+    assert replacing.wait(PATIENCE_SECONDS)
+    assert processor.shutdown()
+    assert streaming_threads() == []
 
 
 def test_cancelling_one_leaves_the_others() -> None:
