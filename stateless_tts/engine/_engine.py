@@ -268,9 +268,9 @@ class ContinuousBatchingEngine(NamedCalls):
         self._ledger.stop()
         for thread in self._threads:
             thread.join(timeout)
-        if self._halves is not None:
-            self._halves.shutdown(wait=False)
         ended = not any(thread.is_alive() for thread in self._threads)
+        if self._halves is not None:
+            self._halves.shutdown(wait=ended)  # nobody gives them work any more, unless somebody hangs
         if ended:
             self._service = None  # with the weights that are the engine's own
         return ended

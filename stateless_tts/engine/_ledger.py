@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -162,9 +161,8 @@ class Ledger:
 
     def expire(self) -> None:
         """End every job whose deadline has passed."""
-        now = time.monotonic()
         with self._changed:
-            late = [job for job in self._unfinished if job.expires_at is not None and job.expires_at <= now]
+            late = [job for job in self._unfinished if job.seconds_left() == 0]
         for job in late:
             self.end(job, job.overdue())
 
@@ -224,8 +222,8 @@ class Ledger:
         return self._reserved + self._ready[0].cache_bytes <= self._max_cache_bytes
 
     def _seconds_to_next_deadline(self) -> float | None:
-        deadlines = [job.expires_at for job in self._unfinished if job.expires_at is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        lefts = [job.seconds_left() for job in self._unfinished]
+        return min((left for left in lefts if left is not None), default=None)
 
     def _take_from(self, line: deque[Job]) -> Job | None:
         with self._changed:
