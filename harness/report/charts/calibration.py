@@ -39,15 +39,15 @@ def shares(conditions: Sequence[Mapping[str, Any]], goal: Mapping[str, float]) -
                 axes.plot(x, 100 * counts["fail_share"], marker=look.marker, color=colour, markersize=7)
             if known:
                 handles.append(Line2D([], [], color=colour, marker=look.marker, linestyle="none", label=label))
-        for level, word in (
-            (goal["power_20"], "goal at +20 %: at least"),
-            (goal["false_fail"], "goal at A/A: at most"),
+        # Each where no interval stands in its way: A/A is far below the one, all others are far above the other.
+        for level, word, start, side in (
+            (goal["power_20"], "goal at +20 %: at least", -0.45, "left"),
+            (goal["false_fail"], "goal at A/A: at most", len(conditions) - 1.5, "center"),
         ):
             axes.axhline(100 * level, color=theme.target, linestyle=DASHES, linewidth=1.1, zorder=0)
             axes.annotate(
-                # Between the last two conditions, where no interval stands in its way.
-                f"{word} {100 * level:g} %", (len(conditions) - 1.5, 100 * level), (0, 3),
-                textcoords="offset points", ha="center", color=theme.target, fontsize="small",
+                f"{word} {100 * level:g} %", (start, 100 * level), (0, 3),
+                textcoords="offset points", ha=side, color=theme.target, fontsize="small",
             )  # fmt: skip
         axes.set_xticks(range(len(conditions)), [one["name"] for one in conditions])
         axes.set_xlim(-0.5, len(conditions) - 0.5)

@@ -196,9 +196,7 @@ def failed(metrics: Sequence[Judged]) -> list[Judged]:
 
     A scaling law alone is not: one worker made faster costs more to the others in proportion, and nobody is slower.
     """
-    slower = any(
-        one.samples.kind == "throughput" and one.median > math.log(one.threshold) / 2 for one in metrics
-    )  # fmt: skip
+    slower = any(one.samples.kind == "throughput" and one.median > math.log(one.threshold) / 2 for one in metrics)
     return [one for one in metrics if one.answer is Answer.FAIL and (slower or one.samples.kind != "law")]
 
 

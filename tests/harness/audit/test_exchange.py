@@ -15,7 +15,7 @@ from harness.audit.table import audit_lines
 from tests.harness.audit.test_auditor import audited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class Model(torch.nn.Module):
@@ -46,12 +46,7 @@ VALUES: dict[str, Callable[[Model], object]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def exchanged(change: Callable[[Model], object]) -> tuple[tuple[str, ...], int]:
