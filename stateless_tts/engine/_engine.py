@@ -118,7 +118,7 @@ class ContinuousBatchingEngine(NamedCalls):
             checked_integer_or_none("render_workers", render_workers, 1),
             checked_integer_or_none("render_threads", render_threads, 1),
         )
-        if pack_weights not in (None, True, False):
+        if not (pack_weights is None or isinstance(pack_weights, bool)):
             raise InvalidParameterError(f"pack_weights={pack_weights!r}: expected None, True or False")
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
         own_dtype: torch.dtype = model.t3.speech_head.weight.dtype if hasattr(model, "t3") else model.s3gen.dtype
@@ -209,6 +209,7 @@ class ContinuousBatchingEngine(NamedCalls):
                 engine's own threads may run, nothing is waited for: that thread may be who would make the place.
             DeadlineExceededError: the deadline passed before there was a place.
             EngineClosedError: the engine is closed.
+            EngineFailedError: one of its threads has died.
         """
         timeout = checked_seconds("timeout", timeout, zero_is_allowed=True)
         deadline = checked_seconds("deadline", deadline)

@@ -44,6 +44,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - torch has no public name for it
 
 
+def has_matrix_units() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in registers made for them (AMX), which fused attention uses."""
+    return bool(torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - torch has no public name for it
+
+
 def has_packed_float32(device: torch.device) -> bool:
     """Whether packed float32 products are there to be used: on a CPU with oneDNN."""
     return device.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # by torch
@@ -174,7 +179,7 @@ def _attention(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) 
     In bfloat16 torch's fused attention computes its products slower than float32 ones where there is no AMX; written
     out, they are oneDNN's. So many queries at a time bound the memory that their scores take.
     """
-    if queries.dtype is not torch.bfloat16:
+    if queries.dtype is not torch.bfloat16 or has_matrix_units():
         return functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
     queries, keys, values = (one.contiguous() for one in (queries, keys, values))
     transposed = keys.transpose(-2, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from concurrent.futures import Future
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from stateless_tts.randomness import CallRandomness
     from stateless_tts.request import ConversionRequest, SpeechRequest, SpeechResult
     from stateless_tts.voice import Clip, Voice
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -74,6 +77,15 @@ class Job:
 
         A caller that cancels at the same moment wins or loses as a whole.
         """
+        try:
+            self._decide(outcome)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            # `Future` does the same with an `Exception`. A callback that leaves (`sys.exit`) leaves alone.
+            logger.exception("a callback of a request's future raised")
+
+    def _decide(self, outcome: SpeechResult | BaseException | None) -> None:
         if outcome is None:
             self.future.cancel()
         if not self.future.set_running_or_notify_cancel():

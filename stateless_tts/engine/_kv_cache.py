@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._huge_pages import keep_off_huge_pages
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -94,6 +96,8 @@ def _moved(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -
     keys = layers[0][0]
     rows, heads, tokens, head_dim = keys.shape
     buffer = keys.new_empty((len(layers), 2, rows, heads, capacity, head_dim))
+    if buffer.device.type == "cpu" and buffer.nbytes >= _MAPPED_BYTES:
+        keep_off_huge_pages(buffer.data_ptr(), buffer.nbytes)
     for of_layer, (keys, values) in zip(buffer, layers, strict=True):
         of_layer[0, :, :, :tokens] = keys
         of_layer[1, :, :, :tokens] = values

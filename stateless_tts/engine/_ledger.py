@@ -63,6 +63,7 @@ class Ledger:
         self._to_render: deque[Job] = deque()
         self._accepting = True
         self._stopped = False
+        self._reason: Callable[[], BaseException | None] = _no_reason
         self._reserved = 0
 
     def occupancy(self) -> Occupancy:
@@ -84,6 +85,7 @@ class Ledger:
             QueueFullError: there is no place, and none came within `timeout` seconds.
             DeadlineExceededError: the job's deadline passed first.
             EngineClosedError: the engine is closed, or was while waiting.
+            EngineFailedError: one of its threads has died, or did while waiting.
         """
         with self._changed:
             if block:
@@ -92,7 +94,7 @@ class Ledger:
                     lambda: not self._accepting or self._has_place(), waitable(min(waits, default=None))
                 )
             if not self._accepting:
-                raise EngineClosedError(CLOSED)
+                raise self._reason() or EngineClosedError(CLOSED)
             if not self._has_place():
                 if job.seconds_left() == 0:
                     raise job.overdue()
@@ -181,19 +183,33 @@ class Ledger:
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout: float | None) -> bool:
-        """Wait until every accepted job has ended; returns whether that came true within `timeout` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._unfinished, waitable(timeout))
+        """Wait until every accepted job has ended; returns whether that came true within `timeout` seconds.
 
-    def stop(self, reason: Callable[[], BaseException | None] = lambda: None) -> None:
-        """Stop all threads at their next turn and end every job, with a `reason` of its own or cancelled."""
+        A ledger that has been stopped is idle: whoever stopped it ends the jobs, and may be who waits here, in a callback
+        of one of them.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self._stopped or not self._unfinished, waitable(timeout))
+
+    def stop(self, reason: Callable[[], BaseException | None] | None = None) -> None:
+        """Stop all threads at their next turn and end every job, with a `reason` of its own or cancelled.
+
+        What interrupts this (`KeyboardInterrupt`) does so when every job has ended.
+        """
         with self._changed:
             self._accepting = False
             self._stopped = True
+            self._reason = reason or self._reason
             unfinished = list(self._unfinished)
             self._changed.notify_all()
+        interrupted: KeyboardInterrupt | None = None
         for job in unfinished:
-            self.end(job, reason())
+            try:
+                self.end(job, self._reason())
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
 
     @property
     def stopped(self) -> bool:
@@ -242,6 +258,10 @@ class Ledger:
                 self._decoding.remove(job)
                 self._reserved -= job.cache_bytes
                 self._changed.notify_all()
+
+
+def _no_reason() -> None:
+    """Cancel."""
 
 
 def waitable(seconds: float | None) -> float | None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ._backbone import backbone_of, projections
+from stateless_tts.private import with_private
+
 from ._private_t3 import shape_of
 from ._projections import Kernel, can_pack, with_kernel
 
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 _PROBE_ROWS = 64
 # Prompts are read with hundreds of rows at once.
 _PROMPT_ROWS = (64, 200, 384, 640)
+_DEPENDENT = "dependent"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
         pack: whether packed copies of weights may be made.
         exactly_like_stock: accept only products with the bits of stock's own step.
     """
-    stock_rows = backbone_of(t3).stock_rows
+    backbone = backbone_of(t3)
+    stock_rows = backbone.stock_rows
     wanted = tuple(range(stock_rows, stock_rows * max_requests + 1, stock_rows))
     layers = {shape_of(linear): linear for _, linear in projections(t3)}
     findings: dict[str, Sequence[Sequence[int]]] = {}
@@ -101,7 +105,10 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
             if candidates[-1].row_counts.issuperset(wanted):
                 break
         chosen[shape] = max(candidates, key=lambda candidate: max(candidate.row_counts, default=0))
-    shared = frozenset(wanted).intersection(*(candidate.row_counts for candidate in chosen.values()))
+    kernels = {shape: candidate.kernel for shape, candidate in chosen.items()}
+    feed_forward = t3.get_submodule(f"{backbone.blocks}.0.mlp")
+    activated = _measure_whole(feed_forward, kernels, wanted, findings, stock_only=exactly_like_stock)
+    shared = activated.intersection(*(candidate.row_counts for candidate in chosen.values()))
     return _decide(chosen, shared, findings, wanted)
 
 
@@ -150,19 +157,52 @@ def _measure(
 ) -> _Candidate:
     product = with_kernel(linear, kernel)
     probes = _probes(linear, _PROBE_ROWS)
-    groups: dict[str, list[int]] = defaultdict(list)
-    for count in wanted:
-        groups[_digest(product, probes, count) or f"dependent {count}"].append(count)
+    groups = _groups(product, probes, wanted)
     stock = _digest(linear, probes, wanted[0])
     findings[f"{linear.in_features}x{linear.out_features} {kernel.value}"] = list(groups.values())
-    usable = {key: counts for key, counts in groups.items() if not key.startswith("dependent")}
-    if stock_only:
-        same = stock is not None and (kernel is Kernel.LINEAR or _same_for_prompts(linear, product))
-        usable = {key: counts for key, counts in usable.items() if same and key == stock}
-    if not usable:
+    if stock_only and kernel is not Kernel.LINEAR and not _same_for_prompts(linear, product):
         return _Candidate(kernel, frozenset(), like_stock=False)
-    best = max(usable, key=lambda key: (max(usable[key]), len(usable[key])))
-    return _Candidate(kernel, frozenset(usable[best]), like_stock=best == stock)
+    best = _best(groups, stock if stock_only else None)
+    return _Candidate(kernel, frozenset(groups.get(best, ())), like_stock=best == stock)
+
+
+@torch.inference_mode()
+def _measure_whole(
+    feed_forward: nn.Module,
+    kernels: Mapping[Shape, Kernel],
+    wanted: Sequence[int],
+    findings: dict[str, Sequence[Sequence[int]]],
+    *,
+    stock_only: bool,
+) -> frozenset[int]:
+    """Return the row counts for which a feed-forward block gives a row the same bits, its activation included.
+
+    torch shares an activation's elements out among threads. Each computes the last few of its share one by one, with
+    an exponential that may round otherwise than the one for whole vectors; which elements these are depends on the
+    number of rows. Two threads never split a row so, three may.
+    """
+    layers = {name: layer for name, layer in feed_forward.named_children() if isinstance(layer, nn.Linear)}
+    as_planned = with_private(feed_forward, [])
+    for name, linear in layers.items():
+        setattr(as_planned, name, with_kernel(linear, kernels[shape_of(linear)]))
+    probes = _probes(next(iter(layers.values())), _PROBE_ROWS)
+    groups = _groups(as_planned, probes, wanted)
+    findings["feed-forward"] = list(groups.values())
+    return frozenset(groups.get(_best(groups, _digest(feed_forward, probes, wanted[0]) if stock_only else None), ()))
+
+
+def _groups(product: Product, probes: torch.Tensor, wanted: Sequence[int]) -> dict[str, list[int]]:
+    """Return the row counts that give the probes the same bits, by these bits."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for count in wanted:
+        groups[_digest(product, probes, count) or f"{_DEPENDENT} {count}"].append(count)
+    return groups
+
+
+def _best(groups: Mapping[str, Sequence[int]], expected: str | None) -> str:
+    """Return the key of the group to use, of those with the expected bits, if any are; empty if there is none."""
+    usable = [key for key in groups if not key.startswith(_DEPENDENT) and expected in (None, key)]
+    return max(usable, key=lambda key: (max(groups[key]), len(groups[key])), default="")
 
 
 def _probes(linear: nn.Linear, rows: int) -> torch.Tensor:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Of a made-up request; a real one's conditioning alone has four times as many.
+_LEAST_TOKENS = 8
+
 
 @dataclass(frozen=True)
 class Speaking:
@@ -37,8 +40,10 @@ class Speaking:
     plan: RowPlan
 
 
-def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: bool) -> Speaking:
-    """Cast, measure, choose and verify. `t3` is not written to.
+def prepare_decoding(
+    t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: bool, max_cache_bytes: int | None = None
+) -> Speaking:
+    """Cast, measure, choose and verify. `t3` is not written to, and no more than `max_cache_bytes` are taken for it.
 
     In a reduced dtype the products must have the bits of stock's own, cast alike; in float32, where no fast product
     has them, any product will do whose rows do not depend on each other.
@@ -48,6 +53,8 @@ def prepare_decoding(t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: b
     plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32)
     private = build_private_t3(t3, cast, plan.kernels)
     requests = plan.most_requests
+    if max_cache_bytes is not None:  # real requests need more, so that no more of them will ever decode together
+        requests = min(requests, max_cache_bytes // _made_up(private.t3, 0).cache.nbytes)
     if requests > 1 and not verify_step(lambda numbers: _trial_step(private.t3, plan, numbers), requests):
         logger.warning(
             "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
@@ -67,7 +74,7 @@ def _trial_step(t3: T3, plan: RowPlan, numbers: Sequence[int]) -> list[torch.Ten
 def _made_up(t3: T3, number: int) -> Reading:
     backbone, embedding = backbone_of(t3), t3.speech_emb.weight
     generator = torch.Generator().manual_seed(number)
-    tokens = 40 + 5 * number
+    tokens = _LEAST_TOKENS + number % _LEAST_TOKENS
     past = torch.randn(2, backbone.stock_rows, backbone.heads, tokens, backbone.head_dim, generator=generator)
     past = past.to(embedding.device, embedding.dtype)
     cache = KeyValueCache([(past[0], past[1])] * backbone.layers)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from stateless_tts.engine._huge_pages import put_on_huge_pages, put_packed_on_huge_pages
+from stateless_tts.engine._huge_pages import keep_off_huge_pages, put_on_huge_pages, put_packed_on_huge_pages
 
 
 def test_what_is_in_memory_stays() -> None:
@@ -37,3 +38,23 @@ def test_a_packed_weight_multiplies_as_before() -> None:
         granted = put_packed_on_huge_pages(packed)
         assert torch.equal(torch.ops.mkldnn._linear_pointwise(rows, packed, None, "none", [], ""), before)
     assert not granted or sys.platform.startswith("linux")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of its pages")
+def test_what_shall_have_none_is_marked_so() -> None:
+    block = torch.empty(40 * 2**20, dtype=torch.uint8)
+    assert keep_off_huge_pages(block.data_ptr(), block.nbytes)
+    middle = block.data_ptr() + block.nbytes // 2
+    assert " nh" in _flags_of(middle)
+
+
+def _flags_of(address: int) -> str:
+    inside = False
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        first = line.split(maxsplit=1)[0]
+        if "-" in first and not first.endswith(":"):
+            begin, end = (int(number, 16) for number in first.split("-"))
+            inside = begin <= address < end
+        elif inside and first == "VmFlags:":
+            return line
+    return ""

@@ -9,7 +9,13 @@ import weakref
 import pytest
 import torch
 
-from stateless_tts import DeadlineExceededError, EngineClosedError, QueueFullError, SpeechRequest
+from stateless_tts import (
+    DeadlineExceededError,
+    EngineClosedError,
+    EngineFailedError,
+    QueueFullError,
+    SpeechRequest,
+)
 from stateless_tts.engine._job import Job
 from stateless_tts.engine._ledger import Ledger
 from stateless_tts.randomness import CallRandomness
@@ -125,3 +131,57 @@ def test_a_deadline_runs_while_a_place_is_waited_for() -> None:
     with pytest.raises(QueueFullError, match=r"within timeout=0\.05 s"):
         ledger.accept(job(expires_at=time.monotonic() + 30), block=True, timeout=0.05)
     assert ledger.occupancy().unfinished == 1
+
+
+def test_a_callback_that_waits_for_the_others_does_not_wait_for_who_called_it() -> None:
+    ledger = Ledger(most_unfinished=2, max_batch_size=1, max_cache_bytes=None)
+    first, second = job(), job()
+    accepted(ledger, first, second)
+    idle: list[bool] = []
+    for one in (first, second):
+        one.future.add_done_callback(lambda _: idle.append(ledger.wait_until_idle(5.0)))
+    ledger.stop()
+    assert idle == [True, True]
+    assert all(one.future.cancelled() for one in (first, second))
+
+
+@pytest.mark.parametrize("raised", [SystemExit, RuntimeError])
+def test_a_callback_that_raises_ends_nobody_elses_request(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(most_unfinished=3, max_batch_size=1, max_cache_bytes=None)
+    jobs = (job(), job(), job())
+    accepted(ledger, *jobs)
+
+    def leave(_: object) -> None:
+        raise raised
+
+    for one in jobs:
+        one.future.add_done_callback(leave)
+    ledger.end(jobs[0], ValueError("its own"))
+    ledger.stop()
+    assert all(one.future.done() for one in jobs)
+    assert "callback" in caplog.text
+
+
+def test_an_interruption_waits_until_every_job_has_ended() -> None:
+    ledger = Ledger(most_unfinished=3, max_batch_size=1, max_cache_bytes=None)
+    jobs = (job(), job(), job())
+    accepted(ledger, *jobs)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    for one in jobs:
+        one.future.add_done_callback(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.stop()
+    assert all(one.future.cancelled() for one in jobs)
+
+
+def test_who_comes_after_a_failure_is_told_of_it() -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    ledger.stop(lambda: EngineFailedError("a thread has died"))
+    ledger.close()
+    with pytest.raises(EngineFailedError, match="a thread has died"):
+        ledger.accept(job(), block=False, timeout=None)

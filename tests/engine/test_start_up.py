@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from stateless_tts.engine import _batched_step
+from stateless_tts.engine import _batched_step, _start_up
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.synthetic import build_chatterbox
 
@@ -38,6 +38,18 @@ def test_a_family_whose_rows_are_independent_decodes_together(
     assert not decoding.plan.singly
     assert decoding.plan.most_requests == 4
     assert "one at a time" not in caplog.text
+
+
+def test_no_more_caches_are_made_than_real_requests_may_have(
+    family: tuple[str, T3], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(_start_up, "verify_step", lambda _step, requests: tried.append(requests) or True)
+    one = _start_up._made_up(family[1], 0).cache.nbytes
+    prepare_decoding(family[1], 4, torch.float32, pack=False)
+    prepare_decoding(family[1], 4, torch.float32, pack=False, max_cache_bytes=3 * one)
+    prepare_decoding(family[1], 4, torch.float32, pack=False, max_cache_bytes=one)
+    assert tried == [4, 3]  # a single one need not be tried
 
 
 def test_a_family_whose_attention_sees_what_went_before_decodes_singly(
