@@ -26,7 +26,7 @@ def put_on_huge_pages(address: int, size: int) -> bool:
 
 
 def keep_off_huge_pages(address: int, size: int) -> bool:
-    """Ask that there be none under the whole pages of `size` bytes from `address` on; returns whether that is heeded."""
+    """Ask for none under the whole pages of `size` bytes from `address` on; returns whether that was granted."""
     return _advised(address, size, _NO_HUGE_PAGE)
 
 

@@ -185,8 +185,8 @@ class Ledger:
     def wait_until_idle(self, timeout: float | None) -> bool:
         """Wait until every accepted job has ended; returns whether that came true within `timeout` seconds.
 
-        A ledger that has been stopped is idle: whoever stopped it ends the jobs, and may be who waits here, in a callback
-        of one of them.
+        A ledger that has been stopped is idle: whoever stopped it ends the jobs, and may be who waits here, in a
+        callback of one of them.
         """
         with self._changed:
             return self._changed.wait_for(lambda: self._stopped or not self._unfinished, waitable(timeout))

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
-from ._backbone import backbone_of, projections
 from stateless_tts.private import with_private
 
+from ._backbone import backbone_of, projections
 from ._private_t3 import shape_of
 from ._projections import Kernel, can_pack, with_kernel
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from chatterbox.models.t3 import T3
-    from torch import nn
 
     Shape = tuple[int, int]
     Product = Callable[[torch.Tensor], torch.Tensor]

@@ -88,9 +88,7 @@ class SpeechService(Service):
         self._wrapper = wrapper
         self._max_cache_bytes = max_cache_bytes
         self._dtype = dtype
-        decoding = prepare_decoding(
-            family.model.t3, max_batch_size, dtype, pack=pack, max_cache_bytes=max_cache_bytes
-        )
+        decoding = prepare_decoding(family.model.t3, max_batch_size, dtype, pack=pack, max_cache_bytes=max_cache_bytes)
         self._t3 = decoding.t3
         self._family = family.over(decoding.t3)
         self.plan = decoding.plan
