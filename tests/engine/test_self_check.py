@@ -71,7 +71,8 @@ def test_row_counts_that_change_an_activation_are_left_out(
 
     def forward(block: LlamaMLP, rows: torch.Tensor) -> torch.Tensor:
         # As an activation that is another one for a few elements of so many rows.
-        return plain(block, rows) + (len(rows) == 8) * 1e-3
+        activated: torch.Tensor = plain(block, rows)
+        return activated + (len(rows) == 8) * 1e-3
 
     monkeypatch.setattr(LlamaMLP, "forward", forward)
     plan = plan_rows(model.t3, 8, pack=False, exactly_like_stock=like_stock)

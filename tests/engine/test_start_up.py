@@ -44,7 +44,12 @@ def test_no_more_caches_are_made_than_real_requests_may_have(
     family: tuple[str, T3], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
-    monkeypatch.setattr(_start_up, "verify_step", lambda _step, requests: tried.append(requests) or True)
+
+    def verify(_step: object, requests: int) -> bool:
+        tried.append(requests)
+        return True
+
+    monkeypatch.setattr(_start_up, "verify_step", verify)
     one = _start_up._made_up(family[1], 0).cache.nbytes
     prepare_decoding(family[1], 4, torch.float32, pack=False)
     prepare_decoding(family[1], 4, torch.float32, pack=False, max_cache_bytes=3 * one)
