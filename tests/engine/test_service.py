@@ -126,12 +126,13 @@ def test_requests_decode_together(served: Served) -> None:
 def test_float32_speaks_as_the_wrapper_does(cases: dict[str, Family], name: str) -> None:
     """Conversions are the wrapper's bit for bit; of decoded tokens a rare one may differ by rounding."""
     case = cases[name]
+    requests = case.requests[:8]
     wrapper = StatelessChatterBoxWrapper(case.model)
-    wanted = [wrapper.synthesize(request) for request in case.requests]
+    wanted = [wrapper.synthesize(request) for request in requests]
     with ContinuousBatchingEngine(case.model, dtype=torch.float32, exact_render=True) as engine:
-        futures = [engine.submit(request) for request in case.requests]
+        futures = [engine.submit(request) for request in requests]
         agreeing = [same(future.result(), expected) for future, expected in zip(futures, wanted, strict=True)]
-    assert sum(agreeing) >= (16 if name == "vc" else 15)
+    assert sum(agreeing) >= (8 if name == "vc" else 7)
 
 
 @pytest.mark.parametrize("name", ["multilingual", "turbo"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from harness.commands import main
 from harness.verdict.saved import save_result
 from tests.harness.report import samples
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def save_gate(folder: Path, place: int, *, worse: float = 0.0, cpu: str = "any") -> Path:
@@ -30,6 +30,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_are_followed_over_folders_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in range(12):
         save_gate(tmp_path / "in", place, worse=0.01 * (place % 3) + (0.3 if place >= 6 else 0.0))
@@ -51,6 +52,7 @@ def test_metrics_are_followed_over_folders_and_drawn(tmp_path: Path, capsys: pyt
     assert len(list((out / "charts").glob("history-*.svg"))) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_draws_a_history_again(tmp_path: Path) -> None:
     for place in range(2):
         save_gate(tmp_path / "in", place)
@@ -62,6 +64,7 @@ def test_report_draws_a_history_again(tmp_path: Path) -> None:
     assert (out / "index.html").read_bytes() == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_benchmarks_are_followed_by_their_ratio_to_stock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in range(2):
         result: dict[str, Any] = json.loads(samples.save_bench(tmp_path / "raw").read_text(encoding="utf-8"))

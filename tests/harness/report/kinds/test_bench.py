@@ -53,6 +53,7 @@ def test_report_draws_it_again_without_loading_a_model(drawn: Path) -> None:
     assert (drawn / "index.html").read_bytes() == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None:
     with BenchWriter(tmp_path / "bench-observations.jsonl", bench_toys.observations().facts) as writer:
         assert writer is not None
@@ -60,12 +61,14 @@ def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None
     assert "NOT MEASURED" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_measured_little_is_still_drawn(tmp_path: Path) -> None:
     empty = type(bench_toys.observations())(facts=bench_toys.observations().facts)
     save_result(judge_bench(empty), tmp_path / FILE)
     assert "NOT MEASURED" in draw_report(tmp_path).read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_entry_is_named(tmp_path: Path) -> None:
     result = judge_bench(bench_toys.observations())
     save_result({**result, "targets": [{}]}, tmp_path / FILE)

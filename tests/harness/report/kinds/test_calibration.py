@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Counts = tuple[int, int, float, float]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("same", "slow", "status", "tone"),
     [
@@ -32,6 +33,7 @@ def test_few_gates_neither_meet_nor_miss_the_goal(same: Counts, slow: Counts, st
     assert f"{same[1]} of {same[0]} gates failed a revision against itself" in part.summary
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_condition_that_is_missing_is_not_made_up() -> None:
     result = samples.calibration_result()
     assert KIND.part({**result, "conditions": result["conditions"][:1]}).status == "NOT MEASURED"
@@ -68,6 +70,7 @@ def test_every_way_of_counting_has_its_row(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_model_says_stands_apart_from_what_was_counted() -> None:
     part = KIND.part(samples.calibration_result())
     counted, modelled = part.sections[:2]

@@ -23,6 +23,7 @@ def test_the_answer_is_the_headline(answer: str, tone: str) -> None:
     assert part.title == "Gate: aaaaaaaaaa-dirty against bbbbbbbbbb"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_run_has_one_table_of_ratios_with_the_controls_last() -> None:
     sections = {section.title: section for section in KIND.part(samples.gate_result()).sections}
     assert list(sections) == [
@@ -40,6 +41,7 @@ def test_one_run_has_one_table_of_ratios_with_the_controls_last() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_second_run_has_ratios_and_rounds_of_its_own(tmp_path: Path) -> None:
     runs = tuple(samples.gate_run(number, worse=0.2, answer="FAIL") for number in (1, 2))
     samples.save_gate(tmp_path, "FAIL", runs)
@@ -51,6 +53,7 @@ def test_a_second_run_has_ratios_and_rounds_of_its_own(tmp_path: Path) -> None:
     assert "Say &lt;hello&gt;" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_ratio_says_why_only_where_its_figures_do_not() -> None:
     run = samples.gate_run()
     known = {"reason": "x <&>: worse by 20 %", "title": "x <&>"}
@@ -67,6 +70,7 @@ def test_without_a_run_the_page_says_why() -> None:
     assert "Ratios" not in sections
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_may_be_unknown_is_drawn_as_a_dash(tmp_path: Path) -> None:
     bare = samples.gate_metric("x", [0.0])
     bare |= {"base_value": None, "head_value": None, "low": None, "high": None, "worse_log": [], "workers": None}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from harness.report.kinds.history import KIND
 from harness.verdict.history import SavedRun, Value, judge_history
 
@@ -14,6 +16,7 @@ def runs(count: int, machine: str, step_at: int) -> list[SavedRun]:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_steps_are_told_beside_lines_without_any_and_lines_too_short() -> None:
     result = judge_history([*runs(12, "desk", 6), *runs(12, "cloud", 99), *runs(4, "shed", 2)], "*", {})
     part = KIND.part(result)

@@ -49,6 +49,7 @@ def test_drawing_again_gives_the_same_page_without_loading_a_model(drawn: Path) 
     assert (drawn / "index.html").read_bytes() == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_that_holds_no_calls_is_drawn_without_a_timeline() -> None:
     result = samples.stress_result()
     titles = [section.title for section in part(result).sections]

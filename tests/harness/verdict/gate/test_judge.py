@@ -12,7 +12,7 @@ from harness.verdict.gate.answers import Answer, Floor
 from harness.verdict.gate.judge import conclude_runs, judge_run
 from tests.harness.gate_toys import make_rounds
 
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=10, deadline=None)
 
 
 def gate(**made: float) -> tuple[Answer, str]:
