@@ -25,8 +25,10 @@ def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
 
 def outputs(row: Mapping[str, Any]) -> str:
     """Say how many outputs of a row were checked, and how it went."""
-    if row["not_run"]:
+    if row.get("not_run"):
         return str(row["not_run"])
+    if "outputs" not in row:  # arrivals of an older version
+        return "unchecked"
     count = row["outputs"]
     wrong = row["wrong_outputs"]
     checked = count["same"] + count["repeated"] + count["different"] + count["repeated_different"]
@@ -82,6 +84,7 @@ def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
         "Waiting, median s",
         "Service, median s",
         "Alone, median s",
+        "Outputs",
     )
     table = []
     for entry in entries:
@@ -95,7 +98,8 @@ def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
             f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
             f"{entry['answered']}/{entry['arrivals']}", *cells, *split, number(alone, 2),
         )  # fmt: skip
-        table.append((Field(entry["subject"]), *numbers(figures)))
+        tone: Tone = "bad" if entry.get("wrong_outputs") else "plain"
+        table.append((Field(entry["subject"]), *numbers(figures), Field(outputs(entry), tone)))
     return Table(heads, tuple(table))
 
 

@@ -44,7 +44,8 @@ HOW = (
     ),
     (
         "Outputs are checked while they are timed: the wrapper, lock and pool against stock alone, an engine against "
-        "itself one request at a time; what was not spoken alone, against its first output."
+        "itself one request at a time; what was not spoken alone, against its first output. No cell is its own "
+        "reference."
     ),
 )
 
