@@ -17,7 +17,7 @@ from harness.run.bench.limits import measure_limits
 from harness.run.bench.loops import open_loop, poisson_schedule
 from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts, KeptMemory
 from harness.run.bench.rounds import ALONE, CellPlan, Effort, hear, plan_cells, run_cell, run_rounds
-from harness.run.bench.stages import measure_stages, model_facts
+from harness.run.bench.stages import measure_stages, model_facts, packed_dtypes
 from harness.run.bench.usage import memory_mib
 from harness.run.memory import release_free_memory
 from harness.subjects.contestants import (
@@ -149,7 +149,7 @@ class Campaign:
         for part in self._timed:
             self._part(part, facts)
         # Elsewhere an engine renders as stock does.
-        if FIDELITY in self._plan.parts and materials.source.device == "cpu":
+        if FIDELITY in self._plan.parts and packed_dtypes(materials.source.device):
             self._fidelity()
         self._agreement()
         # Once more: a limit is what can be reached, and a busy moment would set it too low.
