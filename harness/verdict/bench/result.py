@@ -33,7 +33,8 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
     sample_rate = model.sample_rate if model else 24_000
     parts = list(dict.fromkeys(cell.part for cell in cells))
     tables = {part: scaling_table(cells, part, sample_rate) for part in parts}
-    memory = memory_table(cells, observations.contestants, model, observations.kept)
+    device = str(observations.facts.get("command", {}).get("device", "cpu"))
+    memory = memory_table(cells, observations.contestants, model, observations.kept, device)
     costs = token_cost_table(observations.token_costs)
     targets = targets_table(cells, memory, costs)
     latency = latency_table(observations.arrivals, cells)

@@ -62,6 +62,13 @@ def test_outputs_under_arrivals_are_checked_as_well(change: dict[str, str]) -> N
     assert spoilt("sequential")["run"]["status"] == "MET"
 
 
+def test_memory_is_that_of_the_device() -> None:
+    seen = bench_toys.observations()
+    facts = {**seen.facts, "command": {**seen.facts["command"], "device": "cuda"}}
+    assert judge_bench(seen)["memory"]
+    assert judge_bench(replace(seen, facts=facts))["memory"] == []
+
+
 def test_without_the_plans_own_target_nothing_is_claimed() -> None:
     seen = bench_toys.observations()
     cells = tuple(cell for cell in seen.cells if cell.workers != 4)
