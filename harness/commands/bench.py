@@ -117,13 +117,22 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def merge(folders: Sequence[Path], out: Path) -> int:
-    """Put several runs' observations together, and conclude from them as from one."""
+    """Put several runs' observations together, and conclude from them as from one.
+
+    Raises:
+        UsageError: a folder is given twice, or they are not runs on one machine, of one model.
+    """
     from harness.observations.bench_store import (  # noqa: PLC0415 - imports torch
         BenchWriter,
         merge_bench_observations,
         read_bench_observations,
     )
 
+    seen: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in seen:
+            raise UsageError(f"--merge: {folder} is given twice; expected the folder of another run")
+        seen.add(folder.resolve())
     merged = merge_bench_observations([read_bench_observations(folder / OBSERVATIONS) for folder in folders])
     with BenchWriter(out / OBSERVATIONS, merged.facts) as writer:
         for record in merged.records():
