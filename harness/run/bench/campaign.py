@@ -14,7 +14,7 @@ from harness.errors import ReferenceFailedError
 from harness.run.bench.agreement import compare_tokens, measure_token_costs
 from harness.run.bench.fidelity import measure_fidelity
 from harness.run.bench.limits import measure_limits
-from harness.run.bench.loops import open_loop, poisson_schedule
+from harness.run.bench.loops import has_hung, open_loop, poisson_schedule
 from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts, KeptMemory
 from harness.run.bench.rounds import ALONE, CellPlan, Effort, hear, plan_cells, run_cell, run_rounds
 from harness.run.bench.stages import measure_stages, model_facts, packed_dtypes
@@ -132,6 +132,7 @@ class Campaign:
         self._tell = tell
         self._cells: list[BenchCell] = []
         self._own_mib: dict[str, float] = {}
+        self._hung: set[str] = set()
         self._began = 0.0
 
     def run(self) -> None:
@@ -183,6 +184,7 @@ class Campaign:
             requests = with_encoded_voices(requests, materials.model)
         contestants: list[Contestant] = []
         self._own_mib.clear()
+        self._hung.clear()
         try:
             for name in self._plan.subjects:
                 if part == WHOLE or name not in WHOLE_ONLY:
@@ -265,10 +267,17 @@ class Campaign:
     def _keep(self, cell: BenchCell) -> None:
         self._cells.append(cell)
         self._save(cell)
+        self._mind(cell)
+
+    def _mind(self, cell: BenchCell | ArrivalCell) -> None:
+        """Remember who hung: nobody would be answered any more."""
+        if has_hung(cell.calls):
+            self._hung.add(cell.subject)
 
     def _arrivals(self, contestants: Sequence[Contestant], requests: Sequence[SpeechRequest]) -> None:
         by_name = {one.name: one for one in contestants}
-        chosen = [by_name[name] for name in ARRIVING if name in by_name and self._capacity(name)]
+        able = [name for name in ARRIVING if name in by_name and name not in self._hung]
+        chosen = [by_name[name] for name in able if self._capacity(name)]
         for number, contestant in enumerate(chosen):
             capacity = self._capacity(contestant.name)
             rate = capacity * self._plan.fraction
@@ -280,7 +289,9 @@ class Campaign:
             schedule = poisson_schedule(self._plan.seed, rate, count)
             asked = requests[: self._spoken_alone(contestant.name)]
             calls = open_loop(contestant, asked, schedule, self._tell(f"arrivals, {contestant.name}"))
-            self._save(ArrivalCell(contestant.name, capacity, self._plan.fraction, calls))
+            cell = ArrivalCell(contestant.name, capacity, self._plan.fraction, calls)
+            self._save(cell)
+            self._mind(cell)
 
     def _capacity(self, name: str) -> float:
         """Utterances per second at the most workers that ran; the median over rounds."""
@@ -296,7 +307,7 @@ class Campaign:
         materials = self._materials
         for name, dtype in ((ENGINE_FP32, "float32"), (ENGINE_BF16, "bfloat16")):
             engine = next((one for one in contestants if one.name == name), None)
-            if engine is None or self._plan.most_cost_tokens == 0:
+            if engine is None or name in self._hung or self._plan.most_cost_tokens == 0:
                 continue
             self._tell(f"cost of a token, {name}")
             request = with_encoded_voices([materials.long_request], materials.model)[0]

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.run.bench.loops import HUNG, closed_loop
+from harness.run.bench.loops import closed_loop, has_hung
 from harness.run.bench.records import BenchCell
 from harness.run.bench.usage import Usage
 from harness.run.memory import release_free_memory
@@ -247,7 +247,8 @@ def run_rounds(
             began = time.perf_counter()
             seen = run_cell(part, by_name[cell.subject], cell, turn, requests, on_call(name))
             yield seen
-            hung |= {cell.subject for call in seen.calls if (call.error or "").startswith(HUNG)}
+            if has_hung(seen.calls):
+                hung.add(cell.subject)
             estimates[cell.key] = time.perf_counter() - began
             ran.add(cell.key)
 
