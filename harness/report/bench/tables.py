@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.page import Field, Table, Tone, numbers
 from harness.report.table import number
+from harness.verdict.bench.statistics import percentile_or_floor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+MEDIAN = 50.0
 MET: dict[bool | None, tuple[str, Tone]] = {True: ("met", "good"), False: ("not met", "bad"), None: ("-", "unsure")}
 
 
@@ -88,15 +90,13 @@ def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
     )
     table = []
     for entry in entries:
-        cells = [
-            f"{one['seconds']:.2f}" if one["seconds"] is not None else f"needs {one['samples_needed']} samples"
-            for one in entry["percentiles"]
+        cells = [_percentile(one["seconds"], one["samples_needed"]) for one in entry["percentiles"]]
+        medians = [
+            _percentile(*percentile_or_floor(entry[key], MEDIAN)) for key in ("waiting_s", "service_s", "alone_s")
         ]
-        alone = _middle(entry["alone_s"])
-        split = [number(_middle(entry[key]), 2) for key in ("waiting_s", "service_s")]
         figures = (
             f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
-            f"{entry['answered']}/{entry['arrivals']}", *cells, *split, number(alone, 2),
+            f"{entry['answered']}/{entry['arrivals']}", *cells, *medians,
         )  # fmt: skip
         tone: Tone = "bad" if entry.get("wrong_outputs") else "plain"
         table.append((Field(entry["subject"]), *numbers(figures), Field(outputs(entry), tone)))
@@ -183,8 +183,8 @@ def limits(found: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(f"{name} {limit['best']:.0f} {limit['unit']}" for name, limit in found.items())
 
 
-def _middle(ascending: Sequence[float]) -> float | None:
-    return ascending[len(ascending) // 2] if ascending else None
+def _percentile(seconds: float | None, samples_needed: int) -> str:
+    return f"needs {samples_needed} samples" if seconds is None else f"{seconds:.2f}"
 
 
 def _percent(share: float | None) -> str:
