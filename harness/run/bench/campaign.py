@@ -29,6 +29,7 @@ from harness.subjects.contestants import (
     build_contestant,
 )
 from harness.subjects.parts import (
+    ARRIVALS,
     FIDELITY,
     PARTS,
     S3GEN_ALONE,
@@ -68,7 +69,8 @@ class CampaignPlan:
 
     Attributes:
         subjects: contestants by name.
-        parts: `whole`, `t3`, `s3gen`; `stages`, `fidelity`.
+        parts: `whole`, `t3`, `s3gen`; `stages`, `fidelity`, `arrivals`. Without `whole`, arrivals are preceded by one
+            round of it, with one worker and with the most, which tells each contestant's capacity.
         workers: numbers of workers.
         rounds: of every part.
         effort: calls per cell.
@@ -147,7 +149,7 @@ class Campaign:
             for stage in measure_stages(materials.model, materials.requests[0], STAGE_REPEATS):
                 self._save(stage)
         self._began = time.perf_counter()
-        for part in self._timed:
+        for part in timed_parts(self._plan.parts):
             self._part(part, facts)
         # Elsewhere an engine renders as stock does.
         if FIDELITY in self._plan.parts and packed_dtypes(materials.source.device):
@@ -155,10 +157,6 @@ class Campaign:
         self._agreement()
         # Once more: a limit is what can be reached, and a busy moment would set it too low.
         self._limits()
-
-    @property
-    def _timed(self) -> tuple[str, ...]:
-        return tuple(part for part in self._plan.parts if part in PARTS)
 
     def _fidelity(self) -> None:
         materials = self._materials
@@ -173,8 +171,7 @@ class Campaign:
             self._save(limit)
 
     def _ends(self, portion: str) -> float:
-        shares = ENDS if len(self._timed) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
-        return self._began + shares[portion] * self._plan.budget_s
+        return self._began + end_of(portion, self._plan.parts) * self._plan.budget_s
 
     def _part(self, part: str, facts: ModelFacts) -> None:
         materials = self._materials
@@ -186,17 +183,16 @@ class Campaign:
         self._own_mib.clear()
         self._hung.clear()
         try:
-            for name in self._plan.subjects:
-                if part == WHOLE or name not in WHOLE_ONLY:
-                    contestants.append(self._build(name, part, model))  # noqa: PERF401 - what was built is closed if the next fails
+            for name in self._subjects(part):
+                contestants.append(self._build(name, part, model))  # noqa: PERF401 - what was built is closed if the next fails
             if part == WHOLE:
                 for contestant in contestants:
                     self._introduce(contestant, requests)
             self._measure_part(part, contestants, requests)
-            if part == WHOLE:
+            if part == WHOLE and ARRIVALS in self._plan.parts:
                 self._arrivals(contestants, requests)
             # Without an expensive S3Gen behind it, if there is such a part.
-            if part == (T3_ALONE if T3_ALONE in self._plan.parts else WHOLE):
+            if part in self._plan.parts and part == (T3_ALONE if T3_ALONE in self._plan.parts else WHOLE):
                 self._token_costs(contestants, facts)
         finally:
             for contestant in contestants:
@@ -251,7 +247,7 @@ class Campaign:
             contestants,
             requests,
             cells,
-            rounds=self._plan.rounds,
+            rounds=self._plan.rounds if part in self._plan.parts else 1,
             ends_at=self._ends(part),
             effort=effort,
             seconds_per_call=seconds,
@@ -259,7 +255,14 @@ class Campaign:
         ):
             self._keep(cell)
 
+    def _subjects(self, part: str) -> tuple[str, ...]:
+        if part == WHOLE:
+            return tuple(name for name in self._plan.subjects if part in self._plan.parts or name in ARRIVING)
+        return tuple(name for name in self._plan.subjects if name not in WHOLE_ONLY)
+
     def _workers(self, part: str) -> tuple[int, ...]:
+        if part not in self._plan.parts:  # arrivals ask for what was spoken alone; the capacity is that of the most
+            return tuple(sorted({1, max(self._plan.workers)}))
         most = MOST_S3GEN_WORKERS if part == S3GEN_ALONE else max(self._plan.workers)
         least = 1 if part == WHOLE else LEAST_PART_WORKERS
         return tuple(count for count in self._plan.workers if least <= count <= most) or self._plan.workers[:1]
@@ -281,7 +284,7 @@ class Campaign:
         for number, contestant in enumerate(chosen):
             capacity = self._capacity(contestant.name)
             rate = capacity * self._plan.fraction
-            left_s = (self._ends("arrivals") - time.perf_counter()) / (len(chosen) - number)
+            left_s = (self._ends(ARRIVALS) - time.perf_counter()) / (len(chosen) - number)
             count = min(self._plan.arrivals, int(left_s * rate))
             if count < LEAST_ARRIVALS:
                 continue
@@ -341,6 +344,18 @@ class Campaign:
                     self._save(comparison)
             finally:
                 engine.close()
+
+
+def timed_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the parts that contestants are built for; arrivals are asked of the whole model."""
+    timed = tuple(part for part in parts if part in PARTS)
+    return (WHOLE, *timed) if ARRIVALS in parts and WHOLE not in timed else timed
+
+
+def end_of(portion: str, parts: tuple[str, ...]) -> float:
+    """Return when a portion of a run of these parts ends, as a share of its time budget."""
+    shares = ENDS if len(timed_parts(parts)) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
+    return shares[ARRIVALS if portion == WHOLE and ARRIVALS not in parts else portion]
 
 
 def with_baselines(subjects: tuple[str, ...]) -> tuple[str, ...]:

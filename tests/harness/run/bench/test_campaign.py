@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness.run.bench import campaign as under_test
-from harness.run.bench.campaign import Campaign, CampaignPlan, Materials
-from harness.run.bench.records import ArrivalCell
+from harness.run.bench.campaign import Campaign, CampaignPlan, Materials, end_of
+from harness.run.bench.records import ArrivalCell, BenchCell
 from harness.run.bench.rounds import HEARING_TOKENS, Effort
 from harness.subjects.contestant import Contestant, Spoken
 from harness.subjects.source import ModelSource
@@ -68,7 +68,7 @@ def run(monkeypatch: pytest.MonkeyPatch, costs: list[str]) -> Run:
         monkeypatch.setattr(under_test, "with_encoded_voices", lambda requests, _: tuple(requests))
         model: Any = torch.nn.Module()
         materials = Materials(ModelSource("synthetic", "tiny"), model, model, REQUESTS, REQUESTS, (), REQUESTS[0])
-        plan = CampaignPlan(NAMES, parts, (1, 4), 1, EFFORT, 12, 0.7, 64, 0, 0, 1000.0)
+        plan = CampaignPlan(NAMES, parts, (1, 4, 8), 1, EFFORT, 12, 0.7, 64, 0, 0, 1000.0)
         records: list[Record] = []
         Campaign(plan, materials, records.append, lambda _: lambda: None).run()
         return records
@@ -81,5 +81,27 @@ def arriving(records: list[Record]) -> list[str]:
 
 
 def test_who_hung_is_asked_for_nothing_more(run: Run, costs: list[str]) -> None:
-    assert arriving(run("whole", hangs="engine-fp32")) == ["engine-bf16", "sequential"]
+    assert arriving(run("whole", "arrivals", hangs="engine-fp32")) == ["engine-bf16", "sequential"]
     assert costs == ["engine-bf16"]
+
+
+def test_arrivals_are_a_part_of_their_own(run: Run, costs: list[str]) -> None:
+    everybody = ["engine-bf16", "engine-fp32", "sequential"]
+    assert arriving(run("whole")) == []
+    assert arriving(run("whole", "arrivals")) == everybody
+    costs.clear()
+    alone = run("arrivals")
+    assert arriving(alone) == everybody
+    # Before, no more is measured than what is asked for alone, and each one's capacity.
+    timed = {(cell.subject, cell.workers) for cell in alone if isinstance(cell, BenchCell) and cell.round >= 0}
+    engines = {(name, workers) for name in ("engine-fp32", "engine-bf16") for workers in (1, 8)}
+    assert timed == {("sequential", 1), *engines}
+    assert costs == []
+
+
+def test_the_time_of_what_is_left_out_is_for_the_rest() -> None:
+    assert end_of("whole", ("whole", "arrivals")) == 0.75
+    assert end_of("whole", ("whole", "stages")) == 1.0
+    assert end_of("whole", ("whole", "arrivals", "t3")) == 0.65
+    assert end_of("whole", ("whole", "t3")) == 0.78
+    assert end_of("arrivals", ("arrivals",)) == 1.0
