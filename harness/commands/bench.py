@@ -15,7 +15,7 @@ from harness.commands import arguments
 from harness.errors import UsageError
 from harness.run.quiet import quieten_upstream
 from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, ENGINE_MIXED, NAMES, check_names
-from harness.subjects.parts import EXTRAS, PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
+from harness.subjects.parts import ARRIVALS, EXTRAS, PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
 from harness.verdict.judge import EXIT_UNSAFE
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parts",
         type=arguments.names,
-        help=f"of {','.join((*PARTS, *EXTRAS))}; default: all, but {T3_ALONE} and {S3GEN_ALONE} only at full size",
+        help=f"of {','.join((*PARTS, *EXTRAS))}; default: all, but {T3_ALONE} and {S3GEN_ALONE} only at full size. "
+        f"{ARRIVALS} without {WHOLE} measures only capacities before, and has the rest of the time",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of workload and arrivals (default: 0)")
     parser.add_argument(
@@ -117,13 +118,22 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def merge(folders: Sequence[Path], out: Path) -> int:
-    """Put several runs' observations together, and conclude from them as from one."""
+    """Put several runs' observations together, and conclude from them as from one.
+
+    Raises:
+        UsageError: a folder is given twice, or they are not runs on one machine, of one model.
+    """
     from harness.observations.bench_store import (  # noqa: PLC0415 - imports torch
         BenchWriter,
         merge_bench_observations,
         read_bench_observations,
     )
 
+    seen: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in seen:
+            raise UsageError(f"--merge: {folder} is given twice; expected the folder of another run")
+        seen.add(folder.resolve())
     merged = merge_bench_observations([read_bench_observations(folder / OBSERVATIONS) for folder in folders])
     with BenchWriter(out / OBSERVATIONS, merged.facts) as writer:
         for record in merged.records():

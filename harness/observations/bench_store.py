@@ -116,12 +116,12 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     """Put runs on one machine together: their rounds follow each other, and what they say twice is said once.
 
     Raises:
-        UsageError: they are not of the same machine, model and seed.
+        UsageError: they are not of the same machine, versions, model and seed.
     """
     first = runs[0]
     for run in runs[1:]:
-        for name, mine, other in zip(("cpu", "profile", "seed"), _identity(first), _identity(run), strict=True):
-            if mine != other:
+        for name, mine in _identity(first).items():
+            if mine != (other := _identity(run)[name]):
                 raise UsageError(
                     f"--merge: {name} {other!r} beside {mine!r}; expected runs on one machine, of one model"
                 )
@@ -146,9 +146,12 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     return BenchObservations(facts, **joined)
 
 
-def _identity(run: BenchObservations) -> tuple[Any, Any, Any]:
-    command = run.facts["command"]
-    return run.facts["environment"]["cpu"], command["profile"], command.get("seed")
+def _identity(run: BenchObservations) -> dict[str, Any]:
+    """Return what has to be equal for two runs to be of one machine and model, by its name."""
+    environment, command = run.facts["environment"], run.facts["command"]
+    machine = {name: environment.get(name) for name in ("cpu", "cores", "memory_gib", "torch_threads")}
+    machine["torch"] = environment.get("versions", {}).get("torch")
+    return {**machine, **{name: command.get(name) for name in ("device", "profile", "seed")}}
 
 
 def _merged_commands(commands: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

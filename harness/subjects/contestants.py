@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -27,6 +28,8 @@ NAMES = (BASELINE, BASELINE_BF16, LOCKED, POOL, STATELESS, ENGINE_FP32, ENGINE_M
 WHOLE_ONLY = frozenset({LOCKED, POOL})
 POOL_PROCESSES = 2
 MAX_BATCH = 16
+# Nothing is under way when the bench closes an engine, but in one that hangs.
+CLOSE_WITHIN_S = 30.0
 
 
 def check_names(names: tuple[str, ...]) -> None:
@@ -107,7 +110,8 @@ def _engine(
         "like_stock": plan.like_stock,
         "private_weight_mib": round(engine.private_weight_bytes / 2**20, 1),
     }
-    return Contestant(name, lambda request: _spoken(engine.synthesize(request)), details=details, close=engine.close)
+    close = partial(engine.close, drain=False, timeout=CLOSE_WITHIN_S)
+    return Contestant(name, lambda request: _spoken(engine.synthesize(request)), details=details, close=close)
 
 
 def _spoken(result: SpeechResult) -> Spoken:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 WHOLE, T3_ALONE, S3GEN_ALONE = "whole", "t3", "s3gen"
 PARTS = (WHOLE, T3_ALONE, S3GEN_ALONE)
-# What has no cells: each stage by itself, and how near the engine's rendering is to stock's.
-STAGES, FIDELITY = "stages", "fidelity"
-EXTRAS = (STAGES, FIDELITY)
+# What has no cells: each stage by itself, how near the engine's rendering is to stock's, and the open loop.
+STAGES, FIDELITY, ARRIVALS = "stages", "fidelity", "arrivals"
+EXTRAS = (STAGES, FIDELITY, ARRIVALS)
 
 
 def model_of_part(part: str, model: ChatterboxTTS, companion: ChatterboxTTS) -> ChatterboxTTS:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from ._engine import ContinuousBatchingEngine
 from ._fast_flow import fast_s3gen
 from ._ledger import Occupancy
+from ._projections import can_pack
 from ._self_check import RowPlan
 
-__all__ = ["ContinuousBatchingEngine", "Occupancy", "RowPlan", "fast_s3gen"]
+__all__ = ["ContinuousBatchingEngine", "Occupancy", "RowPlan", "can_pack", "fast_s3gen"]

@@ -53,13 +53,14 @@ def cell(
     if subject.startswith("engine"):
         speed *= workers / (1 + 0.1 * (workers - 1))
     wall_s = 10.0 * drift * calls / speed
-    each = wall_s / calls
+    # As many at a time as there are workers.
+    each = wall_s / -(-calls // workers)
     return BenchCell(
         part=part,
         subject=subject,
         workers=workers,
         round=turn,
-        calls=tuple(call(subject, place, each, place * each) for place in range(calls)),
+        calls=tuple(call(subject, place, each, place // workers * each) for place in range(calls)),
         wall_s=wall_s,
         cpu_s=2 * wall_s,
         before_mib=1000.0,

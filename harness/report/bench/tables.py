@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.page import Field, Table, Tone, numbers
 from harness.report.table import number
+from harness.verdict.bench.statistics import percentile_or_floor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+MEDIAN = 50.0
 MET: dict[bool | None, tuple[str, Tone]] = {True: ("met", "good"), False: ("not met", "bad"), None: ("-", "unsure")}
 
 
@@ -25,8 +27,10 @@ def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
 
 def outputs(row: Mapping[str, Any]) -> str:
     """Say how many outputs of a row were checked, and how it went."""
-    if row["not_run"]:
+    if row.get("not_run"):
         return str(row["not_run"])
+    if "outputs" not in row:  # arrivals of an older version
+        return "unchecked"
     count = row["outputs"]
     wrong = row["wrong_outputs"]
     checked = count["same"] + count["repeated"] + count["different"] + count["repeated_different"]
@@ -82,20 +86,20 @@ def latencies(entries: Sequence[Mapping[str, Any]]) -> Table:
         "Waiting, median s",
         "Service, median s",
         "Alone, median s",
+        "Outputs",
     )
     table = []
     for entry in entries:
-        cells = [
-            f"{one['seconds']:.2f}" if one["seconds"] is not None else f"needs {one['samples_needed']} samples"
-            for one in entry["percentiles"]
+        cells = [_percentile(one["seconds"], one["samples_needed"]) for one in entry["percentiles"]]
+        medians = [
+            _percentile(*percentile_or_floor(entry[key], MEDIAN)) for key in ("waiting_s", "service_s", "alone_s")
         ]
-        alone = _middle(entry["alone_s"])
-        split = [number(_middle(entry[key]), 2) for key in ("waiting_s", "service_s")]
         figures = (
             f"{entry['offered_per_s']:.3f}", f"{100 * entry['fraction']:.0f} %",
-            f"{entry['answered']}/{entry['arrivals']}", *cells, *split, number(alone, 2),
+            f"{entry['answered']}/{entry['arrivals']}", *cells, *medians,
         )  # fmt: skip
-        table.append((Field(entry["subject"]), *numbers(figures)))
+        tone: Tone = "bad" if entry.get("wrong_outputs") else "plain"
+        table.append((Field(entry["subject"]), *numbers(figures), Field(outputs(entry), tone)))
     return Table(heads, tuple(table))
 
 
@@ -179,8 +183,8 @@ def limits(found: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(f"{name} {limit['best']:.0f} {limit['unit']}" for name, limit in found.items())
 
 
-def _middle(ascending: Sequence[float]) -> float | None:
-    return ascending[len(ascending) // 2] if ascending else None
+def _percentile(seconds: float | None, samples_needed: int) -> str:
+    return f"needs {samples_needed} samples" if seconds is None else f"{seconds:.2f}"
 
 
 def _percent(share: float | None) -> str:

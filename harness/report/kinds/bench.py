@@ -44,7 +44,8 @@ HOW = (
     ),
     (
         "Outputs are checked while they are timed: the wrapper, lock and pool against stock alone, an engine against "
-        "itself one request at a time; what was not spoken alone, against its first output."
+        "itself one request at a time; what was not spoken alone, against its first output. No cell is its own "
+        "reference."
     ),
 )
 
@@ -111,14 +112,15 @@ def _memory(result: Mapping[str, Any]) -> list[Section]:
     if not result["memory"]:
         return []
     kind = str(result["environment"].get("memory_kind", "rss")).upper()
-    text = (
-        (
-            f"Measured as {kind} of the processes that hold a contestant's models. Own: what building the contestant "
-            "added. Kept: what an engine holds on to once it has heard the voices and prompts of its cells, whoever "
-            "asks. Cache: bytes per token times the average request's prompt and tokens."
-        ),
+    host = (
+        f"Measured as {kind} of the processes that hold a contestant's models. Own: what building the contestant "
+        "added. Kept: what an engine holds on to once it has heard the voices and prompts of its cells, whoever "
+        "asks."
     )
-    return [Section("Memory", text, tables.memory(result["memory"]), (charts.memory(result["memory"]),))]
+    gpu = "Measured as the GPU memory that tensors take, those of all contestants together."
+    measured = gpu if str(result["command"].get("device")).startswith("cuda") else host
+    text = f"{measured} Cache: bytes per token times the average request's prompt and tokens."
+    return [Section("Memory", (text,), tables.memory(result["memory"]), (charts.memory(result["memory"]),))]
 
 
 def _latency(result: Mapping[str, Any]) -> list[Section]:

@@ -14,10 +14,10 @@ from harness.errors import ReferenceFailedError
 from harness.run.bench.agreement import compare_tokens, measure_token_costs
 from harness.run.bench.fidelity import measure_fidelity
 from harness.run.bench.limits import measure_limits
-from harness.run.bench.loops import open_loop, poisson_schedule
+from harness.run.bench.loops import has_hung, open_loop, poisson_schedule
 from harness.run.bench.records import ArrivalCell, BenchCell, ContestantFacts, KeptMemory
 from harness.run.bench.rounds import ALONE, CellPlan, Effort, hear, plan_cells, run_cell, run_rounds
-from harness.run.bench.stages import measure_stages, model_facts
+from harness.run.bench.stages import measure_stages, model_facts, packed_dtypes
 from harness.run.bench.usage import memory_mib
 from harness.run.memory import release_free_memory
 from harness.subjects.contestants import (
@@ -29,6 +29,7 @@ from harness.subjects.contestants import (
     build_contestant,
 )
 from harness.subjects.parts import (
+    ARRIVALS,
     FIDELITY,
     PARTS,
     S3GEN_ALONE,
@@ -68,7 +69,8 @@ class CampaignPlan:
 
     Attributes:
         subjects: contestants by name.
-        parts: `whole`, `t3`, `s3gen`; `stages`, `fidelity`.
+        parts: `whole`, `t3`, `s3gen`; `stages`, `fidelity`, `arrivals`. Without `whole`, arrivals are preceded by one
+            round of it, with one worker and with the most, which tells each contestant's capacity.
         workers: numbers of workers.
         rounds: of every part.
         effort: calls per cell.
@@ -132,6 +134,7 @@ class Campaign:
         self._tell = tell
         self._cells: list[BenchCell] = []
         self._own_mib: dict[str, float] = {}
+        self._hung: set[str] = set()
         self._began = 0.0
 
     def run(self) -> None:
@@ -146,18 +149,14 @@ class Campaign:
             for stage in measure_stages(materials.model, materials.requests[0], STAGE_REPEATS):
                 self._save(stage)
         self._began = time.perf_counter()
-        for part in self._timed:
+        for part in timed_parts(self._plan.parts):
             self._part(part, facts)
         # Elsewhere an engine renders as stock does.
-        if FIDELITY in self._plan.parts and materials.source.device == "cpu":
+        if FIDELITY in self._plan.parts and packed_dtypes(materials.source.device):
             self._fidelity()
         self._agreement()
         # Once more: a limit is what can be reached, and a busy moment would set it too low.
         self._limits()
-
-    @property
-    def _timed(self) -> tuple[str, ...]:
-        return tuple(part for part in self._plan.parts if part in PARTS)
 
     def _fidelity(self) -> None:
         materials = self._materials
@@ -172,8 +171,7 @@ class Campaign:
             self._save(limit)
 
     def _ends(self, portion: str) -> float:
-        shares = ENDS if len(self._timed) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
-        return self._began + shares[portion] * self._plan.budget_s
+        return self._began + end_of(portion, self._plan.parts) * self._plan.budget_s
 
     def _part(self, part: str, facts: ModelFacts) -> None:
         materials = self._materials
@@ -183,18 +181,18 @@ class Campaign:
             requests = with_encoded_voices(requests, materials.model)
         contestants: list[Contestant] = []
         self._own_mib.clear()
+        self._hung.clear()
         try:
-            for name in self._plan.subjects:
-                if part == WHOLE or name not in WHOLE_ONLY:
-                    contestants.append(self._build(name, part, model))  # noqa: PERF401 - what was built is closed if the next fails
+            for name in self._subjects(part):
+                contestants.append(self._build(name, part, model))  # noqa: PERF401 - what was built is closed if the next fails
             if part == WHOLE:
                 for contestant in contestants:
                     self._introduce(contestant, requests)
             self._measure_part(part, contestants, requests)
-            if part == WHOLE:
+            if part == WHOLE and ARRIVALS in self._plan.parts:
                 self._arrivals(contestants, requests)
             # Without an expensive S3Gen behind it, if there is such a part.
-            if part == (T3_ALONE if T3_ALONE in self._plan.parts else WHOLE):
+            if part in self._plan.parts and part == (T3_ALONE if T3_ALONE in self._plan.parts else WHOLE):
                 self._token_costs(contestants, facts)
         finally:
             for contestant in contestants:
@@ -249,7 +247,7 @@ class Campaign:
             contestants,
             requests,
             cells,
-            rounds=self._plan.rounds,
+            rounds=self._plan.rounds if part in self._plan.parts else 1,
             ends_at=self._ends(part),
             effort=effort,
             seconds_per_call=seconds,
@@ -257,7 +255,14 @@ class Campaign:
         ):
             self._keep(cell)
 
+    def _subjects(self, part: str) -> tuple[str, ...]:
+        if part == WHOLE:
+            return tuple(name for name in self._plan.subjects if part in self._plan.parts or name in ARRIVING)
+        return tuple(name for name in self._plan.subjects if name not in WHOLE_ONLY)
+
     def _workers(self, part: str) -> tuple[int, ...]:
+        if part not in self._plan.parts:  # arrivals ask for what was spoken alone; the capacity is that of the most
+            return tuple(sorted({1, max(self._plan.workers)}))
         most = MOST_S3GEN_WORKERS if part == S3GEN_ALONE else max(self._plan.workers)
         least = 1 if part == WHOLE else LEAST_PART_WORKERS
         return tuple(count for count in self._plan.workers if least <= count <= most) or self._plan.workers[:1]
@@ -265,14 +270,21 @@ class Campaign:
     def _keep(self, cell: BenchCell) -> None:
         self._cells.append(cell)
         self._save(cell)
+        self._mind(cell)
+
+    def _mind(self, cell: BenchCell | ArrivalCell) -> None:
+        """Remember who hung: nobody would be answered any more."""
+        if has_hung(cell.calls):
+            self._hung.add(cell.subject)
 
     def _arrivals(self, contestants: Sequence[Contestant], requests: Sequence[SpeechRequest]) -> None:
         by_name = {one.name: one for one in contestants}
-        chosen = [by_name[name] for name in ARRIVING if name in by_name and self._capacity(name)]
+        able = [name for name in ARRIVING if name in by_name and name not in self._hung]
+        chosen = [by_name[name] for name in able if self._capacity(name)]
         for number, contestant in enumerate(chosen):
             capacity = self._capacity(contestant.name)
             rate = capacity * self._plan.fraction
-            left_s = (self._ends("arrivals") - time.perf_counter()) / (len(chosen) - number)
+            left_s = (self._ends(ARRIVALS) - time.perf_counter()) / (len(chosen) - number)
             count = min(self._plan.arrivals, int(left_s * rate))
             if count < LEAST_ARRIVALS:
                 continue
@@ -280,7 +292,9 @@ class Campaign:
             schedule = poisson_schedule(self._plan.seed, rate, count)
             asked = requests[: self._spoken_alone(contestant.name)]
             calls = open_loop(contestant, asked, schedule, self._tell(f"arrivals, {contestant.name}"))
-            self._save(ArrivalCell(contestant.name, capacity, self._plan.fraction, calls))
+            cell = ArrivalCell(contestant.name, capacity, self._plan.fraction, calls)
+            self._save(cell)
+            self._mind(cell)
 
     def _capacity(self, name: str) -> float:
         """Utterances per second at the most workers that ran; the median over rounds."""
@@ -296,7 +310,7 @@ class Campaign:
         materials = self._materials
         for name, dtype in ((ENGINE_FP32, "float32"), (ENGINE_BF16, "bfloat16")):
             engine = next((one for one in contestants if one.name == name), None)
-            if engine is None or self._plan.most_cost_tokens == 0:
+            if engine is None or name in self._hung or self._plan.most_cost_tokens == 0:
                 continue
             self._tell(f"cost of a token, {name}")
             request = with_encoded_voices([materials.long_request], materials.model)[0]
@@ -330,6 +344,18 @@ class Campaign:
                     self._save(comparison)
             finally:
                 engine.close()
+
+
+def timed_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the parts that contestants are built for; arrivals are asked of the whole model."""
+    timed = tuple(part for part in parts if part in PARTS)
+    return (WHOLE, *timed) if ARRIVALS in parts and WHOLE not in timed else timed
+
+
+def end_of(portion: str, parts: tuple[str, ...]) -> float:
+    """Return when a portion of a run of these parts ends, as a share of its time budget."""
+    shares = ENDS if len(timed_parts(parts)) > 1 else {**ENDS, **ENDS_WITHOUT_PARTS}
+    return shares[ARRIVALS if portion == WHOLE and ARRIVALS not in parts else portion]
 
 
 def with_baselines(subjects: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import torch
 from librosa.filters import mel as mel_bands
 
 from harness.run.bench.records import Fidelity
+from harness.run.bench.stages import packed_dtypes
 from stateless_tts import StatelessChatterBoxWrapper
 from stateless_tts.engine import fast_s3gen
 from stateless_tts.mel import readable_tokens, render_mel
@@ -42,7 +43,7 @@ def measure_fidelity(
     rate = int(model.sr)
     views = {
         str(dtype).removeprefix("torch."): fast_s3gen(model.s3gen, dtype, torch.get_num_threads())
-        for dtype in (torch.float32, torch.bfloat16)
+        for dtype in packed_dtypes(str(model.device))
     }
     for place, request in enumerate(requests):
         tokens = readable_tokens(wrapper.synthesize(request).speech_tokens.to(model.device))

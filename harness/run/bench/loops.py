@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from harness.run.bench.records import BenchCall
 from harness.run.digest import mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from harness.subjects.contestant import Contestant
     from stateless_tts import SpeechRequest
@@ -64,7 +64,9 @@ def closed_loop(
     _wait_for(threads, lambda: len(calls), hung_after_s)
     waiting.clear()  # a caller that is answered after all asks for nothing more
     ended_s = time.perf_counter() - origin[0]
-    ordered = tuple(calls.get(number) or _hung(place, ended_s, hung_after_s) for number, place in enumerate(places))
+    ordered = tuple(
+        calls.get(number) or _hung(place, 0.0, ended_s, hung_after_s) for number, place in enumerate(places)
+    )
     return ordered, max(call.ended_s for call in ordered)
 
 
@@ -80,8 +82,14 @@ def _wait_for(threads: Sequence[threading.Thread], answers: Callable[[], int], h
             return
 
 
-def _hung(place: int, ended_s: float, hung_after_s: float) -> BenchCall:
-    return BenchCall(place, 0.0, 0.0, ended_s, error=f"{HUNG}: nobody was answered for {hung_after_s:g} s")
+def _hung(place: int, scheduled_s: float, ended_s: float, hung_after_s: float) -> BenchCall:
+    error = f"{HUNG}: nobody was answered for {hung_after_s:g} s"
+    return BenchCall(place, scheduled_s, scheduled_s, ended_s, error=error)
+
+
+def has_hung(calls: Iterable[BenchCall]) -> bool:
+    """Whether a call of these was given up."""
+    return any((call.error or "").startswith(HUNG) for call in calls)
 
 
 def poisson_schedule(seed: int, rate_per_s: float, count: int) -> tuple[float, ...]:
@@ -99,24 +107,42 @@ def open_loop(
     requests: Sequence[SpeechRequest],
     schedule: Sequence[float],
     on_call: Callable[[], None] = lambda: None,
+    hung_after_s: float = HUNG_AFTER_S,
 ) -> tuple[BenchCall, ...]:
     """Ask for the requests in a circle at the scheduled times, whether or not earlier ones are answered.
 
-    A contestant that serves one caller at a time has that many workers and a queue in front of them.
+    A contestant that serves one caller at a time has that many workers and a queue in front of them. One that hangs
+    is given up as in the closed loop.
     """
-    calls: list[BenchCall] = []
+    calls: dict[int, BenchCall] = {}
+    arrived: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    given_up = threading.Event()
+    origin = 0.0
 
-    def work(place: int, scheduled_s: float, origin: float) -> None:
-        calls.append(_call(contestant, requests[place], place, origin, scheduled_s))
-        on_call()
+    def work() -> None:
+        while (number := arrived.get()) is not None and not given_up.is_set():
+            place = number % len(requests)
+            calls[number] = _call(contestant, requests[place], place, origin, schedule[number])
+            on_call()
 
     workers = contestant.servers or len(schedule)
-    with ThreadPoolExecutor(workers, thread_name_prefix="harness") as executor:
-        origin = time.perf_counter()
-        for number, scheduled_s in enumerate(schedule):
-            time.sleep(max(0.0, origin + scheduled_s - time.perf_counter()))
-            executor.submit(work, number % len(requests), scheduled_s, origin)
-    return tuple(sorted(calls, key=lambda call: call.scheduled_s))
+    threads = [threading.Thread(target=work, name=f"harness-{number}", daemon=True) for number in range(workers)]
+    for thread in threads:
+        thread.start()
+    # The workers read the clock's origin only after the first arrival.
+    origin = time.perf_counter()
+    for number, scheduled_s in enumerate(schedule):
+        time.sleep(max(0.0, origin + scheduled_s - time.perf_counter()))
+        arrived.put(number)
+    for _ in threads:
+        arrived.put(None)
+    _wait_for(threads, lambda: len(calls), hung_after_s)
+    given_up.set()
+    ended_s = time.perf_counter() - origin
+    return tuple(
+        calls.get(number) or _hung(number % len(requests), scheduled_s, ended_s, hung_after_s)
+        for number, scheduled_s in enumerate(schedule)
+    )
 
 
 def _call(

@@ -49,7 +49,8 @@ class BenchCell:
         cpu_s: processor time of the contestant's processes meanwhile.
         before_mib: memory of the contestant's processes before the cell.
         peak_mib: the most they had during the cell.
-        gpu_peak_mib: the most memory of a GPU that this process's tensors took during the cell; None without a GPU.
+        gpu_peak_mib: the most memory of a GPU that this process's tensors took during the cell; None without a GPU, and
+            where other processes do the work.
         not_run: why the cell was not run; None if it was.
     """
 

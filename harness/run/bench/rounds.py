@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.run.bench.loops import HUNG, closed_loop
+from harness.run.bench.loops import closed_loop, has_hung
 from harness.run.bench.records import BenchCell
 from harness.run.bench.usage import Usage
 from harness.run.memory import release_free_memory
@@ -130,15 +130,13 @@ def choose_cells(
 ) -> tuple[CellPlan, ...]:
     """Choose what fits into `left_s` seconds, and keep its order.
 
-    First come the baselines, then what has targets, then the rest, of which what has not run yet goes first.
+    First come the baselines, then what has not run yet, then what has; of both, what has targets before the rest.
     """
 
-    def importance(cell: CellPlan) -> tuple[int, int, int]:
-        if cell.subject.startswith(BASELINE):
-            return (0, 0, 0)
-        if cell.key in targets:
-            return (1, targets.index(cell.key), 0)
-        return (2, int(cell.key in ran), cell.workers)
+    def importance(cell: CellPlan) -> tuple[bool, bool, bool, int]:
+        is_baseline, has_target = cell.subject.startswith(BASELINE), cell.key in targets
+        place = targets.index(cell.key) if has_target else cell.workers
+        return not is_baseline, cell.key in ran, not has_target, place
 
     chosen = set()
     for cell in sorted(cells, key=importance):
@@ -232,7 +230,9 @@ def run_rounds(
     for turn in range(rounds):
         once = {cell.key for cell in cells if effort.rivals_once and cell.subject in RIVALS and cell.key in ran}
         wanted = [cell for cell in order_of_round(cells, turn) if cell.key not in once]
-        left_s = (ends_at - time.perf_counter()) / (rounds - turn)
+        left_s = ends_at - time.perf_counter()
+        if turn > 0:  # every cell runs once before any runs twice
+            left_s /= rounds - turn
         targets = TARGETS[part]
         chosen = choose_cells(wanted, estimates, left_s, frozenset(ran), targets)
         for cell in wanted:
@@ -247,7 +247,8 @@ def run_rounds(
             began = time.perf_counter()
             seen = run_cell(part, by_name[cell.subject], cell, turn, requests, on_call(name))
             yield seen
-            hung |= {cell.subject for call in seen.calls if (call.error or "").startswith(HUNG)}
+            if has_hung(seen.calls):
+                hung.add(cell.subject)
             estimates[cell.key] = time.perf_counter() - began
             ran.add(cell.key)
 

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 
 from harness.run.bench.limits import best_seconds
 from harness.run.bench.records import ModelFacts, StageMeasurement
-from stateless_tts.engine import fast_s3gen
+from stateless_tts.engine import can_pack, fast_s3gen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +53,11 @@ def model_facts(model: ChatterboxTTS, requests: Sequence[SpeechRequest]) -> Mode
     )
 
 
+def packed_dtypes(device: str) -> tuple[torch.dtype, ...]:
+    """Return the dtypes that the engine's S3Gen can compute in on this machine."""
+    return tuple(dtype for dtype in (torch.float32, torch.bfloat16) if can_pack(torch.device(device), dtype))
+
+
 @torch.no_grad()
 def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -> Iterator[StageMeasurement]:
     """Yield one measurement per stage, by upstream's own methods: T3 step, flow, vocoder, watermark, voice."""
@@ -84,9 +89,8 @@ def measure_stages(model: ChatterboxTTS, request: SpeechRequest, repeats: int) -
         waveform: torch.Tensor = s3gen.hift_inference(mel, None)[0]
         return waveform
 
-    if device == "cpu":
-        for dtype in (torch.float32, torch.bfloat16):
-            yield _fast_flow(s3gen, dtype, flow_of, what_of_flow, repeats)
+    for dtype in packed_dtypes(device):
+        yield _fast_flow(s3gen, dtype, flow_of, what_of_flow, repeats)
     yield _measure("vocoder", vocode, _bytes(s3gen.mel2wav), what, repeats, device)
     wave = vocode().squeeze(0).cpu().numpy()
     mark = partial(model.watermarker.apply_watermark, wave, sample_rate=model.sr)

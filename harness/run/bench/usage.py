@@ -51,13 +51,15 @@ def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
 class Usage:
     """Context manager that watches this process, or the processes `pids` in its place for memory.
 
-    `cpu_s` counts this process and `pids` together: who hands work to other processes works too.
+    `cpu_s` counts this process and `pids` together: who hands work to other processes works too. What other processes
+    take of a GPU is unknown here, and `gpu_peak_mib` is None.
     """
 
     def __init__(self, pids: Sequence[int] = ()) -> None:
         others = [psutil.Process(pid) for pid in pids]
         self._working = [psutil.Process(), *others]
         self._holding = others or [psutil.Process()]
+        self._in_this_process = not others
         self.before_mib = 0.0
         self.peak_mib = 0.0
         self.gpu_peak_mib: float | None = None
@@ -80,7 +82,7 @@ class Usage:
         self._stop.set()
         self._thread.join()
         self.peak_mib = max(self.peak_mib, memory_mib(self._holding))
-        if torch.cuda.is_available():
+        if torch.cuda.is_available() and self._in_this_process:
             self.gpu_peak_mib = torch.cuda.max_memory_allocated() / MIB
 
     def _sample(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.verdict.bench.rates import ran
+from harness.verdict.bench.rates import check_outputs, ran, references, wrong_outputs
 from harness.verdict.bench.statistics import percentile_or_floor
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
     `service_s`, while it is worked on, alone or in a batch. `alone_s` are the latencies of the same contestant with
     one request at a time. What a request takes beyond its time alone is `queueing_s`; requests that were never served
     alone are left out there. `split_s` has service and waiting of each request, from the fastest to the slowest.
+    Outputs are checked as those of the cells are.
     """
+    expected = references(cells, WHOLE)
     entries = []
     for cell in arrivals:
         answered = [call for call in cell.calls if call.error is None]
@@ -31,6 +33,7 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
         waits = [_waiting(call) for call in answered]
         split = sorted(zip(latencies, waits, strict=True))
         alone = _alone(cells, cell.subject)
+        outputs = check_outputs([cell], expected.get(cell.subject, {}), {})
         known = [(call.ended_s - call.scheduled_s, alone[call.request]) for call in answered if call.request in alone]
         entries.append(
             {
@@ -47,6 +50,8 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
                 "waiting_s": sorted(waits),
                 "service_s": sorted(latency - waiting for latency, waiting in split),
                 "split_s": [[latency - waiting, waiting] for latency, waiting in split],
+                "outputs": outputs,
+                "wrong_outputs": wrong_outputs(outputs),
                 "late_start_s": max((call.started_s - call.scheduled_s for call in answered), default=0.0),
             }
         )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 WHOLE = "whole"
+# Measured of the host's memory alone.
+HOST_ONLY = ("base_mib", "own_mib", "kept_mib")
 
 
 def memory_table(
@@ -22,6 +24,7 @@ def memory_table(
     contestants: Sequence[ContestantFacts],
     model: ModelFacts | None,
     kept: Sequence[KeptMemory] = (),
+    device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """Return one entry per contestant.
 
@@ -29,20 +32,24 @@ def memory_table(
     (`base`), what this contestant alone added when it was built (`own`) and when it heard the voices and prompts of
     its cells (`kept`), and what the cell added at its peak. The process pool is measured as it is: its own processes
     and nothing else.
+
+    On a CUDA device a peak is that of the GPU's memory, all contestants' weights in it, and nothing is put together.
     """
+    on_gpu = device.startswith("cuda")
     kept_mib = {one.name: one.kept_mib for one in kept}
     entries = []
     for contestant in contestants:
         if contestant.part != WHOLE:
             continue
         peaks: dict[int, float] = {}
+        constant = contestant.base_mib + contestant.own_mib + kept_mib.get(contestant.name, 0.0)
         for cell in ran(cells, WHOLE, contestant.name):
-            constant = contestant.base_mib + contestant.own_mib + kept_mib.get(contestant.name, 0.0)
-            peak = constant + cell.peak_mib - cell.before_mib
-            peaks[cell.workers] = max(peak, peaks.get(cell.workers, 0.0))
+            peak = cell.gpu_peak_mib if on_gpu else constant + cell.peak_mib - cell.before_mib
+            if peak is not None:
+                peaks[cell.workers] = max(peak, peaks.get(cell.workers, 0.0))
         if peaks:
-            entry = _entry(contestant, peaks, cells, model)
-            entries.append({**entry, "kept_mib": kept_mib.get(contestant.name)})
+            entry = _entry(contestant, peaks, cells, model) | {"kept_mib": kept_mib.get(contestant.name)}
+            entries.append(entry | dict.fromkeys(HOST_ONLY) if on_gpu else entry)
     return entries
 
 

@@ -10,9 +10,17 @@ from harness.verdict.bench.statistics import Estimate, estimate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.run.bench.records import BenchCall, BenchCell
+    from harness.run.bench.records import ArrivalCell, BenchCall, BenchCell
 
 BASELINE = "sequential"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an output of one request has to be, and the cell that it was heard in."""
+
+    audio_sha256: str
+    cell: BenchCell
 
 
 @dataclass(frozen=True)
@@ -94,16 +102,15 @@ def round_ratio(cell: BenchCell, baseline: BenchCell) -> float | None:
 def scaling_table(cells: Sequence[BenchCell], part: str, sample_rate: int) -> list[dict[str, Any]]:
     """Return one row per contestant and number of workers that ran, medians over rounds."""
     keys = dict.fromkeys((cell.subject, cell.workers) for cell in cells if cell.part == part and cell.round >= 0)
-    references = reference_digests(cells, part)
-    seen = {subject: dict(references.get(subject, {})) for subject, _ in keys}
+    expected = references(cells, part)
+    seen: dict[str, dict[int, str]] = {subject: {} for subject, _ in keys}
     rows = []
     for subject, workers in keys:
         mine = ran(cells, part, subject, workers)
         if not mine:
-            reasons = {cell.not_run for cell in cells if cell.subject == subject and cell.workers == workers}
-            rows.append(
-                {"subject": subject, "workers": workers, "rounds": 0, "not_run": ", ".join(filter(None, reasons))}
-            )
+            skipped = [cell for cell in cells if (cell.part, cell.subject, cell.workers) == (part, subject, workers)]
+            reasons = dict.fromkeys(cell.not_run for cell in skipped if cell.not_run)
+            rows.append({"subject": subject, "workers": workers, "rounds": 0, "not_run": ", ".join(reasons)})
             continue
         rates = [rates_of(cell, sample_rate) for cell in mine]
         row: dict[str, Any] = {"subject": subject, "workers": workers, "rounds": len(mine), "not_run": None}
@@ -114,39 +121,42 @@ def scaling_table(cells: Sequence[BenchCell], part: str, sample_rate: int) -> li
             row[name] = asdict(found) if found else None
         ratio = speedup(cells, part, subject, workers)
         row["speedup"] = asdict(ratio) if ratio else None
-        row["outputs"] = check_outputs(mine, references.get(subject, {}), seen[subject])
+        row["outputs"] = check_outputs(mine, expected.get(subject, {}), seen[subject])
         row["wrong_outputs"] = wrong_outputs(row["outputs"])
         rows.append(row)
     return rows
 
 
-def reference_digests(cells: Iterable[BenchCell], part: str) -> dict[str, dict[int, str]]:
-    """Return, for every contestant, what its outputs have to be: the digest of each request it is checked for.
+def references(cells: Iterable[BenchCell], part: str) -> dict[str, dict[int, Reference]]:
+    """Return, for every contestant, what its outputs have to be, for each request it is checked for.
 
     The wrapper, lock and pool are held to stock alone; an engine to itself, one request at a time.
     """
-    alone: dict[str, dict[int, str]] = {}
+    alone: dict[str, dict[int, Reference]] = {}
     for cell in cells:
         if cell.part == part and cell.workers == 1 and cell.not_run is None:
             known = alone.setdefault(cell.subject, {})
             for call in cell.calls:
                 if call.error is None:
-                    known.setdefault(call.request, call.audio_sha256)
+                    known.setdefault(call.request, Reference(call.audio_sha256, cell))
     stock = alone.get(BASELINE, {})
     names = {cell.subject for cell in cells}
     own = {name: alone.get(name, {}) for name in names if name.startswith(("engine", "sequential-"))}
     return {**dict.fromkeys(names, stock), **own}
 
 
-def check_outputs(cells: Iterable[BenchCell], reference: Mapping[int, str], seen: dict[int, str]) -> dict[str, int]:
+def check_outputs(
+    cells: Iterable[BenchCell | ArrivalCell], expected: Mapping[int, Reference], seen: dict[int, str]
+) -> dict[str, int]:
     """Count the outputs of timed cells: the same as the reference, different, without a reference, raised.
 
-    What has no reference is still held to the first output of the same request, kept in `seen` from cell to cell.
+    A cell is never its own reference. What has no reference is still held to the first output of the same request,
+    kept in `seen` from cell to cell.
     """
     count = {"same": 0, "different": 0, "repeated": 0, "repeated_different": 0, "first_seen": 0, "raised": 0}
     for cell in cells:
         for call in cell.calls:
-            count[_check(call, reference, seen)] += 1
+            count[_check(call, cell, expected.get(call.request), seen)] += 1
     return count
 
 
@@ -155,11 +165,11 @@ def wrong_outputs(outputs: Mapping[str, int]) -> int:
     return outputs["different"] + outputs["repeated_different"] + outputs["raised"]
 
 
-def _check(call: BenchCall, reference: Mapping[int, str], seen: dict[int, str]) -> str:
+def _check(call: BenchCall, cell: BenchCell | ArrivalCell, expected: Reference | None, seen: dict[int, str]) -> str:
     if call.error is not None:
         return "raised"
-    if call.request in reference:
-        return "same" if call.audio_sha256 == reference[call.request] else "different"
+    if expected is not None and expected.cell is not cell:
+        return "same" if call.audio_sha256 == expected.audio_sha256 else "different"
     if call.request in seen:
         return "repeated" if call.audio_sha256 == seen[call.request] else "repeated_different"
     seen[call.request] = call.audio_sha256

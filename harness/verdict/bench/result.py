@@ -33,19 +33,22 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
     sample_rate = model.sample_rate if model else 24_000
     parts = list(dict.fromkeys(cell.part for cell in cells))
     tables = {part: scaling_table(cells, part, sample_rate) for part in parts}
-    memory = memory_table(cells, observations.contestants, model, observations.kept)
+    device = str(observations.facts.get("command", {}).get("device", "cpu"))
+    memory = memory_table(cells, observations.contestants, model, observations.kept, device)
     costs = token_cost_table(observations.token_costs)
     targets = targets_table(cells, memory, costs)
+    latency = latency_table(observations.arrivals, cells)
+    checked = [*(row for table in tables.values() for row in table if not row["not_run"]), *latency]
     return {
         "version": VERSION,
         **observations.facts,
         "sample_rate": sample_rate,
-        "run": _run(targets, tables, str(observations.facts.get("command", {}).get("profile"))),
+        "run": _run(targets, checked, str(observations.facts.get("command", {}).get("profile"))),
         "targets": targets,
         "table": tables,
         "scaling_law": _laws(tables.get("whole", [])),
         "memory": memory,
-        "latency": latency_table(observations.arrivals, cells),
+        "latency": latency,
         "stages": stages_table(observations.stages, cells, observations.limits, model),
         "limits": limits_table(observations.limits),
         "where_time_goes": where_time_goes(cells, sample_rate),
@@ -71,17 +74,10 @@ def _laws(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return laws
 
 
-def _run(
-    targets: Sequence[Mapping[str, Any]], tables: Mapping[str, Sequence[Mapping[str, Any]]], profile: str
-) -> dict[str, Any]:
+def _run(targets: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, Any]], profile: str) -> dict[str, Any]:
     """The one word and the sentence beside it: the plan's own target, and whether the outputs were right."""
     ours = ("stateless", "engine")
-    wrong = sum(
-        row["wrong_outputs"]
-        for table in tables.values()
-        for row in table
-        if not row["not_run"] and row["subject"].startswith(ours)
-    )
+    wrong = sum(row["wrong_outputs"] for row in checked if row["subject"].startswith(ours))
     met, missed, unknown = (sum(row["met"] is value for row in targets) for value in (True, False, None))
     counts = f"{met} targets met, {missed} not met, {unknown} not measured"
     if profile == "tiny":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from harness.verdict.bench.rates import ran, rates_of
@@ -10,7 +12,7 @@ from harness.verdict.bench.rates import ran, rates_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.bench.records import BenchCell, LimitMeasurement, ModelFacts, StageMeasurement
+    from harness.run.bench.records import BenchCall, BenchCell, LimitMeasurement, ModelFacts, StageMeasurement
 
 GIGA = 1e9
 ROWS = 2
@@ -62,20 +64,29 @@ def where_time_goes(cells: Sequence[BenchCell], sample_rate: int) -> list[dict[s
     return entries
 
 
+def least_steps(calls: Sequence[BenchCall]) -> int:
+    """Return how many decode steps `calls` took at least: the most tokens of calls that followed each other.
+
+    Calls that overlap may have shared every step; those of one caller never did.
+    """
+    until: list[tuple[float, int]] = [(-math.inf, 0)]  # most steps that had to be over by then
+    for call in sorted(calls, key=lambda call: call.ended_s):
+        before = bisect_right(until, call.started_s, key=lambda known: known[0]) - 1
+        until.append((call.ended_s, max(until[-1][1], until[before][1] + (call.tokens or 0))))
+    return until[-1][1]
+
+
 def _batched_t3(
     subject: str, workers: int, cells: Sequence[BenchCell], best: dict[str, float], model: ModelFacts
 ) -> dict[str, Any]:
-    """A step as the cell shows it: its wall time over the steps that its longest request needed at least.
+    """A step as the cell shows it: its wall time over the steps that the cell needed at least.
 
     Prompts and the small companion are in that time, so what is achieved is told too low rather than too high.
     """
     dtype = "bfloat16" if subject.endswith(HALF_SUFFIX) else "float32"
     steps, tokens, cache = [], [], []
     for cell in cells:
-        said = [call.tokens or 0 for call in cell.calls]
-        # Each worker decodes its calls one after the other; steps are shared by all of them.
-        waves = -(-len(said) // workers)
-        steps.append(cell.wall_s / max(1, waves * max(said)))
+        steps.append(cell.wall_s / max(1, least_steps(cell.calls)))
         tokens.append((rates_of(cell, model.sample_rate).tokens_per_s or 0.0) * steps[-1])
         lengths = [model.prompt_tokens[call.request] + (call.tokens or 0) / 2 for call in cell.calls]
         cache.append(model.cache_bytes_per_token[dtype] * sum(lengths) / len(lengths) * tokens[-1])

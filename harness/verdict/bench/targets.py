@@ -17,6 +17,8 @@ BASELINE_BF16 = "sequential-bf16"
 FP32, BF16 = "engine-fp32", "engine-bf16"
 # A cache may need this much more than its formula says.
 CACHE_TOLERANCE = 1.25
+# Growth per worker is that of one worker to this many.
+MEMORY_WORKERS = ("1", "16")
 # One worker must not be slower; the median may miss by what rounds of one contestant differ among themselves.
 NOT_SLOWER = 1.0
 
@@ -96,8 +98,11 @@ def _memory(subject: str, memory: Sequence[Mapping[str, Any]]) -> Target:
     if entry is None or entry["slope_over_cache"] is None:
         return Target(what, "cache formula", CACHE_TOLERANCE, None, None, None, None, None, "not measured", most=True)
     ratio = entry["slope_over_cache"]
-    note = f"{entry['slope_mib_per_worker']:.1f} MiB against {entry['cache_mib_per_request']:.1f}{beside}"
+    slope = f"{entry['slope_mib_per_worker']:.1f} MiB against {entry['cache_mib_per_request']:.1f}"
+    note = f"{slope}, of {', '.join(entry['peak_mib'])} workers{beside}"
     met = ratio <= CACHE_TOLERANCE
+    if missing := [workers for workers in MEMORY_WORKERS if workers not in entry["peak_mib"]]:
+        met, note = None, f"not measured with {' and '.join(missing)} workers; {note}"
     return Target(what, "cache formula", CACHE_TOLERANCE, None, ratio, None, None, met, note, most=True)
 
 

@@ -54,7 +54,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["bench", "--out", "x", "--time-budget", "inf"], "'inf' is not a number of seconds above 0"),
         (
             ["bench", "--out", "x", "--parts", "whole,half"],
-            "--parts: unknown part 'half'; there are whole, t3, s3gen, stages, fidelity",
+            "--parts: unknown part 'half'; there are whole, t3, s3gen, stages, fidelity, arrivals",
         ),
         (["bench", "--out", "x", "--parts", "t3,t3"], "--parts: 't3' is given twice"),
         (["bench", "--out", "x", "--device", "teapot"], "--device: 'teapot' cannot be used"),

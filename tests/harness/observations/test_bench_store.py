@@ -45,10 +45,26 @@ def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> Non
     assert len(list(merged.records())) > len(seen.cells)
 
 
-def test_runs_on_another_machine_are_not_merged() -> None:
-    seen = bench_toys.observations()
-    other = replace(seen, facts={**seen.facts, "environment": {"cpu": "another"}})
-    with pytest.raises(UsageError, match="--merge: cpu 'another' beside"):
+@pytest.mark.parametrize(
+    ("place", "change", "message"),
+    [
+        ("environment", {"cpu": "another"}, "cpu 'another' beside"),
+        ("environment", {"cores": 96}, "cores 96 beside 2"),
+        ("environment", {"memory_gib": 7.5}, "memory_gib 7.5 beside 24.0"),
+        ("environment", {"torch_threads": 1}, "torch_threads 1 beside 2"),
+        ("environment", {"versions": {"torch": "2.7.0"}}, "torch '2.7.0' beside '2.6.0'"),
+        ("command", {"device": "cuda"}, "device 'cuda' beside 'cpu'"),
+        ("command", {"profile": "full"}, "profile 'full' beside 'tiny'"),
+        ("command", {"seed": 1}, "seed 1 beside 0"),
+    ],
+)
+def test_runs_on_another_machine_are_not_merged(place: str, change: dict[str, Any], message: str) -> None:
+    machine = {"cpu": "one", "cores": 2, "memory_gib": 24.0, "torch_threads": 2, "versions": {"torch": "2.6.0"}}
+    facts = {"environment": machine, "command": {"profile": "tiny", "seed": 0, "device": "cpu"}}
+    seen = replace(bench_toys.observations(), facts=facts)
+    assert merge_bench_observations([seen, seen]).facts == facts
+    other = replace(seen, facts={**facts, place: {**facts[place], **change}})
+    with pytest.raises(UsageError, match=f"--merge: {message}"):
         merge_bench_observations([seen, other])
 
 

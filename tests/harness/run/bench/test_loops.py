@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from harness.run.bench.loops import closed_loop, open_loop, poisson_schedule
+from harness.run.bench.loops import closed_loop, has_hung, open_loop, poisson_schedule
 from harness.run.digest import mark
 from harness.subjects.contestant import Contestant, Spoken
 from stateless_tts import SpeechRequest
@@ -101,5 +101,25 @@ def test_who_serves_one_at_a_time_has_a_queue_in_front() -> None:
         return speak(request)
 
     calls = open_loop(Contestant("toy", alone, servers=1), REQUESTS, (0.0,) * 8)
+    assert [call.request for call in calls] == [0, 1, 2, 3] * 2
     assert all(call.error is None for call in calls)
     assert all(later.started_s >= call.ended_s for call, later in pairwise(calls))
+
+
+def test_arrivals_that_are_never_answered_are_not_waited_for() -> None:
+    gate = threading.Event()
+    asked: list[int | None] = []
+
+    def hang(request: SpeechRequest) -> Spoken:
+        asked.append(request.seed)
+        if request.seed == 1:
+            gate.wait(timeout=60)
+        return speak(request)
+
+    calls = open_loop(Contestant("toy", hang, servers=1), REQUESTS, (0.0, 0.01, 0.02), hung_after_s=0.3)
+    gate.set()
+    assert [call.error for call in calls] == [None, *["Hung: nobody was answered for 0.3 s"] * 2]
+    assert [call.scheduled_s for call in calls] == [0.0, 0.01, 0.02]
+    assert has_hung(calls)
+    assert not has_hung(calls[:1])
+    assert asked == [0, 1]

@@ -105,6 +105,21 @@ def test_of_the_rest_what_has_not_run_yet_goes_first() -> None:
     assert choose_cells(cells, estimates, 10.0, frozenset({("stateless", 1)})) == cells[1:]
 
 
+def test_every_cell_runs_once_before_any_runs_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = plan_cells(CONTESTANTS, (1, 4, 16), FULL)
+    estimates = {cell.key: 10.0 for cell in cells}
+    targets = frozenset({("engine-fp32", 4), ("engine-bf16", 16), ("engine-bf16", 4), ("sequential", 1)})
+    kept = {cell.key for cell in choose_cells(cells, estimates, 60.0, targets)}
+    assert kept == {
+        ("sequential", 1), ("engine-fp32", 1), ("engine-bf16", 1), ("stateless", 1), ("process-pool", 4),
+        ("upstream-locked", 4),
+    }  # fmt: skip
+    # Stock is expected to take 320 s, everyone else 80: there is time for all of them once, and not twice.
+    monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
+    first = [cell for cell in rounds(EFFORT, 1000.0, {"sequential": 20.0}) if cell.round == 0]
+    assert [cell.not_run for cell in first] == [None] * 6
+
+
 def test_who_was_not_tried_is_taken_to_be_as_slow_as_stock() -> None:
     cells = (CellPlan("process-pool", 4, 2), CellPlan("engine-fp32", 4, 4), CellPlan("engine-fp32", 1, 4))
     assert first_estimates(cells, {"sequential": 30.0, "engine-fp32": 20.0}) == {
@@ -114,12 +129,12 @@ def test_who_was_not_tried_is_taken_to_be_as_slow_as_stock() -> None:
     }
 
 
-def rounds(effort: Effort, ends_in_s: float) -> list[BenchCell]:
+def rounds(effort: Effort, ends_in_s: float, seconds_per_call: dict[str, float] | None = None) -> list[BenchCell]:
     cells = plan_cells(CONTESTANTS, (1,), effort)
     return list(
         run_rounds(
             "whole", CONTESTANTS, REQUESTS, cells, rounds=2, ends_at=time.perf_counter() + ends_in_s, effort=effort,
-            seconds_per_call={}, on_call=lambda _name: lambda: None,
+            seconds_per_call=seconds_per_call or {}, on_call=lambda _name: lambda: None,
         )
     )  # fmt: skip
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from harness.run.bench.stages import ENGINE_FLOW, count_flops, measure_stages, model_facts
+from harness.run.bench.fidelity import OTHER_SEED, measure_fidelity
+from harness.run.bench.stages import ENGINE_FLOW, count_flops, measure_stages, model_facts, packed_dtypes
 from stateless_tts import SpeechRequest
+from stateless_tts.engine import can_pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +41,11 @@ def test_every_stage_is_measured_and_the_model_is_left_alone(stock: ChatterboxTT
     found = {(one.stage, one.dtype): one for one in measure_stages(stock, SpeechRequest("a", clips[0]), 1)}
     assert stock.conds is before
     stages = [stage for stage, _ in found]
-    flows = ["S3Gen flow", ENGINE_FLOW, ENGINE_FLOW]
+    flows = ["S3Gen flow", *[ENGINE_FLOW] * len(packed_dtypes("cpu"))]
     assert stages == ["T3 decode step"] * 2 + [*flows, "vocoder", "watermark", "voice preparation"]
-    assert found[ENGINE_FLOW, "bfloat16"].flops == found["S3Gen flow", "float32"].flops
+    assert {one.flops for (stage, _), one in found.items() if "S3Gen flow" in stage} == {
+        found["S3Gen flow", "float32"].flops
+    }
     assert all(min(one.seconds) > 0 for one in found.values())
     assert [stage for (stage, _), one in found.items() if not one.flops] == []
     step = found["T3 decode step", "float32"]
@@ -49,3 +53,18 @@ def test_every_stage_is_measured_and_the_model_is_left_alone(stock: ChatterboxTT
     weights = model_facts(stock, []).t3_step_flops_per_row
     assert step.flops == pytest.approx(2 * weights, rel=0.1)
     assert found["T3 decode step", "bfloat16"].read_bytes * 2 == step.read_bytes
+
+
+def test_the_engines_flow_is_measured_in_dtypes_that_the_machine_can_pack(
+    stock: ChatterboxTTS, clips: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert packed_dtypes("cuda") == ()
+    monkeypatch.setattr(
+        "harness.run.bench.stages.can_pack",
+        lambda _, dtype: dtype is torch.float32 and can_pack(torch.device("cpu"), dtype),
+    )
+    request = SpeechRequest("a", clips[0], max_new_tokens=4)
+    flows = {one.dtype for one in measure_stages(stock, request, 1) if one.stage == ENGINE_FLOW}
+    renderings = {one.rendering for one in measure_fidelity(stock, [request], "tiny")}
+    assert flows == renderings - {OTHER_SEED}
+    assert "bfloat16" not in flows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.verdict.bench.memory import memory_table, slope_per_worker
@@ -25,3 +27,19 @@ def test_peaks_slope_and_cache_formula() -> None:
 def test_one_point_has_no_slope() -> None:
     assert slope_per_worker({4: 100.0}) is None
     assert slope_per_worker({1: 100.0, 3: 160.0}) == pytest.approx(30.0)
+
+
+def test_on_a_gpu_its_own_memory_is_judged() -> None:
+    seen = bench_toys.observations()
+    cells = [replace(cell, gpu_peak_mib=5000.0 + 10.0 * cell.workers) for cell in seen.cells]
+    # The pool's processes have a GPU's memory that nobody has measured.
+    cells = [replace(cell, gpu_peak_mib=None) if cell.subject == "process-pool" else cell for cell in cells]
+    found = memory_table(cells, seen.contestants, seen.model, seen.kept, "cuda:0")
+    entries = {entry["subject"]: entry for entry in found}
+    engine = entries["engine-fp32"]
+    assert engine["peak_mib"] == {"1": 5010.0, "4": 5040.0, "16": 5160.0}
+    assert engine["slope_mib_per_worker"] == pytest.approx(10.0)
+    assert engine["own_mib"] is engine["kept_mib"] is engine["base_mib"] is None
+    assert "process-pool" not in entries
+    # As of a run that did not measure it.
+    assert memory_table(seen.cells, seen.contestants, seen.model, seen.kept, "cuda") == []

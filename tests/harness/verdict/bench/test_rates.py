@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from harness.run.bench.records import BenchCell
 from harness.verdict.bench.rates import (
     check_outputs,
     rates_of,
-    reference_digests,
+    references,
     round_ratio,
     scaling_table,
     speedup,
@@ -68,10 +69,10 @@ def test_requests_that_stock_did_not_speak_are_compared_by_audio() -> None:
 
 def test_outputs_are_held_to_stock_to_themselves_and_to_their_first_time() -> None:
     cells = bench_toys.observations().cells
-    references = reference_digests(cells, "whole")
-    assert references["stateless"][0] == "stock/0"
-    assert references["process-pool"] == references["stateless"]
-    assert references["engine-fp32"][0] == "engine-fp32/0"
+    expected = references(cells, "whole")
+    assert expected["stateless"][0].audio_sha256 == "stock/0"
+    assert expected["process-pool"] == expected["stateless"]
+    assert expected["engine-fp32"][0].audio_sha256 == "engine-fp32/0"
     table = {(row["subject"], row["workers"]): row for row in scaling_table(cells, "whole", bench_toys.RATE)}
     assert table["engine-fp32", 16]["outputs"]["same"] == 8
     assert not any(row["wrong_outputs"] for row in table.values() if not row["not_run"])
@@ -86,6 +87,28 @@ def test_one_wrong_bit_is_counted(subject: str) -> None:
     cells[place] = replace(cells[place], calls=(*cells[place].calls[:2], bad, cells[place].calls[3]))
     rows = scaling_table(cells, "whole", bench_toys.RATE)
     assert [row["wrong_outputs"] for row in rows if (row["subject"], row["workers"]) == (subject, 16)] == [1]
+
+
+def test_a_cell_is_never_its_own_reference() -> None:
+    alone, first, second = (bench_toys.cell("engine-fp32", 1, turn) for turn in (-1, 0, 1))
+
+    def outputs(*cells: BenchCell) -> dict[str, int]:
+        (row,) = scaling_table(cells, "whole", bench_toys.RATE)
+        return {name: count for name, count in row["outputs"].items() if count}
+
+    assert outputs(first) == {"first_seen": 4}
+    assert outputs(first, second) == {"first_seen": 4, "same": 4}
+    assert outputs(replace(alone, calls=alone.calls[:1]), first) == {"same": 1, "first_seen": 3}
+    changed = replace(second, calls=tuple(replace(call, audio_sha256="other") for call in second.calls))
+    assert outputs(first, changed) == {"first_seen": 4, "different": 4}
+
+
+def test_why_a_cell_was_not_run_is_told_of_its_own_part() -> None:
+    cells = [
+        BenchCell("whole", "stateless", 4, 0, not_run="no time left"),
+        BenchCell("t3", "stateless", 4, 0, not_run="hung in an earlier cell"),
+    ]
+    assert scaling_table(cells, "whole", bench_toys.RATE)[0]["not_run"] == "no time left"
 
 
 def test_without_a_reference_the_first_output_is_what_later_ones_are_held_to() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,28 @@ def test_a_wrong_output_of_ours_outweighs_every_speed_and_a_rivals_does_not() ->
     assert spoilt("engine-fp32") == "WRONG OUTPUTS"
     assert spoilt("stateless") == "WRONG OUTPUTS"
     assert spoilt("process-pool") == "MET"
+
+
+@pytest.mark.parametrize("change", [{"audio_sha256": "other"}, {"error": "OSError: no"}])
+def test_outputs_under_arrivals_are_checked_as_well(change: dict[str, Any]) -> None:
+    seen = bench_toys.observations()
+    (cell,) = seen.arrivals
+
+    def spoilt(subject: str) -> dict[str, Any]:
+        calls = (replace(cell.calls[0], **change), *cell.calls[1:])
+        return judge_bench(replace(seen, arrivals=(replace(cell, subject=subject, calls=calls),)))
+
+    assert judge_bench(seen)["latency"][0]["outputs"]["same"] == 70
+    ours = spoilt("engine-fp32")["run"]
+    assert (ours["status"], ours["wrong_outputs"]) == ("WRONG OUTPUTS", 1)
+    assert spoilt("sequential")["run"]["status"] == "MET"
+
+
+def test_memory_is_that_of_the_device() -> None:
+    seen = bench_toys.observations()
+    facts = {**seen.facts, "command": {**seen.facts["command"], "device": "cuda"}}
+    assert judge_bench(seen)["memory"]
+    assert judge_bench(replace(seen, facts=facts))["memory"] == []
 
 
 def test_without_the_plans_own_target_nothing_is_claimed() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.verdict.bench.stages import limits_table, stages_table, where_time_goes
+from harness.run.bench.records import BenchCall
+from harness.verdict.bench.stages import least_steps, limits_table, stages_table, where_time_goes
 from tests.harness import bench_toys
 
 
@@ -33,6 +34,18 @@ def test_a_batched_step_shares_the_weights() -> None:
     cache = 500_000 * 75 * 4
     assert engine["gb_per_s"] == pytest.approx((2e9 + cache) / 1e9 / 0.26)
     assert engine["gflop_per_s"] == pytest.approx(4 * 2 / 0.26)
+
+
+def test_steps_are_those_of_calls_that_followed_each_other() -> None:
+    def call(tokens: int, started_s: float, ended_s: float) -> BenchCall:
+        return BenchCall(0, started_s, started_s, ended_s, tokens=tokens)
+
+    # Two callers: one says 30 and then 10, the other 20 and then 25.
+    two = [call(30, 0.0, 3.0), call(20, 0.0, 2.0), call(25, 2.0, 5.0), call(10, 3.0, 4.0)]
+    assert least_steps(two) == 45
+    assert least_steps(two[:2]) == 30
+    assert least_steps([]) == 0
+    assert least_steps([call(30, 0.0, 3.0), replace(call(0, 3.0, 4.0), tokens=None, error="OSError: no")]) == 30
 
 
 def test_where_time_goes_is_per_second_of_audio() -> None:

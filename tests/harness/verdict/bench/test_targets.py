@@ -28,3 +28,13 @@ def test_each_target_is_met_missed_or_unknown() -> None:
     assert memory_row["met"] is False
     assert "pool holds 530 MiB" in memory_row["note"]
     assert rows["cost of the n-th token, float32"]["met"] is None
+
+
+def test_growth_of_memory_is_judged_from_one_worker_to_sixteen() -> None:
+    seen = bench_toys.observations()
+    cells = [cell for cell in seen.cells if cell.workers != 16]
+    memory = memory_table(cells, seen.contestants, seen.model)
+    row = next(row for row in targets_table(cells, memory, []) if row["what"] == "memory growth per worker, fp32")
+    assert row["met"] is None
+    assert row["measured"] == pytest.approx(1.2583, abs=1e-3)
+    assert row["note"].startswith("not measured with 16 workers; 60.0 MiB against 47.7, of 1, 4 workers; the pool")
