@@ -9,9 +9,13 @@ if TYPE_CHECKING:
 
 
 def gate_lines(result: Mapping[str, Any]) -> list[str]:
-    """Return the deterministic gates, the metrics of every run, and the answer."""
+    """Return what was compared, the deterministic gates, the metrics of every run, and the answer."""
+    base, head = result["base"], result["head"]
+    dirty = " with uncommitted changes" if head["dirty"] else ""
+    compared = f"{head['commit'][:12]}{dirty} against {base['commit'][:12]} ({base['note']})"
     rows = [(check["name"], check["answer"], check["head"], against(check)) for check in result["deterministic"]]
-    lines = aligned([("gate", "answer", "head", "base"), *rows]) if rows else []
+    lines = [compared, ""]
+    lines += aligned([("gate", "answer", "head", "base"), *rows]) if rows else []
     for run in result["runs"]:
         metrics = [*run["controls"], *run["metrics"]]
         lines += ["", f"run {run['number']}: {run['answer']}, {run['reason']}"]

@@ -15,7 +15,7 @@ from harness.verdict.gate.curves import memory_lines, scaling_curves
 from harness.verdict.gate.judge import Judged, JudgedRun, conclude_runs, judge_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.observations.gate_store import GateObservations
     from harness.run.gate.records import Round
@@ -44,13 +44,28 @@ def checks_of(observations: GateObservations, accepted: Sequence[str]) -> tuple[
     return tuple(checks)
 
 
+def compared_with_itself(facts: Mapping[str, Any]) -> Conclusion | None:
+    """Say that nothing was compared, if head is base's commit without a change."""
+    base, head = facts["base"], facts["head"]
+    if head["dirty"] or head["commit"] != base["commit"]:
+        return None
+    return Conclusion(
+        Answer.INCONCLUSIVE,
+        f"nothing was compared: base and head are both {base['commit'][:12]} without changes ({base['note']})",
+        "--base REV with an earlier revision; a clone that does not hold one gets it by git fetch --unshallow",
+    )
+
+
 def conclude(
     observations: GateObservations,
     floor: Floor,
     accepted: Sequence[str] = (),
     benchmarks: ComparedBenchmarks | None = None,
 ) -> GateVerdict:
-    """Counts first; then rounds, then saved benchmarks; the first that fails, or else is undecided, is the answer."""
+    """Counts first; then rounds, then saved benchmarks; the first that fails, or else is undecided, is the answer.
+
+    A revision against itself can only fail by its own counts: nothing was compared.
+    """
     checks = checks_of(observations, accepted)
     numbers = sorted({one.run for one in observations.rounds})
     runs = tuple(judge_run([one for one in observations.rounds if one.run == number], floor) for number in numbers)
@@ -60,6 +75,9 @@ def conclude(
         against = f", base {failed.base}" if failed.base is not None else ""
         reason = f"{failed.name}: {failed.head}{against}; it has to be {failed.rule}{detail}"
         return GateVerdict(checks, runs, Conclusion(Answer.FAIL, reason))
+    itself = compared_with_itself(observations.facts)
+    if itself is not None:
+        return GateVerdict(checks, runs, itself)
     conclusions = [conclude_runs(runs)] if runs else []
     if benchmarks is not None:
         conclusions.append(benchmarks.conclusion)

@@ -142,6 +142,9 @@ def test_a_gate_that_ran_leaves_data_summary_and_page(
             writer.add(record)
 
     monkeypatch.setattr("harness.gate.conduct.conduct_gate", made_up)
+    assert gate(capsys, "--out", str(repository / "out"))[0] == 3
+    assert load_result(repository / "out" / "gate.json", GATE_VERSION)["reason"].startswith("nothing was compared")
+    commit(repository, {"a.txt": "a"}, "Change nothing")
     assert gate(capsys, "--out", str(repository / "out"))[0] == 0
     found = load_result(repository / "out" / "gate.json", GATE_VERSION)
     assert (found["answer"], found["head"]["dirty"], found["base"]["asked"]) == ("PASS", False, None)

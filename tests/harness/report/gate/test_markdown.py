@@ -55,6 +55,7 @@ def test_what_was_not_timed_is_said() -> None:
 
 def test_the_terminal_gets_every_metric_and_the_answer_last() -> None:
     lines = gate_lines(result())
+    assert lines[0] == "bbbbbbbbbbbb against aaaaaaaaaaaa (the commit before)"
     assert lines[-1].startswith("PASS: ")
     assert sum(line.startswith(("throughput/", "cpu/", "law/", "memory/")) for line in lines) == 10
     assert change(None) == "-"

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from harness.observations.gate_store import GateObservations, GateWriter, read_gate_observations
 from harness.run.gate.records import HEAD, CommandOutcome, RevisionCounts, Round
 from harness.verdict.gate.answers import Answer, Floor
@@ -84,3 +86,17 @@ def test_what_was_saved_is_judged_alike(tmp_path: Path) -> None:
         for record in records:
             writer.add(record)
     assert read_gate_observations(tmp_path / "raw.jsonl") == seen
+
+
+@pytest.mark.parametrize(("dirty", "slower", "answer"), [
+    (False, 1.0, Answer.INCONCLUSIVE), (False, 1.5, Answer.INCONCLUSIVE), (True, 1.0, Answer.PASS),
+])  # fmt: skip
+def test_a_revision_without_changes_against_itself_is_no_comparison(dirty: bool, slower: float, answer: Answer) -> None:
+    head = {**FACTS["head"], "commit": FACTS["base"]["commit"], "dirty": dirty}
+    seen = replace(observations(make_rounds(slower=slower)), facts={**FACTS, "head": head})
+    conclusion = conclude(seen, Floor()).conclusion
+    assert conclusion.answer is answer
+    assert conclusion.reason.startswith("nothing was compared: base and head are both aaaaaaaaaaaa") is not dirty
+    assert ("--base REV" in conclusion.settle) is not dirty
+    wrong = replace(seen, counts=(COUNTS, replace(COUNTS, revision=HEAD, equal_to_stock=1)))
+    assert conclude(wrong, Floor()).conclusion.answer is Answer.FAIL
