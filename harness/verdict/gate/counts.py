@@ -71,9 +71,12 @@ def check_command(outcome: CommandOutcome) -> Check:
     """Judge how one of the harness's commands ended on the working tree.
 
     What it counts has to be none: a write to shared state breaks the promise, whether or not it was seen to do harm.
+    Hazards are judged by what they count alone: they end with 1 as well where a trial on stock did not do as the
+    catalogue says, and that is not this project's doing.
     """
     answer = Answer.INCONCLUSIVE
-    if outcome.exit_status == EXIT_UNSAFE or any(outcome.figures.values()):
+    unsafe = outcome.exit_status == EXIT_UNSAFE and outcome.name != "hazards"
+    if unsafe or any(outcome.figures.values()):
         answer = Answer.FAIL
     elif outcome.exit_status == EXIT_PROVEN:
         answer = Answer.PASS

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.observations.gate_store import GATE_VERSION
+from harness.run.gate.commands import commands_of
 from harness.run.gate.records import BASE, HEAD
 from harness.verdict.gate.answers import EXIT_STATUS, Answer, Conclusion, Floor
 from harness.verdict.gate.counts import check_command, check_counts, check_timed_bits, first_failure
@@ -84,7 +85,7 @@ def conclude(
     open_check = next((one for one in checks if one.answer is Answer.INCONCLUSIVE), None)
     if open_check is not None:
         reason = f"{open_check.name}: {open_check.head}" + (f" ({open_check.detail})" if open_check.detail else "")
-        conclusions.append(Conclusion(Answer.INCONCLUSIVE, reason, f"python -m harness {open_check.name} by itself"))
+        conclusions.append(Conclusion(Answer.INCONCLUSIVE, reason, _by_itself(open_check.name, observations.facts)))
     if not conclusions:
         conclusions.append(Conclusion(Answer.INCONCLUSIVE, "nothing was timed", "a run to the end"))
     for answer in (Answer.FAIL, Answer.INCONCLUSIVE):
@@ -156,6 +157,12 @@ def _run_json(run: JudgedRun, rounds: Sequence[Round]) -> dict[str, Any]:
         "machine": asdict(run.machine),
         "rounds": [{**asdict(one), "order": [turn.revision for turn in one.turns]} for one in rounds],
     }
+
+
+def _by_itself(name: str, facts: Mapping[str, Any]) -> str:
+    """Return the command line of one of the harness's own commands, and what to do about what it says."""
+    arguments = next(one.arguments for one in commands_of(short=facts["command"]["short"]) if one.name == name)
+    return f"a mend of what python -m harness {' '.join(arguments)} --out reports/{name} says by itself"
 
 
 def _factor(log: float) -> float | None:

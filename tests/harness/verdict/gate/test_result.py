@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +14,6 @@ from harness.run.gate.records import HEAD, CommandOutcome, RevisionCounts, Round
 from harness.verdict.gate.answers import Answer, Floor
 from harness.verdict.gate.result import conclude, gate_json
 from tests.harness.gate_toys import COUNTS, command_outcomes, make_rounds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FACTS: dict[str, Any] = {
     "environment": {"cpu": "A CPU", "cores": 2},
@@ -71,6 +71,19 @@ def test_a_command_that_proved_nothing_leaves_the_gate_open() -> None:
     assert (conclusion.answer, conclusion.reason) == (Answer.INCONCLUSIVE, "stress: upstream-shared looked clean")
 
 
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("name", ["stress", "hazards", "audit"])
+def test_what_would_settle_a_command_is_a_command_line(name: str, short: bool) -> None:
+    left = (CommandOutcome(name, None, "did not end within 900 s"),)
+    seen = observations(make_rounds(), commands=left)
+    facts = {**FACTS, "command": {**FACTS["command"], "short": short}}
+    settle = conclude(replace(seen, facts=facts), Floor()).conclusion.settle
+    line = settle.removeprefix("a mend of what python -m harness ").removesuffix(" says by itself").split()
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"harness.commands.{line[0]}").add_arguments(parser)
+    assert parser.parse_args(line[1:]).out == Path("reports") / name
+
+
 def test_two_runs_are_kept_apart() -> None:
     rounds = [*make_rounds(slower=1.3), *make_rounds(slower=1.3, run=2, seed=4)]
     seen = observations(rounds)
@@ -100,3 +113,14 @@ def test_a_revision_without_changes_against_itself_is_no_comparison(dirty: bool,
     assert ("--base REV" in conclusion.settle) is not dirty
     wrong = replace(seen, counts=(COUNTS, replace(COUNTS, revision=HEAD, equal_to_stock=1)))
     assert conclude(wrong, Floor()).conclusion.answer is Answer.FAIL
+
+
+def test_a_lock_round_every_call_fails_by_what_it_costs() -> None:
+    said = "0 of 13 hazards do not touch this project; 13 could not be played, because calls wait for each other: a"
+    commands = (CommandOutcome("hazards", 1, said, {"failed": 0}),)
+    slower = [*make_rounds(slower=1.9), *make_rounds(slower=1.9, run=2, seed=4)]
+    failed = conclude(observations(slower, commands=commands), Floor()).conclusion
+    assert failed.answer is Answer.FAIL
+    assert "in both of two fresh runs" in failed.reason
+    alike = conclude(observations(make_rounds(), commands=commands), Floor()).conclusion
+    assert (alike.answer, alike.reason) == (Answer.INCONCLUSIVE, f"hazards: {said} (0 failed)")
