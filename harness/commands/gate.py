@@ -114,7 +114,7 @@ def run(parsed: argparse.Namespace) -> int:
         arguments.claim_folder(parsed.out, CALIBRATION_FILES | DRAWN, beside=GATE_FILES)
         return _merge(merged, parsed.out)
     plan = _plan(parsed)
-    benchmarks = _benchmarks(parsed, plan.floor)
+    benchmarks = _benchmarks(parsed, plan)
     own, beside = (CALIBRATION_FILES, GATE_FILES) if parsed.calibrate else (GATE_FILES, CALIBRATION_FILES)
     arguments.claim_folder(parsed.out, own | DRAWN, beside=beside)
     if not parsed.calibrate:
@@ -150,13 +150,18 @@ def _floor(asked: Path | None, root: Path) -> Floor:
         raise SavedFileError(f"{path}: aa_floor does not tell a factor for each metric: {error}") from error
 
 
-def _benchmarks(parsed: argparse.Namespace, floor: Floor) -> ComparedBenchmarks | None:
+def _benchmarks(parsed: argparse.Namespace, plan: GatePlan) -> ComparedBenchmarks | None:
     if parsed.benchmarks is None:
         return None
-    from harness.verdict.gate.benchmarks import compare_benchmarks, read_benchmarks  # noqa: PLC0415 - imports NumPy
+    from harness.verdict.gate.benchmarks import (  # noqa: PLC0415 - imports NumPy
+        MeasuredRevision,
+        compare_benchmarks,
+        read_benchmarks,
+    )
 
     base, head = (read_benchmarks(path) for path in parsed.benchmarks)
-    return compare_benchmarks(base, head, floor)
+    working_tree = MeasuredRevision(plan.repository.commit, plan.repository.dirty)
+    return compare_benchmarks(base, head, plan.floor, (MeasuredRevision(plan.base.commit, dirty=False), working_tree))
 
 
 def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchmarks | None) -> int:

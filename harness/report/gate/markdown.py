@@ -36,6 +36,7 @@ def gate_markdown(result: Mapping[str, Any]) -> str:
         lines += ["", *_curves(run)]
     if result["benchmarks"]:
         lines += ["", "### Saved benchmarks", "", *_metrics(result["benchmarks"]["metrics"])]
+        lines += [line for note in result["benchmarks"]["notes"] for line in ("", f"{_cell(note)}.")]
     if not result["performance_run"]:
         lines += ["", _cell(result["performance_skipped"])]
     lines += ["", _footnote(result)]

@@ -24,6 +24,7 @@ def gate_lines(result: Mapping[str, Any]) -> list[str]:
         lines += ["", *aligned([("benchmark", "answer", "worse by", "95 % interval", "limit")] + [
             _row(one) for one in result["benchmarks"]["metrics"]
         ])]  # fmt: skip
+        lines += result["benchmarks"]["notes"]
     if not result["performance_run"]:
         lines += ["", result["performance_skipped"]]
     lines += ["", f"{result['answer']}: {result['reason']}"]

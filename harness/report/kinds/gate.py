@@ -89,7 +89,8 @@ def _performance(result: Mapping[str, Any]) -> list[Section]:
     if memory:
         sections.append(Section("Memory", table=_memory(last["memory"]), charts=(memory,)))
     if result.get("benchmarks"):
-        sections.append(Section("pytest-benchmark", table=_metrics(result["benchmarks"]["metrics"])))
+        notes = tuple(result["benchmarks"].get("notes", ()))
+        sections.append(Section("pytest-benchmark", notes, _metrics(result["benchmarks"]["metrics"])))
     sections.append(Section("The machine meanwhile", table=_machine(runs), folded=True))
     return sections
 

@@ -60,3 +60,10 @@ def test_the_terminal_gets_every_metric_and_the_answer_last() -> None:
     assert sum(line.startswith(("throughput/", "cpu/", "law/", "memory/")) for line in lines) == 10
     assert change(None) == "-"
     assert change(1.0512) == "+5.1 %"
+
+
+def test_saved_benchmarks_say_where_they_are_of_other_revisions() -> None:
+    found = result()
+    found["benchmarks"] = {"metrics": [found["runs"][0]["metrics"][0]], "notes": ["a.json was measured on c0ffee"]}
+    for text in (gate_markdown(found), "\n".join(gate_lines(found))):
+        assert "a.json was measured on c0ffee" in text
