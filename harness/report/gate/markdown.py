@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.report.gate.text import against, change, interval
+from harness.report.gate.text import against, change, interval, limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def gate_markdown(result: Mapping[str, Any]) -> str:
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         f"| {_cell(one['title'])} | {one['answer']} | {_plain(one['base_value'])} | {_plain(one['head_value'])} | "
-        f"{change(one['median'])} | {interval(one)} | {change(one['threshold'])} |"
+        f"{change(one['median'])} | {interval(one)} | {limit(one)} |"
         for one in metrics
     ]
     return ["| Metric | | base | head | worse by | 95 % interval | limit |", "|---|---|---|---|---|---|---|", *rows]

@@ -27,6 +27,8 @@ def gate_lines(result: Mapping[str, Any]) -> list[str]:
         lines += result["benchmarks"]["notes"]
     if not result["performance_run"]:
         lines += ["", result["performance_skipped"]]
+    if result["runs"]:
+        lines += ["", f"Limits: {result['aa_floor']['rule']}"]
     lines += ["", f"{result['answer']}: {result['reason']}"]
     if result["settle"]:
         lines.append(f"What would settle it: {result['settle']}")
@@ -48,9 +50,15 @@ def interval(metric: Mapping[str, Any]) -> str:
     return f"{change(metric['low'])} to {change(metric['high'])}"
 
 
+def limit(metric: Mapping[str, Any]) -> str:
+    """Write what a metric has to be beyond, and whether that is short of a measured floor."""
+    note = metric["threshold_note"]
+    return f"{change(metric['threshold'])}{', ' if note else ''}{note}"
+
+
 def _row(metric: Mapping[str, Any]) -> tuple[str, ...]:
     name = metric["title"] if metric["kind"] == "control" else metric["name"]
-    return name, metric["answer"], change(metric["median"]), interval(metric), change(metric["threshold"])
+    return name, metric["answer"], change(metric["median"]), interval(metric), limit(metric)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -116,15 +116,18 @@ def gate_json(
         "deterministic": [asdict(check) for check in verdict.checks],
         "performance_run": bool(verdict.runs),
         "performance_skipped": skipped,
-        "runs": [_run_json(run, [one for one in observations.rounds if one.run == run.number]) for run in verdict.runs],
+        "runs": [
+            _run_json(run, [one for one in observations.rounds if one.run == run.number], floor) for run in verdict.runs
+        ],
         "aa_floor": floor.as_json(),
         "benchmarks": None if benchmarks is None else benchmarks.as_json(),
     }
 
 
-def judged_json(judged: Judged) -> dict[str, Any]:
+def judged_json(judged: Judged, floor: Floor) -> dict[str, Any]:
     """Return a metric, or a control, as plain data; logs become factors, what is not known becomes null."""
     samples = judged.samples
+    unmeasured = floor.source is not None and samples.kind != "control" and samples.name not in floor.per_metric
     return {
         "name": samples.name,
         "title": samples.title,
@@ -138,6 +141,7 @@ def judged_json(judged: Judged) -> dict[str, Any]:
         "low": _factor(judged.low),
         "high": _factor(judged.high),
         "threshold": judged.threshold,
+        "threshold_note": "no floor measured" if unmeasured else "",
         "rounds": len(samples.worse_log),
         "answer": judged.answer,
         "reason": judged.reason,
@@ -145,13 +149,13 @@ def judged_json(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _run_json(run: JudgedRun, rounds: Sequence[Round]) -> dict[str, Any]:
+def _run_json(run: JudgedRun, rounds: Sequence[Round], floor: Floor) -> dict[str, Any]:
     return {
         "number": run.number,
         "answer": run.conclusion.answer,
         "reason": run.conclusion.reason,
-        "metrics": [judged_json(one) for one in run.metrics],
-        "controls": [judged_json(one) for one in run.controls],
+        "metrics": [judged_json(one, floor) for one in run.metrics],
+        "controls": [judged_json(one, floor) for one in run.controls],
         "law": list(scaling_curves(rounds)),
         "memory": list(memory_lines(rounds)),
         "machine": asdict(run.machine),

@@ -93,7 +93,8 @@ def test_a_calibration_of_another_version(repository: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("floor", ["null", "[1.1]", '{"cpu/stateless/1": null}', '{"cpu/stateless/1": "low"}'])
 def test_a_calibration_without_a_floor(repository: Path, capsys: pytest.CaptureFixture[str], floor: str) -> None:
     damaged = repository / "damaged.json"
-    damaged.write_text(f'{{"version": "{CALIBRATION_VERSION}", "aa_floor": {floor}}}')
+    rest = '"environment": {"cpu": "a CPU", "cores": 2}, "command": {"short": false}'
+    damaged.write_text(f'{{"version": "{CALIBRATION_VERSION}", "aa_floor": {floor}, {rest}}}')
     status, said = gate(capsys, "--out", str(repository / "out"), "--calibration", str(damaged))
     assert (status, "aa_floor does not tell a factor for each metric" in said) == (2, True)
 

@@ -67,3 +67,10 @@ def test_saved_benchmarks_say_where_they_are_of_other_revisions() -> None:
     found["benchmarks"] = {"metrics": [found["runs"][0]["metrics"][0]], "notes": ["a.json was measured on c0ffee"]}
     for text in (gate_markdown(found), "\n".join(gate_lines(found))):
         assert "a.json was measured on c0ffee" in text
+
+
+def test_a_metric_without_a_floor_of_its_own_says_so() -> None:
+    text = gate_markdown(result())
+    assert text.count(", no floor measured |") == 9
+    assert "Limits: the larger of 5 % and the metric's floor" in gate_lines(result())
+    assert sum(line.endswith(", no floor measured") for line in gate_lines(result())) == 9
