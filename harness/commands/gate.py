@@ -194,6 +194,10 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
 
 def _merged(folders: Sequence[Path]) -> tuple[GateObservations, float]:
     """Put the blocks of several calibrations together; returns them and the seconds that they took."""
+    resolved = [folder.resolve() for folder in folders]
+    twice = next((folder for place, folder in enumerate(folders) if resolved[place] in resolved[:place]), None)
+    if twice is not None:
+        raise UsageError(f"--merge: {twice} is named twice; expected each calibration once")
     merged = merge_calibrations([read_gate_observations(folder / CALIBRATION_OBSERVATIONS) for folder in folders])
     took = [load_result(folder / CALIBRATION, CALIBRATION_VERSION, needed={"seconds"})["seconds"] for folder in folders]
     return merged, sum(took)

@@ -171,3 +171,7 @@ def test_calibrations_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (merged["blocks"], merged["seconds"], merged["commit"]) == (2, 200.0, "1a2b3c4d")
     assert merged["conditions"][1]["gates"]["fail"] == 1
     assert (tmp_path / "both" / "calibration.md").exists()
+    before = sorted(tmp_path.iterdir())
+    again = gate(capsys, "--calibrate", "--merge", *map(str, folders), str(folders[0]), "--out", str(tmp_path / "new"))
+    assert (again[0], f"--merge: {folders[0]} is named twice" in again[1]) == (2, True)
+    assert sorted(tmp_path.iterdir()) == before
