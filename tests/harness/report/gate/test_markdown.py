@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
-from harness.report.gate.markdown import gate_markdown
+from harness.report.gate.markdown import MARKER, gate_markdown
 from harness.report.gate.text import change, gate_lines
+from harness.run.gate.process import HARNESS_ROOT
 from harness.run.gate.records import HEAD
 from harness.verdict.gate.answers import Floor
 from harness.verdict.gate.result import conclude, gate_json
@@ -74,3 +76,9 @@ def test_a_metric_without_a_floor_of_its_own_says_so() -> None:
     assert text.count(", no floor measured |") == 9
     assert "Limits: the larger of 5 % and the metric's floor" in gate_lines(result())
     assert sum(line.endswith(", no floor measured") for line in gate_lines(result())) == 9
+
+
+def test_ci_finds_its_comment_by_the_summarys_marker() -> None:
+    workflow = yaml.safe_load((HARNESS_ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["gate"]["env"]["MARKER"] == MARKER
+    assert gate_markdown(result()).rstrip().endswith(MARKER)
