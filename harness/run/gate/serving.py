@@ -13,6 +13,7 @@ import torch
 import stateless_tts
 from harness.run.digest import mark
 from harness.run.gate.counting import CallCounter, generator_states
+from harness.run.gate.families import OTHER_FAMILIES, unequal_family
 from harness.run.gate.injection import SlowedStage
 from harness.run.gate.kernels import ControlKernels
 from harness.run.gate.records import CellPlan, GateCell, Revision, RevisionCounts, ThreadedBits, Turn
@@ -102,7 +103,7 @@ class RevisionWork:
         return Turn(self._revision, tuple(ran), controls, self._loaded_mib, injected=injected)
 
     def count(self) -> RevisionCounts:
-        """Speak the counted requests one at a time, overlapping, and with sequential stock."""
+        """Speak requests one at a time, overlapping, and with sequential stock; then one of each other family."""
         drawn = make_workload(0, COUNTED_REQUESTS + 2, self._folder).requests
         # Length changes neither what is shared nor what a token costs, and these are spoken ten times over.
         requests = sorted(drawn, key=lambda request: len(request.text))[:COUNTED_REQUESTS]
@@ -120,11 +121,15 @@ class RevisionWork:
             for place, wanted in enumerate(expected)
             if {mark(first[place].audio).sha256, mark(results[place].audio).sha256} != {wanted}
         ]
+        differing = [f"request {place}: {requests[place].text[:60]!r}" for place in unequal]
+        clip = write_clip(TIMED_VOICE, self._folder).path
+        differing += filter(None, (unequal_family(family, clip) for family in OTHER_FAMILIES))
+        spoken = len(requests) + len(OTHER_FAMILIES)
         return RevisionCounts(
             revision=self._revision,
-            requests=len(requests),
-            equal_to_stock=len(requests) - len(unequal),
-            first_unequal=f"request {unequal[0]}: {requests[unequal[0]].text[:60]!r}" if unequal else "",
+            requests=spoken,
+            equal_to_stock=spoken - len(differing),
+            first_unequal=differing[0] if differing else "",
             threaded=tuple(self._overlapping(threads, requests, expected) for threads in OVERLAPPING),
             tokens=tuple(int(result.speech_tokens.numel()) for result in results),
             samples=tuple(int(result.audio.shape[-1]) for result in results),
