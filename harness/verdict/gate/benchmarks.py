@@ -223,7 +223,7 @@ def _compare(base: Benchmark, head: Benchmark, floor: Floor) -> dict[str, Any]:
         "low": math.exp(low),
         "high": math.exp(high),
         "threshold": threshold,
-        "threshold_note": "no floor measured" if floor.source is not None else "",
+        "threshold_note": "no floor measured" if floor.source and name not in floor.per_metric else "",
         "rounds": int(ours.size),
         "answer": answer,
         "reason": "" if answer is Answer.PASS else f"benchmark {base.name}: {reason}",
