@@ -24,10 +24,11 @@ def prepare_environment(session: nox.Session, environment: Path, extras: str) ->
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
     stamp = environment / "pyproject.sha256"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+    # A cache may bring an environment back without the Python that it leads to.
+    if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     if not python.exists():
-        session.run(sys.executable, "-m", "venv", str(environment), external=True)
+        session.run(sys.executable, "-m", "venv", "--clear", str(environment), external=True)
     session.log("Installing into %s; the first time this takes some minutes and 6 GB.", environment)
     session.run(str(python), "-m", "pip", "install", "--quiet", "--editable", f".[{extras}]", external=True)
     stamp.write_text(wanted, encoding="utf-8")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.commands import arguments
-from harness.errors import SavedFileError, UsageError
+from harness.errors import UsageError
+from harness.gate.floors import PUBLISHED, choose_floor
 from harness.gate.revisions import choose_base, open_repository
 from harness.observations.gate_store import (
     CALIBRATION,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from harness.verdict.gate.benchmarks import ComparedBenchmarks
 
 LEAST_ROUNDS = 8
-PUBLISHED = Path("reports") / "published" / "gate" / CALIBRATION
 SUMMARY, CALIBRATION_SUMMARY = "gate.md", "calibration.md"
 COMMANDS = ("stress", "audit", "hazards")
 GATE_FILES = frozenset({OBSERVATIONS, RESULT, SUMMARY, *COMMANDS})
@@ -76,12 +76,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="files that `pytest --benchmark-json` saved, judged as well",
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="FILE", help=f"where the A/A floor comes from (default: {PUBLISHED})"
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help=f"where the A/A floor comes from, if it is of this machine and kind of gate (default: {CALIBRATION} in "
+        f"--out, or else {PUBLISHED})",
     )
     parser.add_argument(
         "--calibrate",
         action="store_true",
-        help="time the last commit against itself, and with 10, 20 and 30 %% more work in one stage",
+        help="time the last commit against itself, and with calls that take 10, 20 and 30 %% longer, by "
+        "processor time burnt in one stage",
     )
     parser.add_argument(
         "--merge",
@@ -114,7 +119,7 @@ def run(parsed: argparse.Namespace) -> int:
         arguments.claim_folder(parsed.out, CALIBRATION_FILES | DRAWN, beside=GATE_FILES)
         return _merge(merged, parsed.out)
     plan = _plan(parsed)
-    benchmarks = _benchmarks(parsed, plan.floor)
+    benchmarks = _benchmarks(parsed, plan)
     own, beside = (CALIBRATION_FILES, GATE_FILES) if parsed.calibrate else (GATE_FILES, CALIBRATION_FILES)
     arguments.claim_folder(parsed.out, own | DRAWN, beside=beside)
     if not parsed.calibrate:
@@ -129,34 +134,31 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _plan(parsed: argparse.Namespace) -> GatePlan:
+    from harness.environment import describe_environment  # noqa: PLC0415 - imports psutil
     from harness.gate.conduct import GatePlan  # noqa: PLC0415 - imports NumPy and SciPy
 
     repository = open_repository(Path.cwd())
     # A calibration asks about the gate, not about a change: both sides are the last commit.
     base = choose_base(repository, "HEAD" if parsed.calibrate and parsed.base is None else parsed.base)
-    floor = _floor(parsed.calibration, repository.root)
+    environment = describe_environment(1)
+    floor = Floor()
+    if not parsed.calibrate:
+        floor = choose_floor(parsed.calibration, parsed.out, repository.root, environment, short=parsed.short)
     return GatePlan(repository, base, parsed.out, parsed.rounds, parsed.short, tuple(parsed.accept), floor)
 
 
-def _floor(asked: Path | None, root: Path) -> Floor:
-    path = asked if asked is not None else root / PUBLISHED
-    if asked is None and not path.exists():
-        return Floor()
-    found = load_result(path, CALIBRATION_VERSION, needed={"aa_floor"})["aa_floor"]
-    shown = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-    try:
-        return Floor(shown.as_posix(), {name: float(factor) for name, factor in found.items()})
-    except (AttributeError, TypeError, ValueError) as error:
-        raise SavedFileError(f"{path}: aa_floor does not tell a factor for each metric: {error}") from error
-
-
-def _benchmarks(parsed: argparse.Namespace, floor: Floor) -> ComparedBenchmarks | None:
+def _benchmarks(parsed: argparse.Namespace, plan: GatePlan) -> ComparedBenchmarks | None:
     if parsed.benchmarks is None:
         return None
-    from harness.verdict.gate.benchmarks import compare_benchmarks, read_benchmarks  # noqa: PLC0415 - imports NumPy
+    from harness.verdict.gate.benchmarks import (  # noqa: PLC0415 - imports NumPy
+        MeasuredRevision,
+        compare_benchmarks,
+        read_benchmarks,
+    )
 
     base, head = (read_benchmarks(path) for path in parsed.benchmarks)
-    return compare_benchmarks(base, head, floor)
+    working_tree = MeasuredRevision(plan.repository.commit, plan.repository.dirty)
+    return compare_benchmarks(base, head, plan.floor, (MeasuredRevision(plan.base.commit, dirty=False), working_tree))
 
 
 def _gate(parsed: argparse.Namespace, plan: GatePlan, benchmarks: ComparedBenchmarks | None) -> int:
@@ -192,6 +194,10 @@ def _calibrate(parsed: argparse.Namespace, plan: GatePlan) -> int:
 
 def _merged(folders: Sequence[Path]) -> tuple[GateObservations, float]:
     """Put the blocks of several calibrations together; returns them and the seconds that they took."""
+    resolved = [folder.resolve() for folder in folders]
+    twice = next((folder for place, folder in enumerate(folders) if resolved[place] in resolved[:place]), None)
+    if twice is not None:
+        raise UsageError(f"--merge: {twice} is named twice; expected each calibration once")
     merged = merge_calibrations([read_gate_observations(folder / CALIBRATION_OBSERVATIONS) for folder in folders])
     took = [load_result(folder / CALIBRATION, CALIBRATION_VERSION, needed={"seconds"})["seconds"] for folder in folders]
     return merged, sum(took)

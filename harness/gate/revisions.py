@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAIN_BRANCHES = ("origin/main", "main")
+LOCAL_MAIN = "refs/heads/main"
 PACKAGES = {"stateless_tts": "has no package stateless_tts", "harness": "lacks the harness"}
 GIT_TIMEOUT_S = 120.0
 
@@ -26,7 +27,13 @@ class RevisionError(HarnessError):
 
 @dataclass(frozen=True)
 class Repository:
-    """A git checkout; `root` is its working tree, `commit` what is checked out."""
+    """A git checkout.
+
+    Attributes:
+        root: its working tree.
+        commit: what is checked out.
+        dirty: whether a file that git tracks was changed, or one is in the packages that git does not know.
+    """
 
     root: Path
     commit: str
@@ -65,14 +72,17 @@ def open_repository(folder: Path) -> Repository:
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if commit is None:
         raise RevisionError(f"the repository of {folder} has no commit yet")
-    return Repository(root, commit, bool(_git(root, "status", "--porcelain")))
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    # Files that git does not know change what is imported, if they lie in a package; notes and results do not.
+    added = _git(root, "status", "--porcelain", "--", *PACKAGES)
+    return Repository(root, commit, bool(changed or added))
 
 
 def choose_base(repository: Repository, asked: str | None) -> Chosen:
     """Return the base that was asked for, or the default: where this branch left the main branch.
 
-    On the main branch itself that is the commit before, or the last commit if there are changes on top of it. A clone
-    that holds neither a main branch nor an earlier commit is compared with its own last commit.
+    On the main branch itself that is the commit before, or the last commit if there are changes on top of it. Where
+    nothing else is to be found it is the last commit, and the note says why; without changes nothing is compared then.
 
     Raises:
         RevisionError: what was asked for does not exist.
@@ -85,13 +95,16 @@ def choose_base(repository: Repository, asked: str | None) -> Chosen:
             hint = "; this clone is shallow, fetch the rest with git fetch --unshallow" if shallow else ""
             raise RevisionError(f"base {asked!r} does not exist in this repository{hint}")
         return Chosen(asked, commit, _subject(root, commit), "as asked for")
-    for branch in MAIN_BRANCHES:
-        met = _git(root, "merge-base", "HEAD", branch) if _commit(root, branch) else None
+    known = [branch for branch in MAIN_BRANCHES if _commit(root, branch)]
+    for branch in known:
+        met = _git(root, "merge-base", "HEAD", branch)
         if met and met != repository.commit:
             return Chosen(None, met, _subject(root, met), f"the merge base with {branch}")
         if met:
-            return _before_main(repository, branch)
-    return _itself(repository, "there is no main branch to compare with")
+            return _on_main(repository, branch)
+    if known:
+        return _itself(repository, f"it has no common ancestor with {' or '.join(known)} in this clone")
+    return _itself(repository, f"there is no {' or '.join(MAIN_BRANCHES)} in this clone to compare with")
 
 
 def check_tree(tree: Path, name: str) -> None:
@@ -125,13 +138,17 @@ def checked_out(repository: Repository, commit: str) -> Iterator[Path]:
             _run(repository.root, "worktree", "prune")
 
 
-def _before_main(repository: Repository, branch: str) -> Chosen:
+def _on_main(repository: Repository, branch: str) -> Chosen:
+    root = repository.root
     if repository.dirty:
-        return _itself(repository, f"the last commit of {branch}, against the changes on top of it")
-    parent = _commit(repository.root, "HEAD^1")
+        return _itself(repository, "the last commit, against the changes on top of it")
+    checked_out_branch = _git(root, "symbolic-ref", "--quiet", "HEAD")
+    if checked_out_branch != LOCAL_MAIN and (checked_out_branch or _commit(root, branch) != repository.commit):
+        return _itself(repository, f"it is a commit of {branch}, with nothing on top of it")
+    parent = _commit(root, "HEAD^1")
     if parent is None:
-        return _itself(repository, f"{branch} has no earlier commit in this clone, so it is compared with itself")
-    return Chosen(None, parent, _subject(repository.root, parent), f"the commit before, for this is {branch} itself")
+        return _itself(repository, f"{branch} has no earlier commit in this clone")
+    return Chosen(None, parent, _subject(root, parent), "the commit before, for this is the main branch itself")
 
 
 def _itself(repository: Repository, note: str) -> Chosen:

@@ -33,11 +33,14 @@ class Trial:
         failed: whether the hazard's effect showed.
         evidence: what was seen, in a sentence with its figures.
         trace: the schedule as it was followed; empty if one call alone is enough.
+        stuck: whether the schedule could not be followed to its end, because calls wait for each other. Where nothing
+            else went wrong, such a trial says nothing about the hazard.
     """
 
     failed: bool
     evidence: str
     trace: tuple[str, ...] = ()
+    stuck: bool = False
 
 
 class Bench:

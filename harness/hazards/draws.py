@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -86,8 +87,8 @@ def kept_backend(bench: Bench) -> Trial:
     after = vars(bench.stock().t3)
     rebound = [name for name in after if after[name] is not attributes.get(name)]
     if rebound:
-        return Trial(True, f"t3 has other attributes: {', '.join(rebound)}", trial.trace)
-    return Trial(trial.failed, f"no attribute of t3 rebound; {trial.evidence}", trial.trace)
+        return replace(trial, failed=True, evidence=f"t3 has other attributes: {', '.join(rebound)}")
+    return replace(trial, evidence=f"no attribute of t3 rebound; {trial.evidence}")
 
 
 def _before_backbone(model: ChatterboxTTS, schedule: Schedule) -> AbstractContextManager[None]:

@@ -26,6 +26,7 @@ class Measured:
         evidence: what the last trial saw.
         trace: the schedule that the last trial followed.
         slowest_s: wall time of the slowest trial, seconds.
+        stuck: how many could not be played, because calls wait for each other, and showed nothing else.
     """
 
     trials: int
@@ -33,6 +34,7 @@ class Measured:
     evidence: str
     trace: tuple[str, ...]
     slowest_s: float
+    stuck: int = 0
 
 
 def measure(hazard: Hazard, bench: Bench, repeats: int) -> dict[str, Any]:
@@ -66,4 +68,5 @@ def _together(trials: Sequence[Trial], seconds: Sequence[float]) -> Measured:
         evidence=last.evidence,
         trace=last.trace,
         slowest_s=round(max(seconds), 3),
+        stuck=sum(trial.stuck and not trial.failed for trial in trials),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.hazards.bench import FIRST, SECOND, Trial, differing, speak
 from harness.hazards.places import torch_places
-from harness.hazards.schedule import Schedule, held_at
+from harness.hazards.schedule import PROJECT_PATIENCE_S, Schedule, held_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def overlapped(
     make = make or bench.stateless
     alone = make()
     wanted = {"first": alone.synthesize(first).audio, "second": alone.synthesize(second).audio}
-    schedule = Schedule(lines or held_at(place))
+    schedule = Schedule(lines or held_at(place), PROJECT_PATIENCE_S)
     wrapper = make()
 
     def speak_first() -> object:
@@ -55,11 +55,20 @@ def overlapped(
     with put(wrapper.model, schedule) if put else contextlib.nullcontext():
         played = schedule.run({"first": speak_first, "second": speak(wrapper, second)})
     wrong = [f"{call} call: {told}" for call, audio in wanted.items() if (told := _wrong(played, call, audio))]
-    return Trial(bool(wrong), "; ".join(wrong) or "both calls bit-identical to themselves alone", played.trace)
+    alike = why_not_played(played) or "both calls bit-identical to themselves alone"
+    return Trial(bool(wrong), "; ".join(wrong) or alike, played.trace, played.stuck)
+
+
+def why_not_played(played: Played) -> str:
+    """Say which call could not follow the schedule; empty if all of them did."""
+    stuck = [f"{call} call: {ended.told}" for call, ended in played.ended.items() if ended.stuck]
+    return f"could not be played, because calls wait for each other: {'; '.join(stuck)}" if stuck else ""
 
 
 def _wrong(played: Played, call: str, wanted: object) -> str:
     ended = played.ended[call]
+    if ended.stuck:
+        return ""
     if ended.error is not None:
         return ended.told
     return differing(ended.value, wanted)  # type: ignore[arg-type] # a waveform

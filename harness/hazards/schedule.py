@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PATIENCE_S = 60.0
+# For the project's calls, which take a second: all reproductions together have to end within the gate's patience, even
+# if every one of them is stuck because calls wait for each other.
+PROJECT_PATIENCE_S = 10.0
 
 
 class ScheduleStuckError(HarnessError):
@@ -34,6 +37,14 @@ class Ended:
     def told(self) -> str:
         """The error in one line, or that there was none."""
         return "no exception" if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+    @property
+    def stuck(self) -> bool:
+        """Whether its error is, or was caused by, a schedule that could not be followed."""
+        error = self.error
+        while error is not None and not isinstance(error, ScheduleStuckError):
+            error = error.__cause__ or error.__context__
+        return error is not None
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Played:
         if ended.error is not None:
             raise ended.error
         return ended.value
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the schedule could not be followed, such as where one call waits for the other's end."""
+        return any(ended.stuck for ended in self.ended.values())
 
 
 def held_at(place: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,7 +58,8 @@ def untouched_switches(bench: Bench) -> Trial:
     with _flash_kernel_off():
         trial = overlapped(bench, "", watched=[_ATTENTION], lines=_CROSSED)
         left = _SWITCHES.flash_sdp_enabled()
-    return Trial(left or trial.failed, f"flash kernel afterwards: {_told(left)}; {trial.evidence}", trial.trace)
+    evidence = f"flash kernel afterwards: {_told(left)}; {trial.evidence}"
+    return replace(trial, failed=left or trial.failed, evidence=evidence)
 
 
 class _PlacedFlag(T3):  # type: ignore[misc] # upstream ships no types

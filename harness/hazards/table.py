@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.hazards.verdict import told
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -26,7 +28,5 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['effect']}{note}",
         str(row["status"]),
         "not run" if stock is None else f"fails {stock['failed']} of {stock['trials']}",
-        row["why_not"]
-        if stateless is None
-        else f"passes {stateless['trials'] - stateless['failed']} of {stateless['trials']}",
+        row["why_not"] if stateless is None else told(stateless),
     )

@@ -13,9 +13,9 @@ from chatterbox.models.s3gen.transformer.embedding import EspnetRelPositionalEnc
 from chatterbox.models.s3gen.utils import mel as upstream_mel
 
 from harness.hazards.bench import FIRST, SECOND, Trial, differing
-from harness.hazards.overlap import overlapped
+from harness.hazards.overlap import overlapped, why_not_played
 from harness.hazards.places import torch_places
-from harness.hazards.schedule import Schedule, held_at
+from harness.hazards.schedule import PROJECT_PATIENCE_S, Schedule, held_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +49,17 @@ def filled_mel_tables(bench: Bench) -> Trial:
     """The wrapper fills both when it is built, so its first calls, voices included, find them filled."""
     with _emptied_mel_tables():
         wrapper = bench.stateless()
-        schedule = Schedule(held_at(_WINDOW))
+        schedule = Schedule(held_at(_WINDOW), PROJECT_PATIENCE_S)
 
         def prepare_first() -> object:
             with torch_places(schedule, ["hann_window"]):
                 return wrapper.prepare_voice(bench.clips[0])
 
         played = schedule.run({"first": prepare_first, "second": lambda: wrapper.prepare_voice(bench.clips[1])})
-    raised = [f"{call} call: {ended.told}" for call, ended in played.ended.items() if ended.error is not None]
-    return Trial(bool(raised), "; ".join(raised) or "both first uses returned a voice", played.trace)
+    errors = {call: ended for call, ended in played.ended.items() if ended.error is not None and not ended.stuck}
+    raised = [f"{call} call: {ended.told}" for call, ended in errors.items()]
+    alike = why_not_played(played) or "both first uses returned a voice"
+    return Trial(bool(raised), "; ".join(raised) or alike, played.trace, played.stuck)
 
 
 def resampler_cache(bench: Bench) -> Trial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def read_gate_observations(path: Path) -> GateObservations:
     rounds: list[Round] = []
     try:
         lines = read_lines(path, OBSERVATIONS_VERSION)
+        facts = dict(lines[0]["facts"])
         for line in lines[1:]:
             kind = line.pop("line")
             if kind == "Round":
@@ -69,36 +71,58 @@ def read_gate_observations(path: Path) -> GateObservations:
                 commands.append(CommandOutcome(**line))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as a gate's observations: {error!r}") from error
-    return GateObservations(lines[0]["facts"], tuple(counts), tuple(commands), tuple(rounds))
+    return GateObservations(facts, tuple(counts), tuple(commands), tuple(rounds))
 
 
 def merge_calibrations(runs: Sequence[GateObservations]) -> GateObservations:
     """Put calibrations of one commit on one machine together; their blocks follow each other.
 
     Raises:
-        UsageError: they are not of the same machine, commit, rounds and cells.
+        UsageError: they are not of the same environment, commit, rounds and cells, hold the same round twice, or
+            hold no complete block.
     """
     first = runs[0]
+    wanted = _calibrated(first)
     rounds: list[Round] = []
+    seen: set[str] = set()
     for run in runs:
-        for name, other in _calibrated(run).items():
-            mine = _calibrated(first)[name]
-            if other != mine:
+        found = _calibrated(run)
+        for name in sorted(found.keys() | wanted.keys()):
+            if found.get(name) != wanted.get(name):
                 raise UsageError(
-                    f"--merge: {name} {other!r} beside {mine!r}; expected calibrations of one commit on one machine"
+                    f"--merge: {name} {found.get(name)!r} beside {wanted.get(name)!r}; expected calibrations of one "
+                    f"commit on one machine"
                 )
+        for one in run.rounds:
+            # Figures of seconds to the last digit: no two rounds that were measured are alike.
+            if (turns := repr(one.turns)) in seen:
+                raise UsageError(
+                    f"--merge: round {one.number} of block {one.run} was there already; expected each measurement once"
+                )
+            seen.add(turns)
         last = max((one.run for one in rounds), default=0)
         rounds += [replace(one, run=last + one.run) for one in run.rounds]
+    of_blocks = Counter(one.run for one in rounds)
+    if wanted["rounds"] not in of_blocks.values():
+        raise UsageError(
+            f"--merge: no complete block; the largest has {max(of_blocks.values(), default=0)} rounds of "
+            f"{wanted['rounds']}"
+        )
     return GateObservations(first.facts, (), (), tuple(rounds))
 
 
 def _calibrated(run: GateObservations) -> dict[str, Any]:
-    command = run.facts["command"]
-    return {
-        "cpu": run.facts["environment"]["cpu"],
-        "commit": run.facts["base"]["commit"],
-        **{name: command[name] for name in ("rounds", "short", "workers")},
-    }
+    """Return what calibrations must have in common: all but when they were measured."""
+    try:
+        command = run.facts["command"]
+        return {
+            **{name: value for name, value in run.facts["environment"].items() if name not in {"date", "commit"}},
+            "harness": run.facts["environment"].get("commit"),
+            "commit": run.facts["base"]["commit"],
+            **{name: command[name] for name in ("rounds", "short", "workers")},
+        }
+    except KeyError as error:
+        raise UsageError(f"--merge: observations do not tell {error}; expected those of --calibrate") from error
 
 
 def _round(line: dict[str, Any]) -> Round:

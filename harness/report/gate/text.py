@@ -9,9 +9,13 @@ if TYPE_CHECKING:
 
 
 def gate_lines(result: Mapping[str, Any]) -> list[str]:
-    """Return the deterministic gates, the metrics of every run, and the answer."""
+    """Return what was compared, the deterministic gates, the metrics of every run, and the answer."""
+    base, head = result["base"], result["head"]
+    dirty = " with uncommitted changes" if head["dirty"] else ""
+    compared = f"{head['commit'][:12]}{dirty} against {base['commit'][:12]} ({base['note']})"
     rows = [(check["name"], check["answer"], check["head"], against(check)) for check in result["deterministic"]]
-    lines = aligned([("gate", "answer", "head", "base"), *rows]) if rows else []
+    lines = [compared, ""]
+    lines += aligned([("gate", "answer", "head", "base"), *rows]) if rows else []
     for run in result["runs"]:
         metrics = [*run["controls"], *run["metrics"]]
         lines += ["", f"run {run['number']}: {run['answer']}, {run['reason']}"]
@@ -20,8 +24,11 @@ def gate_lines(result: Mapping[str, Any]) -> list[str]:
         lines += ["", *aligned([("benchmark", "answer", "worse by", "95 % interval", "limit")] + [
             _row(one) for one in result["benchmarks"]["metrics"]
         ])]  # fmt: skip
+        lines += result["benchmarks"]["notes"]
     if not result["performance_run"]:
         lines += ["", result["performance_skipped"]]
+    if result["runs"]:
+        lines += ["", f"Limits: {result['aa_floor']['rule']}"]
     lines += ["", f"{result['answer']}: {result['reason']}"]
     if result["settle"]:
         lines.append(f"What would settle it: {result['settle']}")
@@ -43,9 +50,15 @@ def interval(metric: Mapping[str, Any]) -> str:
     return f"{change(metric['low'])} to {change(metric['high'])}"
 
 
+def limit(metric: Mapping[str, Any]) -> str:
+    """Write what a metric has to be beyond, and whether that is short of a measured floor."""
+    note = metric["threshold_note"]
+    return f"{change(metric['threshold'])}{', ' if note else ''}{note}"
+
+
 def _row(metric: Mapping[str, Any]) -> tuple[str, ...]:
     name = metric["title"] if metric["kind"] == "control" else metric["name"]
-    return name, metric["answer"], change(metric["median"]), interval(metric), change(metric["threshold"])
+    return name, metric["answer"], change(metric["median"]), interval(metric), limit(metric)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -89,7 +89,8 @@ def _performance(result: Mapping[str, Any]) -> list[Section]:
     if memory:
         sections.append(Section("Memory", table=_memory(last["memory"]), charts=(memory,)))
     if result.get("benchmarks"):
-        sections.append(Section("pytest-benchmark", table=_metrics(result["benchmarks"]["metrics"])))
+        notes = tuple(result["benchmarks"].get("notes", ()))
+        sections.append(Section("pytest-benchmark", notes, _metrics(result["benchmarks"]["metrics"])))
     sections.append(Section("The machine meanwhile", table=_machine(runs), folded=True))
     return sections
 
@@ -119,8 +120,10 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _why(row: Mapping[str, Any]) -> str:
-    """What the figures beside it do not say already: why an answer is open."""
-    return str(row["reason"]).removeprefix(f"{row['title']}: ") if row["answer"] == "INCONCLUSIVE" else "-"
+    """What the figures beside it do not say already: why an answer is open, or a threshold only the least one."""
+    if row["answer"] == "INCONCLUSIVE":
+        return str(row["reason"]).removeprefix(f"{row['title']}: ")
+    return row.get("threshold_note") or "-"
 
 
 def _laws(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -161,8 +164,10 @@ def _machine(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _floor(floor: Mapping[str, Any] | None) -> tuple[str, ...]:
-    if not floor or not floor.get("floor"):
+    if not floor:
         return ()
+    if not floor.get("floor"):
+        return (f"Threshold: {floor.get('rule')}.",)
     source = f" Measured in {floor['source']}." if floor.get("source") else ""
     return (f"A/A floor, how far a revision strays from itself: {floor['floor']:.3f} ({floor.get('rule')}).{source}",)
 

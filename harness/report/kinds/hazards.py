@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.hazards.catalogue import Status
-from harness.hazards.verdict import FILE, NEEDED, VERSION, confirmed
+from harness.hazards.verdict import FILE, NEEDED, VERSION, confirmed, not_played, told
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
-from harness.report.page import Field, Part, Section, Table
+from harness.report.page import Field, Part, Section, Table, Tone
 from harness.verdict.saved import load_result
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def _row(row: Mapping[str, Any]) -> tuple[Field, ...]:
     note = f" ({row['note']})" if row["note"] else ""
     ours = Field(row["why_not"] or "-")
     if stateless is not None:
-        passed = stateless["trials"] - stateless["failed"]
-        ours = Field(f"passes {passed} of {stateless['trials']}", "bad" if stateless["failed"] else "good")
+        tone: Tone = "bad" if stateless["failed"] else "unsure" if not_played(stateless) else "good"
+        ours = Field(told(stateless), tone)
     return (
         Field(str(row["row"]), number=True),
         Field(f"{row['id']}: {row['title']}"),

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.hazards.verdict import confirmed_on_stock, not_played
 from harness.run.gate.process import environment
 from harness.run.gate.records import CommandOutcome
 
@@ -47,11 +48,19 @@ def read_audit(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
 
 
 def read_hazards(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return on how many hazards the project was tried, and where it failed."""
+    """Return on how many hazards the project was tried and where it failed; what could not be told is named only."""
     tried = [row for row in result["hazards"] if row["stateless"] is not None]
     failed = [row["id"] for row in tried if row["stateless"]["failed"]]
-    text = f"{len(tried) - len(failed)} of {len(tried)} hazards do not touch this project"
-    return text + (f"; {', '.join(failed)} do" if failed else ""), {"failed": len(failed)}
+    stuck = [row["id"] for row in tried if row["id"] not in failed and not_played(row["stateless"])]
+    stock = [row["id"] for row in result["hazards"] if not confirmed_on_stock(row)]
+    text = f"{len(tried) - len(failed) - len(stuck)} of {len(tried)} hazards do not touch this project"
+    if failed:
+        text += f"; {', '.join(failed)} do"
+    if stuck:
+        text += f"; {len(stuck)} could not be played, because calls wait for each other: {', '.join(stuck)}"
+    if stock:
+        text += f"; stock itself did not do as the catalogue says: {', '.join(stock)}"
+    return text, {"failed": len(failed)}
 
 
 def commands_of(*, short: bool) -> tuple[Command, ...]:

@@ -1,7 +1,8 @@
 """Slow one stage down on purpose, in the process that serves: how the gate finds out what it can see.
 
 The revision's files stay as they are. The vocoder is a stage that the wrapper and the engine both go through, once for
-each utterance, by one name on the shared model.
+each utterance, by one method of the model or of a view of it. It is slowed down in a calibration alone: a gate times
+each revision as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.errors import HarnessError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,11 +22,18 @@ METHOD = "hift_inference"
 MATRIX = 96
 
 
+class StageNotSeenError(HarnessError):
+    """Calls do not go through the stage that is to be slowed down."""
+
+
 class SlowedStage:
     """The vocoder of `model`, with as much more processor time as makes the whole call take `share` longer.
 
+    The model's S3Gen gets a class of its own, not a function of its own: views that are made of it afterwards run
+    their own modules, as they do without it.
+
     Attributes:
-        share: 0 leaves everything as it is; may be set between calls.
+        share: 0 adds nothing; may be set between calls.
     """
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - upstream ships no types
@@ -31,20 +41,34 @@ class SlowedStage:
         self._call_over_stage = 1.0
         self._seen_s = 0.0
         self._matrix = torch.ones(MATRIX, MATRIX)
-        self._original: Callable[..., Any] = getattr(model.s3gen, METHOD)
-        setattr(model.s3gen, METHOD, self._run)
+        upstream = type(model.s3gen)
+        stage: Callable[..., Any] = getattr(upstream, METHOD)
+
+        def slowed(s3gen: object, *arguments: object, **named: object) -> object:
+            return self._run(lambda: stage(s3gen, *arguments, **named))
+
+        model.s3gen.__class__ = type(upstream.__name__, (upstream,), {METHOD: slowed})
 
     def calibrate(self, speak: Callable[[], object], repeats: int = 3) -> None:
-        """Find out which part of a call the stage is, from calls alone on this thread."""
+        """Find out which part of a call the stage is, from calls alone on this thread.
+
+        Raises:
+            StageNotSeenError: `speak` does not go through the stage on this thread.
+        """
         speak()
         self._seen_s, began = 0.0, time.thread_time()
         for _ in range(repeats):
             speak()
+        if not self._seen_s:
+            raise StageNotSeenError(
+                f"{repeats} calls did not go through the {STAGE} ({METHOD} of the model's S3Gen) on their own thread, "
+                f"so there is no stage that a calibration could slow down"
+            )
         self._call_over_stage = (time.thread_time() - began) / self._seen_s
 
-    def _run(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - stands in for upstream's method
+    def _run(self, stage: Callable[[], object]) -> object:
         began = time.thread_time()
-        result = self._original(*arguments, **named)
+        result = stage()
         took = time.thread_time() - began
         self._seen_s += took
         if self.share:

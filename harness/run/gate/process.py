@@ -116,9 +116,9 @@ class RevisionProcess:
         }
         return RevisionCounts(**plain)
 
-    def start_warming_up(self, subjects: Sequence[str]) -> None:
-        """Let it speak every timed request once; `warmed_up` waits for it."""
-        self._send({"ask": "warm up", "subjects": list(subjects)})
+    def start_warming_up(self, subjects: Sequence[str], *, slowable: bool = False) -> None:
+        """Let it speak every timed request once; `warmed_up` waits for it. `slowable`: turns may be slowed down."""
+        self._send({"ask": "warm up", "subjects": list(subjects), "slowable": slowable})
 
     def warmed_up(self) -> None:
         """Wait until it has."""

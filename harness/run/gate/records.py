@@ -99,14 +99,14 @@ class RevisionCounts:
 
     Attributes:
         revision: whose.
-        requests: how many were spoken.
+        requests: how many were spoken one at a time, of every family.
         equal_to_stock: how many of them, one at a time, had the bits of sequential stock.
         first_unequal: which one had not, in words; empty if none.
-        threaded: the same for calls that overlapped.
-        tokens: of each request.
-        samples: of each request.
-        tensor_ops: operations on tensors, all requests together.
-        weight_bytes: bytes of the model's parameters and buffers that operations were given, all requests together.
+        threaded: the same for English calls that overlapped.
+        tokens: of each English request.
+        samples: of each English request.
+        tensor_ops: operations on tensors, all English requests together.
+        weight_bytes: bytes of the model's parameters and buffers that operations were given, all of these together.
         weight_writes: operations that wrote to a parameter or a buffer of the model.
         process_draws: draws from a process-wide generator.
         generators_moved: process-wide generators whose state changed.

@@ -92,8 +92,10 @@ def run_rounds(
         offered = [set(process.loaded()) for process in processes.values()]
         wanted = (WRAPPER,) if short else (WRAPPER, ENGINE)
         subjects = [name for name in wanted if all(name in one for one in offered)]
+        # Both or neither: whatever the preparation costs, it costs base as well.
+        slowable = any(place.injected for order in orders for place in order)
         for process in processes.values():
-            process.start_warming_up(subjects)
+            process.start_warming_up(subjects, slowable=slowable)
         for process in processes.values():
             process.warmed_up()
         cells = cells_of_turn(subjects)

@@ -13,6 +13,7 @@ import torch
 import stateless_tts
 from harness.run.digest import mark
 from harness.run.gate.counting import CallCounter, generator_states
+from harness.run.gate.families import OTHER_FAMILIES, unequal_family
 from harness.run.gate.injection import SlowedStage
 from harness.run.gate.kernels import ControlKernels
 from harness.run.gate.records import CellPlan, GateCell, Revision, RevisionCounts, ThreadedBits, Turn
@@ -41,16 +42,19 @@ class RevisionWork:
     Args:
         revision: `base` or `head`.
         folder: where the workload's clips go.
+
+    Attributes:
+        model: what the wrapper and the engine share.
     """
 
     def __init__(self, revision: Revision, folder: Path) -> None:
         torch.set_num_threads(1)
         self._revision = revision
         self._folder = folder
-        self._model: Any = build_chatterbox(family="english", profile="tiny", seed=0)
+        self.model: Any = build_chatterbox(family="english", profile="tiny", seed=0)
         release_free_memory()
         self._loaded_mib = resident_mib()
-        self._wrapper = StatelessChatterBoxWrapper(self._model)
+        self._wrapper = StatelessChatterBoxWrapper(self.model)
         self._engine: Any = None
         self._slowed: SlowedStage | None = None
         self._kernels = ControlKernels()
@@ -65,15 +69,22 @@ class RevisionWork:
         """What this revision can be timed with."""
         return (WRAPPER, ENGINE) if hasattr(stateless_tts, "ContinuousBatchingEngine") else (WRAPPER,)
 
-    def warm_up(self, subjects: Sequence[str]) -> None:
-        """Speak every timed request alone: fills what is filled on first use, and keeps the bits as expected."""
-        self._slowed = SlowedStage(self._model)
+    def warm_up(self, subjects: Sequence[str], *, slowable: bool = False) -> None:
+        """Speak every timed request alone: fills what is filled on first use, and keeps the bits as expected.
+
+        Args:
+            subjects: what will be timed.
+            slowable: a calibration's turns will have one stage slowed down; anything else is timed as it is.
+        """
+        if slowable:
+            self._slowed = SlowedStage(self.model)
         if ENGINE in subjects and self._engine is None:
-            self._engine = stateless_tts.ContinuousBatchingEngine(self._model)
+            self._engine = stateless_tts.ContinuousBatchingEngine(self.model)
         for subject in subjects:
             speak = self._speaker(subject)
             self._expected[subject] = tuple(mark(speak(request).audio).sha256 for request in self._requests)
-        self._slowed.calibrate(lambda: self._wrapper.synthesize(self._requests[0]))
+        if self._slowed is not None:
+            self._slowed.calibrate(lambda: self._wrapper.synthesize(self._requests[0]))
         self._kernels.time_both()
         # A collection in a cell would walk everything that importing left behind, whichever call it happens to hit.
         gc.collect()
@@ -81,8 +92,8 @@ class RevisionWork:
 
     def turn(self, cells: Sequence[CellPlan], injected: float) -> Turn:
         """Run `cells` in order, with a look at the control before each of them and after the last."""
-        assert self._slowed is not None
-        self._slowed.share = injected
+        if self._slowed is not None:
+            self._slowed.share = injected
         looks = [self._kernels.time_both()]
         ran = []
         for cell in cells:
@@ -92,14 +103,14 @@ class RevisionWork:
         return Turn(self._revision, tuple(ran), controls, self._loaded_mib, injected=injected)
 
     def count(self) -> RevisionCounts:
-        """Speak the counted requests one at a time, overlapping, and with sequential stock."""
+        """Speak requests one at a time, overlapping, and with sequential stock; then one of each other family."""
         drawn = make_workload(0, COUNTED_REQUESTS + 2, self._folder).requests
         # Length changes neither what is shared nor what a token costs, and these are spoken ten times over.
         requests = sorted(drawn, key=lambda request: len(request.text))[:COUNTED_REQUESTS]
-        stock = StockCall(self._model)
+        stock = StockCall(self.model)
         expected = [mark(stock(request)).sha256 for request in requests]
         states = generator_states()
-        counter = CallCounter(self._model)
+        counter = CallCounter(self.model)
         # Encoding a voice and filling tables happens once; what is counted is what every call does.
         first = [self._wrapper.synthesize(request) for request in requests]
         with counter:
@@ -110,11 +121,15 @@ class RevisionWork:
             for place, wanted in enumerate(expected)
             if {mark(first[place].audio).sha256, mark(results[place].audio).sha256} != {wanted}
         ]
+        differing = [f"request {place}: {requests[place].text[:60]!r}" for place in unequal]
+        clip = write_clip(TIMED_VOICE, self._folder).path
+        differing += filter(None, (unequal_family(family, clip) for family in OTHER_FAMILIES))
+        spoken = len(requests) + len(OTHER_FAMILIES)
         return RevisionCounts(
             revision=self._revision,
-            requests=len(requests),
-            equal_to_stock=len(requests) - len(unequal),
-            first_unequal=f"request {unequal[0]}: {requests[unequal[0]].text[:60]!r}" if unequal else "",
+            requests=spoken,
+            equal_to_stock=spoken - len(differing),
+            first_unequal=differing[0] if differing else "",
             threaded=tuple(self._overlapping(threads, requests, expected) for threads in OVERLAPPING),
             tokens=tuple(int(result.speech_tokens.numel()) for result in results),
             samples=tuple(int(result.audio.shape[-1]) for result in results),

@@ -54,6 +54,6 @@ def _answer(work: RevisionWork, question: dict[str, Any]) -> dict[str, Any]:
     if question["ask"] == "count":
         return asdict(work.count())
     if question["ask"] == "warm up":
-        work.warm_up(question["subjects"])
+        work.warm_up(question["subjects"], slowable=question["slowable"])
         return {"warm": True}
     return asdict(work.turn([CellPlan(**cell) for cell in question["cells"]], question["injected"]))

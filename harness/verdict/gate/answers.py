@@ -50,10 +50,12 @@ class Floor:
     Attributes:
         source: the calibration's file; None if there is none.
         per_metric: factor of each metric.
+        why_not: why there is none, if so.
     """
 
     source: str | None = None
     per_metric: dict[str, float] = field(default_factory=dict)
+    why_not: str = ""
 
     def threshold(self, metric: str) -> float:
         """Return the factor beyond which `metric` is worse: the larger of 5 % and its floor."""
@@ -61,8 +63,10 @@ class Floor:
 
     def as_json(self) -> dict[str, Any]:
         """Return the floor as `gate.json` keeps it."""
-        rule = "the larger of 5 % and the metric's floor" if self.source else "5 %; no calibration has been published"
-        return {**asdict(self), "floor": max([LEAST_THRESHOLD, *self.per_metric.values()]), "rule": rule}
+        rule = f"5 %; no floor was measured: {self.why_not or 'there is no calibration'}"
+        if self.source:
+            rule = "the larger of 5 % and the metric's floor"
+        return {**asdict(self), "floor": max(self.per_metric.values(), default=None), "rule": rule}
 
 
 def percent_worse(log_ratio: float) -> str:

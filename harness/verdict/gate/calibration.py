@@ -182,7 +182,7 @@ def _failed_by(run: JudgedRun) -> list[str]:
     """Return the metrics that made `run` fail; none if it did not, such as on a machine that was unfit."""
     if run.conclusion.answer is not Answer.FAIL:
         return []
-    return [one.samples.name for one in failed(run.metrics)]
+    return [one.samples.name for one in failed(run.metrics, run.controls)]
 
 
 def _measured(blocks: Sequence[Block], share: float, failed: Counter[str]) -> list[dict[str, Any]]:

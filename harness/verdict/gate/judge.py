@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from harness.verdict.gate.samples import Samples
 
 LEAST_ROUNDS = 8
+# Fewer do not show how throughput scales.
+LEAST_WORKERS_OF_LAW = 4
+# Metrics that a reason names one by one.
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def judge_run(rounds: Sequence[Round], floor: Floor, injected: float = 0.0) -> J
 
 
 def judge_samples(samples: Samples, floor: Floor) -> Judged:
-    """Worse if the whole interval is beyond the threshold; undecided if it holds both no change and a large one."""
+    """Worse if the whole interval is beyond the threshold; undecided if it begins before that and ends far beyond."""
     median, low, high = _interval(samples.worse_log)
     threshold = floor.threshold(samples.name)
     beyond, promised = math.log(threshold), math.log(max(PROMISED, threshold))
@@ -105,7 +109,8 @@ def judge_samples(samples: Samples, floor: Floor) -> Judged:
     # The law is made of throughputs that are judged themselves: where those are sure, its own spread decides nothing.
     elif high > promised and samples.kind != "law":
         answer = Answer.INCONCLUSIVE
-        reason = f"{samples.title}: {span} holds both no change and more than {percent_worse(promised)}"
+        least = "no change" if low <= 0 else f"less than {percent_worse(beyond)}"
+        reason = f"{samples.title}: {span} holds both {least} and more than {percent_worse(promised)}"
     return Judged(samples, median, low, high, threshold, answer, reason)
 
 
@@ -143,8 +148,9 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
     if first.conclusion.answer is not Answer.FAIL or len(runs) == 1:
         return first.conclusion
     second = runs[1]
-    before = {one.samples.name for one in failed(first.metrics)}
-    again = [one for one in failed(second.metrics) if one.samples.name in before]
+    before = {one.samples.name for one in failed(first.metrics, first.controls)}
+    seconds = failed(second.metrics, second.controls)
+    again = [one for one in seconds if one.samples.name in before]
     if second.conclusion.answer is Answer.FAIL and again:
         worst = max(again, key=lambda one: one.low)
         others = f" ({len(again) - 1} more)" if len(again) > 1 else ""
@@ -153,7 +159,7 @@ def conclude_runs(runs: Sequence[JudgedRun]) -> Conclusion:
         return second.conclusion
     names = ", ".join(sorted(before))
     if second.conclusion.answer is Answer.FAIL:
-        others = ", ".join(one.samples.name for one in failed(second.metrics))
+        others = ", ".join(one.samples.name for one in seconds)
         return Conclusion(
             Answer.INCONCLUSIVE,
             f"{names} looked worse in one run, {others} in a second, fresh one, and none in both",
@@ -176,9 +182,17 @@ def conclude_metrics(
     unfit = machine_unfit(rounds, controls, machine)
     if unfit is not None:
         return unfit
-    worse = failed(metrics)
+    worse = failed(metrics, controls)
     if worse:
         return Conclusion(Answer.FAIL, max(worse, key=lambda one: one.low).reason)
+    doubtful = failed(metrics)
+    if doubtful:
+        worst = max(doubtful, key=lambda one: one.low)
+        return Conclusion(
+            Answer.INCONCLUSIVE,
+            f"the control moved by as much: {percent_worse(drift_of(controls))}, and {worst.reason}",
+            "another run; if it moves again, a machine of its own",
+        )
     open_ones = [one for one in metrics if one.answer is Answer.INCONCLUSIVE]
     if open_ones:
         widest = max(open_ones, key=lambda one: one.high - one.low)
@@ -188,16 +202,48 @@ def conclude_metrics(
             f"the interval is too wide: {widest.reason}{more}",
             f"more rounds: about {_rounds_needed(widest)} in place of {rounds}, or a quieter machine",
         )
-    return Conclusion(Answer.PASS, f"no metric of {len(metrics)} is worse; {rounds} rounds")
+    return Conclusion(Answer.PASS, f"{_passed(metrics)}; {rounds} rounds")
 
 
-def failed(metrics: Sequence[Judged]) -> list[Judged]:
-    """Return the metrics that are worse.
+def failed(metrics: Sequence[Judged], controls: Sequence[Judged] = ()) -> list[Judged]:
+    """Return the metrics that are worse, and beyond their limit by more than the machine slowed down `controls`.
 
-    A scaling law alone is not: one worker made faster costs more to the others in proportion, and nobody is slower.
+    A scaling law alone is not worse: one worker made faster costs more to the others in proportion, and nobody is
+    slower. Somebody has to be, for sure, and beyond the limit, where several work at once.
     """
-    slower = any(one.samples.kind == "throughput" and one.median > math.log(one.threshold) / 2 for one in metrics)
-    return [one for one in metrics if one.answer is Answer.FAIL and (slower or one.samples.kind != "law")]
+    slower = any(
+        one.samples.kind == "throughput"
+        and (one.samples.workers or 0) >= LEAST_WORKERS_OF_LAW
+        and one.low > 0
+        and one.median > math.log(one.threshold)
+        for one in metrics
+    )
+    drift = drift_of(controls)
+    return [
+        one
+        for one in metrics
+        if one.answer is Answer.FAIL
+        and (slower or one.samples.kind != "law")
+        # Memory does not depend on how fast a machine is.
+        and (one.samples.kind == "memory" or one.low - drift > math.log(one.threshold))
+    ]
+
+
+def drift_of(controls: Sequence[Judged]) -> float:
+    """Return by how much head's process had the slower machine, as a log; 0 if it had the faster one."""
+    return max([0.0, *(one.median for one in controls)])
+
+
+def _passed(metrics: Sequence[Judged]) -> str:
+    text = f"no metric of {len(metrics)} is surely worse than its limit"
+    if any(one.answer is Answer.FAIL for one in metrics):
+        text = f"no metric of {len(metrics)} but the scaling law is surely worse than its limit"
+    less = sorted((one for one in metrics if one.low > 0 and one.answer is Answer.PASS), key=lambda one: -one.low)
+    if not less:
+        return text
+    named = ", ".join(f"{one.samples.name} {percent_worse(one.median)}" for one in less[:MOST_NAMED])
+    more = f" and {len(less) - MOST_NAMED} more" if len(less) > MOST_NAMED else ""
+    return f"{text}; worse by less: {named}{more}"
 
 
 def machine_unfit(rounds: int, controls: Sequence[Judged], machine: MachineState) -> Conclusion | None:

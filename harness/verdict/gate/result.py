@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.observations.gate_store import GATE_VERSION
+from harness.run.gate.commands import commands_of
 from harness.run.gate.records import BASE, HEAD
 from harness.verdict.gate.answers import EXIT_STATUS, Answer, Conclusion, Floor
 from harness.verdict.gate.counts import check_command, check_counts, check_timed_bits, first_failure
@@ -15,7 +16,7 @@ from harness.verdict.gate.curves import memory_lines, scaling_curves
 from harness.verdict.gate.judge import Judged, JudgedRun, conclude_runs, judge_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.observations.gate_store import GateObservations
     from harness.run.gate.records import Round
@@ -44,13 +45,28 @@ def checks_of(observations: GateObservations, accepted: Sequence[str]) -> tuple[
     return tuple(checks)
 
 
+def compared_with_itself(facts: Mapping[str, Any]) -> Conclusion | None:
+    """Say that nothing was compared, if head is base's commit without a change."""
+    base, head = facts["base"], facts["head"]
+    if head["dirty"] or head["commit"] != base["commit"]:
+        return None
+    return Conclusion(
+        Answer.INCONCLUSIVE,
+        f"nothing was compared: base and head are both {base['commit'][:12]} without changes ({base['note']})",
+        "--base REV with an earlier revision; a clone that does not hold one gets it by git fetch --unshallow",
+    )
+
+
 def conclude(
     observations: GateObservations,
     floor: Floor,
     accepted: Sequence[str] = (),
     benchmarks: ComparedBenchmarks | None = None,
 ) -> GateVerdict:
-    """Counts first; then rounds, then saved benchmarks; the first that fails, or else is undecided, is the answer."""
+    """Counts first; then rounds, then saved benchmarks; the first that fails, or else is undecided, is the answer.
+
+    A revision against itself can only fail by its own counts: nothing was compared.
+    """
     checks = checks_of(observations, accepted)
     numbers = sorted({one.run for one in observations.rounds})
     runs = tuple(judge_run([one for one in observations.rounds if one.run == number], floor) for number in numbers)
@@ -60,13 +76,16 @@ def conclude(
         against = f", base {failed.base}" if failed.base is not None else ""
         reason = f"{failed.name}: {failed.head}{against}; it has to be {failed.rule}{detail}"
         return GateVerdict(checks, runs, Conclusion(Answer.FAIL, reason))
+    itself = compared_with_itself(observations.facts)
+    if itself is not None:
+        return GateVerdict(checks, runs, itself)
     conclusions = [conclude_runs(runs)] if runs else []
     if benchmarks is not None:
         conclusions.append(benchmarks.conclusion)
     open_check = next((one for one in checks if one.answer is Answer.INCONCLUSIVE), None)
     if open_check is not None:
         reason = f"{open_check.name}: {open_check.head}" + (f" ({open_check.detail})" if open_check.detail else "")
-        conclusions.append(Conclusion(Answer.INCONCLUSIVE, reason, f"python -m harness {open_check.name} by itself"))
+        conclusions.append(Conclusion(Answer.INCONCLUSIVE, reason, _by_itself(open_check.name, observations.facts)))
     if not conclusions:
         conclusions.append(Conclusion(Answer.INCONCLUSIVE, "nothing was timed", "a run to the end"))
     for answer in (Answer.FAIL, Answer.INCONCLUSIVE):
@@ -97,15 +116,18 @@ def gate_json(
         "deterministic": [asdict(check) for check in verdict.checks],
         "performance_run": bool(verdict.runs),
         "performance_skipped": skipped,
-        "runs": [_run_json(run, [one for one in observations.rounds if one.run == run.number]) for run in verdict.runs],
+        "runs": [
+            _run_json(run, [one for one in observations.rounds if one.run == run.number], floor) for run in verdict.runs
+        ],
         "aa_floor": floor.as_json(),
         "benchmarks": None if benchmarks is None else benchmarks.as_json(),
     }
 
 
-def judged_json(judged: Judged) -> dict[str, Any]:
+def judged_json(judged: Judged, floor: Floor) -> dict[str, Any]:
     """Return a metric, or a control, as plain data; logs become factors, what is not known becomes null."""
     samples = judged.samples
+    unmeasured = floor.source is not None and samples.kind != "control" and samples.name not in floor.per_metric
     return {
         "name": samples.name,
         "title": samples.title,
@@ -119,6 +141,7 @@ def judged_json(judged: Judged) -> dict[str, Any]:
         "low": _factor(judged.low),
         "high": _factor(judged.high),
         "threshold": judged.threshold,
+        "threshold_note": "no floor measured" if unmeasured else "",
         "rounds": len(samples.worse_log),
         "answer": judged.answer,
         "reason": judged.reason,
@@ -126,18 +149,24 @@ def judged_json(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _run_json(run: JudgedRun, rounds: Sequence[Round]) -> dict[str, Any]:
+def _run_json(run: JudgedRun, rounds: Sequence[Round], floor: Floor) -> dict[str, Any]:
     return {
         "number": run.number,
         "answer": run.conclusion.answer,
         "reason": run.conclusion.reason,
-        "metrics": [judged_json(one) for one in run.metrics],
-        "controls": [judged_json(one) for one in run.controls],
+        "metrics": [judged_json(one, floor) for one in run.metrics],
+        "controls": [judged_json(one, floor) for one in run.controls],
         "law": list(scaling_curves(rounds)),
         "memory": list(memory_lines(rounds)),
         "machine": asdict(run.machine),
         "rounds": [{**asdict(one), "order": [turn.revision for turn in one.turns]} for one in rounds],
     }
+
+
+def _by_itself(name: str, facts: Mapping[str, Any]) -> str:
+    """Return the command line of one of the harness's own commands, and what to do about what it says."""
+    arguments = next(one.arguments for one in commands_of(short=facts["command"]["short"]) if one.name == name)
+    return f"a mend of what python -m harness {' '.join(arguments)} --out reports/{name} says by itself"
 
 
 def _factor(log: float) -> float | None:

@@ -93,7 +93,8 @@ def test_a_calibration_of_another_version(repository: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("floor", ["null", "[1.1]", '{"cpu/stateless/1": null}', '{"cpu/stateless/1": "low"}'])
 def test_a_calibration_without_a_floor(repository: Path, capsys: pytest.CaptureFixture[str], floor: str) -> None:
     damaged = repository / "damaged.json"
-    damaged.write_text(f'{{"version": "{CALIBRATION_VERSION}", "aa_floor": {floor}}}')
+    rest = '"environment": {"cpu": "a CPU", "cores": 2}, "command": {"short": false}'
+    damaged.write_text(f'{{"version": "{CALIBRATION_VERSION}", "aa_floor": {floor}, {rest}}}')
     status, said = gate(capsys, "--out", str(repository / "out"), "--calibration", str(damaged))
     assert (status, "aa_floor does not tell a factor for each metric" in said) == (2, True)
 
@@ -142,6 +143,9 @@ def test_a_gate_that_ran_leaves_data_summary_and_page(
             writer.add(record)
 
     monkeypatch.setattr("harness.gate.conduct.conduct_gate", made_up)
+    assert gate(capsys, "--out", str(repository / "out"))[0] == 3
+    assert load_result(repository / "out" / "gate.json", GATE_VERSION)["reason"].startswith("nothing was compared")
+    commit(repository, {"a.txt": "a"}, "Change nothing")
     assert gate(capsys, "--out", str(repository / "out"))[0] == 0
     found = load_result(repository / "out" / "gate.json", GATE_VERSION)
     assert (found["answer"], found["head"]["dirty"], found["base"]["asked"]) == ("PASS", False, None)
@@ -167,3 +171,7 @@ def test_calibrations_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (merged["blocks"], merged["seconds"], merged["commit"]) == (2, 200.0, "1a2b3c4d")
     assert merged["conditions"][1]["gates"]["fail"] == 1
     assert (tmp_path / "both" / "calibration.md").exists()
+    before = sorted(tmp_path.iterdir())
+    again = gate(capsys, "--calibrate", "--merge", *map(str, folders), str(folders[0]), "--out", str(tmp_path / "new"))
+    assert (again[0], f"--merge: {folders[0]} is named twice" in again[1]) == (2, True)
+    assert sorted(tmp_path.iterdir()) == before

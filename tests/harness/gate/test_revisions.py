@@ -57,13 +57,55 @@ def test_changes_on_top_of_main_are_compared_with_its_last_commit(tmp_path: Path
     assert choose_base(repository, None).commit == last
 
 
-@pytest.mark.parametrize("branch", ["main", "elsewhere"])
-def test_a_clone_of_one_commit_is_compared_with_itself_and_says_so(tmp_path: Path, branch: str) -> None:
+@pytest.mark.parametrize(
+    ("branch", "note"),
+    [
+        ("main", "main has no earlier commit in this clone"),
+        ("elsewhere", "there is no origin/main or main in this clone to compare with"),
+    ],
+)
+def test_a_clone_of_one_commit_is_compared_with_itself_and_says_so(tmp_path: Path, branch: str, note: str) -> None:
     make_repository(tmp_path)
     git(tmp_path, "branch", "--move", branch)
     base = choose_base(open_repository(tmp_path), None)
-    assert base.commit == git(tmp_path, "rev-parse", "HEAD")
-    assert "no earlier commit" in base.note or "no main branch" in base.note
+    assert (base.commit, base.note) == (git(tmp_path, "rev-parse", "HEAD"), note)
+
+
+def test_a_history_of_its_own_is_told_from_no_main_branch(tmp_path: Path) -> None:
+    make_repository(tmp_path)
+    git(tmp_path, "checkout", "--quiet", "--orphan", "own")
+    last = commit(tmp_path, {"a.txt": "a"}, "Begin again")
+    base = choose_base(open_repository(tmp_path), None)
+    assert (base.commit, base.note) == (last, "it has no common ancestor with main in this clone")
+
+
+def test_a_file_that_git_does_not_know_is_a_change_only_in_a_package(tmp_path: Path) -> None:
+    first = git(make_repository(tmp_path), "rev-parse", "HEAD")
+    commit(tmp_path, {"a.txt": "a"}, "One")
+    (tmp_path / "notes.txt").touch()
+    repository = open_repository(tmp_path)
+    assert not repository.dirty
+    assert choose_base(repository, None).commit == first
+    (tmp_path / "stateless_tts" / "added.py").touch()
+    assert open_repository(tmp_path).dirty
+
+
+@pytest.mark.parametrize("checkout", [("-b", "topic"), ("--detach", "HEAD^")])
+def test_what_lies_on_main_is_compared_with_itself(tmp_path: Path, checkout: tuple[str, str]) -> None:
+    make_repository(tmp_path)
+    commit(tmp_path, {"a.txt": "a"}, "One")
+    commit(tmp_path, {"a.txt": "b"}, "Two")
+    git(tmp_path, "checkout", "--quiet", *checkout)
+    base = choose_base(open_repository(tmp_path), None)
+    here = git(tmp_path, "rev-parse", "HEAD")
+    assert (base.commit, base.note) == (here, "it is a commit of main, with nothing on top of it")
+
+
+def test_a_detached_head_at_the_tip_of_main_is_main(tmp_path: Path) -> None:
+    first = git(make_repository(tmp_path), "rev-parse", "HEAD")
+    commit(tmp_path, {"a.txt": "a"}, "One")
+    git(tmp_path, "checkout", "--quiet", "--detach")
+    assert choose_base(open_repository(tmp_path), None).commit == first
 
 
 def test_the_remote_main_is_asked_before_the_local_one(tmp_path: Path) -> None:

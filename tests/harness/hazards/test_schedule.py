@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from harness.hazards.schedule import Schedule, ScheduleStuckError, held_at
+from harness.errors import HarnessError
+from harness.hazards.schedule import Ended, Schedule, ScheduleStuckError, held_at
 
 
 def test_the_second_call_runs_while_the_first_is_held() -> None:
@@ -57,6 +58,23 @@ def test_a_schedule_that_cannot_be_followed_says_what_was_waited_for() -> None:
     played = schedule.run({"first": first, "second": first_gave_up.wait})
     with pytest.raises(ScheduleStuckError, match=r"'first leaves here' waited 0\.05 s for 'second reaches there'"):
         played.value("first")
+    assert played.stuck
+    assert (played.ended["first"].stuck, played.ended["second"].stuck) == (True, False)
+
+
+def test_an_error_that_a_stuck_schedule_caused_is_told_from_one_of_the_calls_own() -> None:
+    def call(cause: Exception) -> Ended:
+        try:
+            try:
+                raise cause
+            except HarnessError as error:
+                raise RuntimeError("the wrapper's own words") from error
+        except RuntimeError as error:
+            return Ended(error=error)
+
+    assert call(ScheduleStuckError("waited")).stuck
+    assert not call(HarnessError("else")).stuck
+    assert not Ended(value=1).stuck
 
 
 def test_a_thread_that_is_not_in_the_schedule_passes_every_place() -> None:

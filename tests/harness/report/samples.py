@@ -108,7 +108,8 @@ def gate_metric(name: str, logs: list[float], *, kind: str = "throughput", answe
         "name": name, "title": f"{name} <&>", "kind": kind, "subject": "stateless", "workers": 4,
         "unit": "utterances/s", "base_value": 12.0, "head_value": 11.9,
         "median": factors[len(factors) // 2], "low": factors[0],
-        "high": factors[-1], "threshold": 1.05, "rounds": len(logs), "answer": answer, "reason": "", "worse_log": logs,
+        "high": factors[-1], "threshold": 1.05, "threshold_note": "",
+        "rounds": len(logs), "answer": answer, "reason": "", "worse_log": logs,
     }  # fmt: skip
 
 

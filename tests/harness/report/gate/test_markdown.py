@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
-from harness.report.gate.markdown import gate_markdown
+from harness.report.gate.markdown import MARKER, gate_markdown
 from harness.report.gate.text import change, gate_lines
+from harness.run.gate.process import HARNESS_ROOT
 from harness.run.gate.records import HEAD
 from harness.verdict.gate.answers import Floor
 from harness.verdict.gate.result import conclude, gate_json
@@ -55,7 +57,28 @@ def test_what_was_not_timed_is_said() -> None:
 
 def test_the_terminal_gets_every_metric_and_the_answer_last() -> None:
     lines = gate_lines(result())
+    assert lines[0] == "bbbbbbbbbbbb against aaaaaaaaaaaa (the commit before)"
     assert lines[-1].startswith("PASS: ")
     assert sum(line.startswith(("throughput/", "cpu/", "law/", "memory/")) for line in lines) == 10
     assert change(None) == "-"
     assert change(1.0512) == "+5.1 %"
+
+
+def test_saved_benchmarks_say_where_they_are_of_other_revisions() -> None:
+    found = result()
+    found["benchmarks"] = {"metrics": [found["runs"][0]["metrics"][0]], "notes": ["a.json was measured on c0ffee"]}
+    for text in (gate_markdown(found), "\n".join(gate_lines(found))):
+        assert "a.json was measured on c0ffee" in text
+
+
+def test_a_metric_without_a_floor_of_its_own_says_so() -> None:
+    text = gate_markdown(result())
+    assert text.count(", no floor measured |") == 9
+    assert "Limits: the larger of 5 % and the metric's floor" in gate_lines(result())
+    assert sum(line.endswith(", no floor measured") for line in gate_lines(result())) == 9
+
+
+def test_ci_finds_its_comment_by_the_summarys_marker() -> None:
+    workflow = yaml.safe_load((HARNESS_ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["gate"]["env"]["MARKER"] == MARKER
+    assert gate_markdown(result()).rstrip().endswith(MARKER)

@@ -65,10 +65,21 @@ def test_the_commands_own_files_are_read() -> None:
         "draws": [{"generator": "own"}, {"generator": "shared"}],
     }
     assert read_audit(audit) == ("SAFE: fine", {"writes": 0, "shared draws": 1})
-    rows: list[dict[str, Any]] = [
-        {"id": "a", "stateless": {"failed": 0}}, {"id": "b", "stateless": {"failed": 2}}, {"id": "c", "stateless": None}
-    ]  # fmt: skip
+
+
+def test_hazards_that_fail_are_told_from_those_that_could_not_be_tried() -> None:
+    def row(name: str, stateless: dict[str, int] | None, stock: int = 1) -> dict[str, Any]:
+        return {"id": name, "status": "shown", "stock": {"failed": stock, "trials": 1}, "stateless": stateless}
+
+    rows = [row("a", {"failed": 0, "stuck": 0}), row("b", {"failed": 2, "stuck": 1}), row("c", None)]
     assert read_hazards({"hazards": rows}) == ("1 of 2 hazards do not touch this project; b do", {"failed": 1})
+    rows = [row("a", {"failed": 0}), row("b", {"failed": 0, "stuck": 1}), row("c", {"failed": 0}, stock=0)]
+    said, figures = read_hazards({"hazards": rows})
+    assert figures == {"failed": 0}
+    assert said.split("; ") == [
+        "2 of 3 hazards do not touch this project", "1 could not be played, because calls wait for each other: b",
+        "stock itself did not do as the catalogue says: c",
+    ]  # fmt: skip
 
 
 def test_commands_exist_and_take_their_arguments() -> None:

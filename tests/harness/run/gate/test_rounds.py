@@ -45,8 +45,8 @@ class StandIn:
     def loaded(self) -> tuple[str, ...]:
         return ("stateless", "engine") if self.revision == HEAD else ("stateless",)
 
-    def start_warming_up(self, subjects: Sequence[str]) -> None:
-        self.log.asked.append(f"{self.revision} warm up {','.join(subjects)}")
+    def start_warming_up(self, subjects: Sequence[str], *, slowable: bool = False) -> None:
+        self.log.asked.append(f"{self.revision} warm up {','.join(subjects)}{' slowable' if slowable else ''}")
 
     def warmed_up(self) -> None:
         self.log.asked.append(f"{self.revision} warm")
@@ -119,6 +119,16 @@ def test_processes_end_when_a_turn_raises(log: Log, tmp_path: Path, monkeypatch:
     with pytest.raises(ValueError, match="no"):
         list(run_rounds(sides(tmp_path), 1, [order_of_round(0)], short=True))
     assert log.ended == 2
+
+
+@pytest.mark.parametrize(("shares", "slowable"), [((0.0,), ""), ((0.0, 0.2), " slowable")])
+def test_only_where_turns_are_slowed_down_is_it_prepared(
+    log: Log, tmp_path: Path, shares: tuple[float, ...], slowable: str
+) -> None:
+    list(run_rounds(sides(tmp_path), 1, [order_of_round(0, shares)], short=True))
+    assert [said for said in log.asked if "warm up" in said] == [
+        f"{revision} warm up stateless{slowable}" for revision in (BASE, HEAD)
+    ]
 
 
 def test_the_engine_is_timed_beside_the_wrapper() -> None:

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.run.gate.families import OTHER_FAMILIES
 from harness.run.gate.records import HEAD, CellPlan
 from harness.run.gate.serving import RevisionWork
 from harness.run.gate.worker import serve
 from stateless_tts import StatelessChatterBoxWrapper
+from stateless_tts.engine._fast_vocoder import FastVocoderBlock
+from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import torch
 
     from stateless_tts import SpeechRequest, SpeechResult
 
@@ -26,11 +31,39 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevisionWork]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def calibrating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevisionWork]:
+    """The same as a calibration has it: one stage can be slowed down."""
+    made = RevisionWork(HEAD, tmp_path_factory.mktemp("clips"))
+    made.warm_up(made.subjects, slowable=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", ["work", "calibrating"])
+def test_the_engine_is_timed_with_its_own_vocoder(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    right = FastVocoderBlock.forward
+
+    def noted(block: FastVocoderBlock, samples: torch.Tensor) -> torch.Tensor:
+        ran.append(block)
+        return right(block, samples)
+
+    monkeypatch.setattr(FastVocoderBlock, "forward", noted)
+    work: RevisionWork = request.getfixturevalue(kind)
+    (cell,) = work.turn([CellPlan("engine", 1, 1)], 0.0).cells
+    assert ran
+    assert cell.wrong == 0
+
+
 @pytest.mark.slow
 def test_counts_are_exact_and_say_that_all_is_well(work: RevisionWork) -> None:
     one = work.count()
     assert one.revision == HEAD
-    assert one.equal_to_stock == one.requests == 3
+    assert (one.equal_to_stock, one.first_unequal) == (one.requests, "")
+    assert one.requests == len(one.tokens) + len(OTHER_FAMILIES) == 6
     assert [pair.wrong for pair in one.threaded] == [0]
     assert (one.weight_writes, one.process_draws, one.generators_moved) == (0, 0, ())
     assert min(one.tensor_ops, one.weight_bytes, *one.tokens, *one.samples) > 0
@@ -45,9 +78,14 @@ def test_a_turn_measures_every_cell_and_both_controls(work: RevisionWork) -> Non
     assert min(turn.controls.values()) > 0
 
 
-def test_more_work_in_a_stage_keeps_the_bits(work: RevisionWork) -> None:
-    (cell,) = work.turn([CellPlan("stateless", 1, 2)], 3.0).cells
-    assert cell.wrong == 0
+def test_a_gate_times_the_model_as_it_is(work: RevisionWork, calibrating: RevisionWork) -> None:
+    assert type(work.model.s3gen) is type(build_chatterbox().s3gen)
+    assert type(calibrating.model.s3gen) is not type(work.model.s3gen)
+
+
+def test_more_work_in_a_stage_keeps_the_bits(calibrating: RevisionWork) -> None:
+    for cell in calibrating.turn([CellPlan("stateless", 1, 2), CellPlan("engine", 1, 2)], 3.0).cells:
+        assert cell.wrong == 0
 
 
 def test_wrong_bits_are_noticed_while_they_are_timed(work: RevisionWork, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,13 @@ def test_a_command_is_judged_by_its_exit_status(status: int | None, answer: Answ
     assert (check.answer, check.head) == (answer, "what it said (0 writes)")
 
 
+@pytest.mark.parametrize(("failed", "answer"), [(0, Answer.INCONCLUSIVE), (1, Answer.FAIL)])
+def test_hazards_fail_by_what_failed_on_the_project_alone(failed: int, answer: Answer) -> None:
+    said = "3 of 4 hazards do not touch this project; stock itself did not do as the catalogue says: mel-tables"
+    check = check_command(CommandOutcome("hazards", 1, said, {"failed": failed}))
+    assert (check.answer, "mel-tables" in check.head) == (answer, True)
+
+
 def test_a_write_that_was_not_seen_to_do_harm_fails_as_well() -> None:
     check = check_command(CommandOutcome("audit", 3, "INCONCLUSIVE", {"writes": 1, "shared draws": 0}))
     assert (check.answer, check.head) == (Answer.FAIL, "INCONCLUSIVE (1 writes, 0 shared draws)")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from harness.run.gate.records import HEAD, Round
 from harness.verdict.gate.answers import Answer, Floor
-from harness.verdict.gate.judge import conclude_runs, judge_run
+from harness.verdict.gate.judge import conclude_runs, failed, judge_run, judge_samples
+from harness.verdict.gate.samples import metrics_of
 from tests.harness.gate_toys import make_rounds
 
 FEW = settings(max_examples=10, deadline=None)
@@ -69,8 +70,8 @@ def test_a_change_within_the_floor_passes() -> None:
 
 def test_memory_that_grows_with_every_worker_fails() -> None:
     run = judge_run(make_rounds(grown_mib=5.0), Floor())
-    failed = {one.samples.name for one in run.metrics if one.answer is Answer.FAIL}
-    assert failed == {"memory/slope", "memory/peak"}
+    worse = {one.samples.name for one in run.metrics if one.answer is Answer.FAIL}
+    assert worse == {"memory/slope", "memory/peak"}
 
 
 def test_an_interval_too_wide_decides_nothing_and_says_what_would_settle_it() -> None:
@@ -139,20 +140,79 @@ def test_the_turns_may_come_in_either_order() -> None:
     assert planted["throughput/stateless/4"] == pytest.approx(math.log(1.3), abs=0.03)
 
 
+def scaled(rounds: list[Round], by_workers: dict[int, float]) -> list[Round]:
+    """Let head's cells take so many times as long, by their number of workers."""
+    made = []
+    for one in rounds:
+        turns = [
+            replace(turn, cells=tuple(
+                replace(cell, wall_s=cell.wall_s * by, cpu_s=cell.cpu_s * by)
+                for cell in turn.cells
+                for by in (by_workers.get(cell.workers, 1.0),)
+            )) if turn.revision == HEAD else turn
+            for turn in one.turns
+        ]  # fmt: skip
+        made.append(replace(one, turns=tuple(turns)))
+    return made
+
+
 def test_a_worse_law_alone_is_no_regression() -> None:
     """One worker a third faster, the others as they were: nobody is slower, though the law says that it scales less."""
-    runs = []
-    for run in (1, 2):
-        rounds = []
-        for one in make_rounds(run=run, seed=run):
-            turns = [
-                replace(turn, cells=tuple(
-                    replace(cell, wall_s=cell.wall_s / 1.33, cpu_s=cell.cpu_s / 1.33) if cell.workers == 1 else cell
-                    for cell in turn.cells
-                )) if turn.revision == HEAD else turn
-                for turn in one.turns
-            ]  # fmt: skip
-            rounds.append(replace(one, turns=tuple(turns)))
-        runs.append(judge_run(rounds, Floor()))
+    runs = [judge_run(scaled(make_rounds(run=run, seed=run), {1: 0.75}), Floor()) for run in (1, 2)]
     assert any(one.answer is Answer.FAIL and one.samples.kind == "law" for one in runs[0].metrics)
     assert conclude_runs(runs).answer is Answer.PASS
+    assert "but the scaling law is surely worse than its limit" in conclude_runs(runs).reason
+
+
+@pytest.mark.parametrize(
+    ("by_workers", "noise"),
+    [
+        ({1: 0.6, 4: 1.035}, 0.002),  # within the limit, beyond its half
+        ({1: 0.6, 4: 1.07}, 0.08),  # beyond the limit, but not surely slower
+    ],
+)
+def test_a_law_is_not_armed_by_a_throughput_that_may_be_as_it_was(by_workers: dict[int, float], noise: float) -> None:
+    run = judge_run(scaled(make_rounds(seed=2, noise=noise), by_workers), Floor())
+    throughput = next(one for one in run.metrics if one.samples.name == "throughput/stateless/4")
+    assert throughput.median > math.log(1.025)
+    assert any(one.answer is Answer.FAIL and one.samples.kind == "law" for one in run.metrics)
+    assert run.conclusion.answer is not Answer.FAIL
+
+
+def test_a_law_fails_where_many_workers_are_surely_slower() -> None:
+    run = judge_run(scaled(make_rounds(noise=0.002), {4: 1.3, 16: 1.6}), Floor())
+    assert {"law/contention", "law/coherence"} & {one.samples.name for one in failed(run.metrics, run.controls)}
+
+
+@pytest.mark.parametrize(("control", "answer"), [(1.0, Answer.FAIL), (0.97, Answer.FAIL), (1.04, Answer.INCONCLUSIVE)])
+def test_what_the_control_moved_by_is_no_regression(control: float, answer: Answer) -> None:
+    made = {"slower": 1.08, "noise": 0.002, "control_noise": 1e-4}
+    runs = [judge_run(make_rounds(control=control, seed=run, run=run, **made), Floor()) for run in (1, 2)]  # type: ignore[arg-type]
+    conclusion = conclude_runs(runs)
+    assert conclusion.answer is answer
+    assert conclusion.reason.startswith("the control moved by as much: +4.0 %, and ") is (control > 1)
+
+
+def test_memory_does_not_depend_on_the_machines_speed() -> None:
+    run = judge_run(make_rounds(grown_mib=5.0, control=1.04), Floor())
+    assert {one.samples.kind for one in failed(run.metrics, run.controls)} == {"memory"}
+
+
+def test_an_interval_that_begins_above_no_change_does_not_hold_it() -> None:
+    samples = metrics_of(make_rounds())[0]
+    wide = judge_samples(
+        replace(samples, worse_log=tuple(math.log(0.98 + 0.05 * place) for place in range(8))), Floor()
+    )
+    assert wide.low > 0
+    assert wide.answer is Answer.INCONCLUSIVE
+    assert "holds both less than +5.0 % and more than +20.0 %" in wide.reason
+    centred = replace(samples, worse_log=tuple(0.1 * place for place in range(-4, 4)))
+    assert "holds both no change and more than +20.0 %" in judge_samples(centred, Floor()).reason
+
+
+def test_a_pass_names_what_is_worse_within_its_limit() -> None:
+    assert judge_run(make_rounds(slower=1.04, noise=0.002), Floor()).conclusion.reason.startswith(
+        "no metric of 10 is surely worse than its limit; worse by less: throughput/stateless/"
+    )
+    reason = judge_run(make_rounds(slower=0.9), Floor()).conclusion.reason
+    assert reason == "no metric of 10 is surely worse than its limit; 8 rounds"

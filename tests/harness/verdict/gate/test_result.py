@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from harness.observations.gate_store import GateObservations, GateWriter, read_gate_observations
 from harness.run.gate.records import HEAD, CommandOutcome, RevisionCounts, Round
 from harness.verdict.gate.answers import Answer, Floor
 from harness.verdict.gate.result import conclude, gate_json
 from tests.harness.gate_toys import COUNTS, command_outcomes, make_rounds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FACTS: dict[str, Any] = {
     "environment": {"cpu": "A CPU", "cores": 2},
@@ -35,7 +37,7 @@ def test_a_gate_that_holds_passes_and_its_json_is_strict() -> None:
     verdict = conclude(seen, Floor())
     result = gate_json(seen, verdict, Floor(), 12.3)
     assert (result["answer"], result["exit_status"]) == (Answer.PASS, 0)
-    assert result["reason"].startswith("12 deterministic gates hold; no metric of 10 is worse")
+    assert result["reason"].startswith("12 deterministic gates hold; no metric of 10 is surely worse")
     assert json.loads(json.dumps(result, allow_nan=False))["runs"][0]["rounds"][0]["order"] == [
         "base", "head", "head", "base",
     ]  # fmt: skip
@@ -69,6 +71,19 @@ def test_a_command_that_proved_nothing_leaves_the_gate_open() -> None:
     assert (conclusion.answer, conclusion.reason) == (Answer.INCONCLUSIVE, "stress: upstream-shared looked clean")
 
 
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("name", ["stress", "hazards", "audit"])
+def test_what_would_settle_a_command_is_a_command_line(name: str, short: bool) -> None:
+    left = (CommandOutcome(name, None, "did not end within 900 s"),)
+    seen = observations(make_rounds(), commands=left)
+    facts = {**FACTS, "command": {**FACTS["command"], "short": short}}
+    settle = conclude(replace(seen, facts=facts), Floor()).conclusion.settle
+    line = settle.removeprefix("a mend of what python -m harness ").removesuffix(" says by itself").split()
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"harness.commands.{line[0]}").add_arguments(parser)
+    assert parser.parse_args(line[1:]).out == Path("reports") / name
+
+
 def test_two_runs_are_kept_apart() -> None:
     rounds = [*make_rounds(slower=1.3), *make_rounds(slower=1.3, run=2, seed=4)]
     seen = observations(rounds)
@@ -84,3 +99,28 @@ def test_what_was_saved_is_judged_alike(tmp_path: Path) -> None:
         for record in records:
             writer.add(record)
     assert read_gate_observations(tmp_path / "raw.jsonl") == seen
+
+
+@pytest.mark.parametrize(("dirty", "slower", "answer"), [
+    (False, 1.0, Answer.INCONCLUSIVE), (False, 1.5, Answer.INCONCLUSIVE), (True, 1.0, Answer.PASS),
+])  # fmt: skip
+def test_a_revision_without_changes_against_itself_is_no_comparison(dirty: bool, slower: float, answer: Answer) -> None:
+    head = {**FACTS["head"], "commit": FACTS["base"]["commit"], "dirty": dirty}
+    seen = replace(observations(make_rounds(slower=slower)), facts={**FACTS, "head": head})
+    conclusion = conclude(seen, Floor()).conclusion
+    assert conclusion.answer is answer
+    assert conclusion.reason.startswith("nothing was compared: base and head are both aaaaaaaaaaaa") is not dirty
+    assert ("--base REV" in conclusion.settle) is not dirty
+    wrong = replace(seen, counts=(COUNTS, replace(COUNTS, revision=HEAD, equal_to_stock=1)))
+    assert conclude(wrong, Floor()).conclusion.answer is Answer.FAIL
+
+
+def test_a_lock_round_every_call_fails_by_what_it_costs() -> None:
+    said = "0 of 13 hazards do not touch this project; 13 could not be played, because calls wait for each other: a"
+    commands = (CommandOutcome("hazards", 1, said, {"failed": 0}),)
+    slower = [*make_rounds(slower=1.9), *make_rounds(slower=1.9, run=2, seed=4)]
+    failed = conclude(observations(slower, commands=commands), Floor()).conclusion
+    assert failed.answer is Answer.FAIL
+    assert "in both of two fresh runs" in failed.reason
+    alike = conclude(observations(make_rounds(), commands=commands), Floor()).conclusion
+    assert (alike.answer, alike.reason) == (Answer.INCONCLUSIVE, f"hazards: {said} (0 failed)")
