@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.gate import conduct as module
-from harness.gate.conduct import GatePlan, conduct_calibration, conduct_gate
-from harness.gate.revisions import choose_base, open_repository
+from harness.gate.conduct import GatePlan, conduct_calibration, conduct_gate, sides_of
+from harness.gate.revisions import checked_out, choose_base, open_repository
 from harness.observations.gate_store import GateWriter, read_gate_observations
-from harness.run.gate.process import HARNESS_ROOT
+from harness.run.gate.machine import Clocks
+from harness.run.gate.process import HARNESS_ROOT, RevisionProcess
 from harness.run.gate.records import HEAD, CommandOutcome, RevisionCounts
+from harness.run.gate.rounds import FOURTH_BLOCK, cells_of_turn, order_of_round, run_round
 from harness.verdict.gate.answers import Floor
 from tests.harness.gate_toys import COUNTS, command_outcomes, commit, git, make_repository, make_rounds
 
@@ -143,29 +146,35 @@ def two_equal_revisions(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_two_equal_revisions_count_the_same(
-    two_equal_revisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "commands_of", lambda **_named: ())
-    monkeypatch.setattr(module, "run_rounds", lambda *_arguments, **_named: iter(()))
-    plan = plan_in(two_equal_revisions, tmp_path / "out")
-    base, head = observed(lambda writer: conduct_gate(plan, writer, tell), plan.out).counts
-    assert replace(base, revision=HEAD) == head
-    assert base.equal_to_stock == base.requests
-    assert len(git(two_equal_revisions, "worktree", "list").splitlines()) == 1
-
-
-@pytest.mark.slow
-def test_two_equal_revisions_take_turns(
+def test_two_equal_revisions_count_the_same_and_take_turns(
     two_equal_revisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is asked here is who goes when, at which slow-down, and with whose bits; two threads are enough to ask it.
     monkeypatch.setattr("harness.run.gate.rounds.CALLS", {1: 1, 2: 2})
-    plan = plan_in(two_equal_revisions, tmp_path / "out", rounds=1)
+    plan = plan_in(two_equal_revisions, tmp_path / "out")
     began = time.time()
-    (one,) = observed(lambda writer: conduct_calibration(plan, 0.0, writer, tell), plan.out).rounds
+    with checked_out(plan.repository, plan.base.commit) as tree, ExitStack() as stack:
+        processes = {
+            side.revision: stack.enter_context(RevisionProcess(side.revision, side.tree, side.name))
+            for side in sides_of(plan, tree)
+        }
+        for process in processes.values():
+            process.start_loading()
+        for process in processes.values():
+            assert "stateless" in process.loaded()
+            process.start_counting()
+        base, head = (process.counted() for process in processes.values())
+        for process in processes.values():
+            process.start_warming_up(["stateless"], slowable=True)
+        for process in processes.values():
+            process.warmed_up()
+        order = order_of_round(0, FOURTH_BLOCK)
+        one = run_round(processes, 1, 0, order, cells_of_turn(["stateless"]), Clocks())
+    assert replace(base, revision=HEAD) == head
+    assert base.equal_to_stock == base.requests
     assert [(turn.revision, turn.injected) for turn in one.turns] == [
         ("base", 0.0), ("head", 0.0), ("head", 0.1), ("head", 0.2), ("head", 0.3)
     ]  # fmt: skip
     assert all(cell.wrong == 0 for turn in one.turns for cell in turn.cells)
     assert abs(one.clock_jump_s) < time.time() - began
+    assert len(git(two_equal_revisions, "worktree", "list").splitlines()) == 1
