@@ -49,12 +49,14 @@ class Chosen:
         commit: 40 hexadecimal digits.
         subject: first line of its message.
         note: why it is this one.
+        stands_in: whether it is the last commit only because this clone holds nothing to compare it with.
     """
 
     asked: str | None
     commit: str
     subject: str
     note: str
+    stands_in: bool = False
 
 
 def open_repository(folder: Path) -> Repository:
@@ -81,8 +83,9 @@ def open_repository(folder: Path) -> Repository:
 def choose_base(repository: Repository, asked: str | None) -> Chosen:
     """Return the base that was asked for, or the default: where this branch left the main branch.
 
-    On the main branch itself that is the commit before, or the last commit if there are changes on top of it. Where
-    nothing else is to be found it is the last commit, and the note says why; without changes nothing is compared then.
+    On the main branch itself that is the commit before, or the last commit if there are changes on top of it; a branch
+    without a commit of its own is compared with the commit of the main branch that it is at. Where nothing is to be
+    found the last commit stands in, and the note says why; without changes nothing is compared then.
 
     Raises:
         RevisionError: what was asked for does not exist.
@@ -103,8 +106,10 @@ def choose_base(repository: Repository, asked: str | None) -> Chosen:
         if met:
             return _on_main(repository, branch)
     if known:
-        return _itself(repository, f"it has no common ancestor with {' or '.join(known)} in this clone")
-    return _itself(repository, f"there is no {' or '.join(MAIN_BRANCHES)} in this clone to compare with")
+        note = f"it has no common ancestor with {' or '.join(known)} in this clone"
+    else:
+        note = f"there is no {' or '.join(MAIN_BRANCHES)} in this clone to compare with"
+    return _itself(repository, note, stands_in=True)
 
 
 def check_tree(tree: Path, name: str) -> None:
@@ -147,12 +152,12 @@ def _on_main(repository: Repository, branch: str) -> Chosen:
         return _itself(repository, f"it is a commit of {branch}, with nothing on top of it")
     parent = _commit(root, "HEAD^1")
     if parent is None:
-        return _itself(repository, f"{branch} has no earlier commit in this clone")
+        return _itself(repository, f"{branch} has no earlier commit in this clone", stands_in=True)
     return Chosen(None, parent, _subject(root, parent), "the commit before, for this is the main branch itself")
 
 
-def _itself(repository: Repository, note: str) -> Chosen:
-    return Chosen(None, repository.commit, _subject(repository.root, repository.commit), note)
+def _itself(repository: Repository, note: str, *, stands_in: bool = False) -> Chosen:
+    return Chosen(None, repository.commit, _subject(repository.root, repository.commit), note, stands_in)
 
 
 def _commit(root: Path, revision: str) -> str | None:

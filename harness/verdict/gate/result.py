@@ -46,9 +46,9 @@ def checks_of(observations: GateObservations, accepted: Sequence[str]) -> tuple[
 
 
 def compared_with_itself(facts: Mapping[str, Any]) -> Conclusion | None:
-    """Say that nothing was compared, if head is base's commit without a change."""
+    """Say that nothing was compared, if base is head's own commit for want of another, and head has no change."""
     base, head = facts["base"], facts["head"]
-    if head["dirty"] or head["commit"] != base["commit"]:
+    if head["dirty"] or not base.get("stands_in", False):
         return None
     return Conclusion(
         Answer.INCONCLUSIVE,
@@ -65,7 +65,7 @@ def conclude(
 ) -> GateVerdict:
     """Counts first; then rounds, then saved benchmarks; the first that fails, or else is undecided, is the answer.
 
-    A revision against itself can only fail by its own counts: nothing was compared.
+    Where nothing was compared, only head's own counts can fail.
     """
     checks = checks_of(observations, accepted)
     numbers = sorted({one.run for one in observations.rounds})

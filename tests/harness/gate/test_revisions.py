@@ -68,7 +68,7 @@ def test_a_clone_of_one_commit_is_compared_with_itself_and_says_so(tmp_path: Pat
     make_repository(tmp_path)
     git(tmp_path, "branch", "--move", branch)
     base = choose_base(open_repository(tmp_path), None)
-    assert (base.commit, base.note) == (git(tmp_path, "rev-parse", "HEAD"), note)
+    assert (base.commit, base.note, base.stands_in) == (git(tmp_path, "rev-parse", "HEAD"), note, True)
 
 
 def test_a_history_of_its_own_is_told_from_no_main_branch(tmp_path: Path) -> None:
@@ -77,6 +77,7 @@ def test_a_history_of_its_own_is_told_from_no_main_branch(tmp_path: Path) -> Non
     last = commit(tmp_path, {"a.txt": "a"}, "Begin again")
     base = choose_base(open_repository(tmp_path), None)
     assert (base.commit, base.note) == (last, "it has no common ancestor with main in this clone")
+    assert base.stands_in
 
 
 def test_a_file_that_git_does_not_know_is_a_change_only_in_a_package(tmp_path: Path) -> None:
@@ -99,6 +100,7 @@ def test_what_lies_on_main_is_compared_with_itself(tmp_path: Path, checkout: tup
     base = choose_base(open_repository(tmp_path), None)
     here = git(tmp_path, "rev-parse", "HEAD")
     assert (base.commit, base.note) == (here, "it is a commit of main, with nothing on top of it")
+    assert not base.stands_in
 
 
 def test_a_detached_head_at_the_tip_of_main_is_main(tmp_path: Path) -> None:

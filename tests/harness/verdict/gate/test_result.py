@@ -101,16 +101,21 @@ def test_what_was_saved_is_judged_alike(tmp_path: Path) -> None:
     assert read_gate_observations(tmp_path / "raw.jsonl") == seen
 
 
-@pytest.mark.parametrize(("dirty", "slower", "answer"), [
-    (False, 1.0, Answer.INCONCLUSIVE), (False, 1.5, Answer.INCONCLUSIVE), (True, 1.0, Answer.PASS),
+@pytest.mark.parametrize(("stands_in", "dirty", "slower", "answer"), [
+    (True, False, 1.0, Answer.INCONCLUSIVE), (True, False, 1.5, Answer.INCONCLUSIVE),
+    (True, True, 1.0, Answer.PASS), (False, False, 1.0, Answer.PASS),
 ])  # fmt: skip
-def test_a_revision_without_changes_against_itself_is_no_comparison(dirty: bool, slower: float, answer: Answer) -> None:
+def test_a_clean_commit_for_want_of_another_base_is_no_comparison(
+    stands_in: bool, dirty: bool, slower: float, answer: Answer
+) -> None:
     head = {**FACTS["head"], "commit": FACTS["base"]["commit"], "dirty": dirty}
-    seen = replace(observations(make_rounds(slower=slower)), facts={**FACTS, "head": head})
+    base = {**FACTS["base"], "stands_in": stands_in}
+    seen = replace(observations(make_rounds(slower=slower)), facts={**FACTS, "base": base, "head": head})
     conclusion = conclude(seen, Floor()).conclusion
     assert conclusion.answer is answer
-    assert conclusion.reason.startswith("nothing was compared: base and head are both aaaaaaaaaaaa") is not dirty
-    assert ("--base REV" in conclusion.settle) is not dirty
+    nothing = answer is Answer.INCONCLUSIVE
+    assert conclusion.reason.startswith("nothing was compared: base and head are both aaaaaaaaaaaa") is nothing
+    assert ("--base REV" in conclusion.settle) is nothing
     wrong = replace(seen, counts=(COUNTS, replace(COUNTS, revision=HEAD, equal_to_stock=1)))
     assert conclude(wrong, Floor()).conclusion.answer is Answer.FAIL
 
