@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.gate.revisions import check_tree, checked_out
 from harness.run.gate.commands import commands_of, run_commands
+from harness.run.gate.families import OTHER_FAMILIES
 from harness.run.gate.process import RevisionProcess
 from harness.run.gate.records import BASE, HEAD
 from harness.run.gate.rounds import Side, order_of_round, run_rounds, shares_of_block
@@ -129,7 +130,7 @@ def _count(base: Side, head: Side, writer: GateWriter) -> tuple[RevisionCounts, 
             process.start_loading()
         for process in processes:
             process.loaded()
-            process.start_counting()
+            process.start_counting(OTHER_FAMILIES)
         counts = [process.counted() for process in processes]
         for one in counts:
             writer.add(one)

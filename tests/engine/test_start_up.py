@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatterbox.models.t3 import T3
+    from chatterbox.tts import ChatterboxTTS
 
 # Where each family's attention is computed.
 ATTENTION = {
@@ -41,7 +42,7 @@ def test_a_family_whose_rows_are_independent_decodes_together(
 
 
 def test_no_more_caches_are_made_than_real_requests_may_have(
-    family: tuple[str, T3], monkeypatch: pytest.MonkeyPatch
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
 
@@ -50,10 +51,9 @@ def test_no_more_caches_are_made_than_real_requests_may_have(
         return True
 
     monkeypatch.setattr(_start_up, "verify_step", verify)
-    one = _start_up._made_up(family[1], 0).cache.nbytes
-    prepare_decoding(family[1], 4, torch.float32, pack=False)
-    prepare_decoding(family[1], 4, torch.float32, pack=False, max_cache_bytes=3 * one)
-    prepare_decoding(family[1], 4, torch.float32, pack=False, max_cache_bytes=one)
+    one = _start_up._made_up(model.t3, 0).cache.nbytes
+    for most in (None, 3 * one, one):
+        prepare_decoding(model.t3, 4, torch.float32, pack=False, max_cache_bytes=most)
     assert tried == [4, 3]  # a single one need not be tried
 
 

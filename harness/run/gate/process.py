@@ -103,9 +103,12 @@ class RevisionProcess:
         """Wait until it has; return what it can be timed with."""
         return tuple(self._receive(LOAD_WITHIN_S)["subjects"])
 
-    def start_counting(self) -> None:
-        """Let it count everything that is the same on every machine; `counted` waits for it."""
-        self._send({"ask": "count"})
+    def start_counting(self, families: Sequence[str]) -> None:
+        """Let it count everything that is the same on every machine; `counted` waits for it.
+
+        `families`: those beside English that are held against stock too.
+        """
+        self._send({"ask": "count", "families": list(families)})
 
     def counted(self) -> RevisionCounts:
         """Wait until it has; return what it counted."""

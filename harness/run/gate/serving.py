@@ -13,7 +13,7 @@ import torch
 import stateless_tts
 from harness.run.digest import mark
 from harness.run.gate.counting import CallCounter, generator_states
-from harness.run.gate.families import OTHER_FAMILIES, unequal_family
+from harness.run.gate.families import unequal_family
 from harness.run.gate.injection import SlowedStage
 from harness.run.gate.kernels import ControlKernels
 from harness.run.gate.records import CellPlan, GateCell, Revision, RevisionCounts, ThreadedBits, Turn
@@ -102,8 +102,8 @@ class RevisionWork:
         controls = {name: statistics.fmean(look[name] for look in looks) for name in looks[0]}
         return Turn(self._revision, tuple(ran), controls, self._loaded_mib, injected=injected)
 
-    def count(self) -> RevisionCounts:
-        """Speak requests one at a time, overlapping, and with sequential stock; then one of each other family."""
+    def count(self, families: Sequence[str]) -> RevisionCounts:
+        """Speak requests one at a time, overlapping, and with sequential stock; then one of each of `families`."""
         drawn = make_workload(0, COUNTED_REQUESTS + 2, self._folder).requests
         # Length changes neither what is shared nor what a token costs, and these are spoken ten times over.
         requests = sorted(drawn, key=lambda request: len(request.text))[:COUNTED_REQUESTS]
@@ -123,8 +123,8 @@ class RevisionWork:
         ]
         differing = [f"request {place}: {requests[place].text[:60]!r}" for place in unequal]
         clip = write_clip(TIMED_VOICE, self._folder).path
-        differing += filter(None, (unequal_family(family, clip) for family in OTHER_FAMILIES))
-        spoken = len(requests) + len(OTHER_FAMILIES)
+        differing += filter(None, (unequal_family(family, clip) for family in families))
+        spoken = len(requests) + len(families)
         return RevisionCounts(
             revision=self._revision,
             requests=spoken,

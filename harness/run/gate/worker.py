@@ -52,7 +52,7 @@ def _answer(work: RevisionWork, question: dict[str, Any]) -> dict[str, Any]:
     if question["ask"] == "load":
         return {"subjects": list(work.subjects)}
     if question["ask"] == "count":
-        return asdict(work.count())
+        return asdict(work.count(question["families"]))
     if question["ask"] == "warm up":
         work.warm_up(question["subjects"], slowable=question["slowable"])
         return {"warm": True}

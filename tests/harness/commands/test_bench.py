@@ -44,8 +44,7 @@ def test_a_run_is_saved_judged_and_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
-    words += ["--parts", "whole,fidelity"]  # stages have tests of their own
-    words += ["--fidelity", "1"]
+    words += ["--parts", "whole"]  # the other parts have tests of their own
     assert main(["bench", *words, "--time-budget", "400", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     row = next(row for row in result["table"]["whole"] if row["subject"] == "engine-fp32")
@@ -53,9 +52,6 @@ def test_a_run_is_saved_judged_and_drawn(
     assert row["outputs"]["same"] == 4
     assert row["speedup"]["median"] > 0
     assert [entry["utterances"] for entry in result["agreement"]] == [2, 4]
-    near = {entry["rendering"]: entry["mel_snr_db"]["least"] for entry in result["fidelity"]}
-    other_noise = near.pop("stock, other noise")
-    assert all(measured > other_noise for measured in near.values())
     assert len((tmp_path / "bench-observations.jsonl").read_text(encoding="utf-8").splitlines()) > 10
     assert f"Report: {tmp_path / 'index.html'}" in capsys.readouterr().out
     assert (tmp_path / "index.html").exists()

@@ -132,6 +132,7 @@ def test_an_error_of_the_gates_own_is_no_fail(
     assert (status, "ZeroDivisionError: the gate's own" in said) == (2, True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_gate_that_ran_leaves_data_summary_and_page(
     repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_gate_that_ran_leaves_data_summary_and_page(
     assert "PASS" in (repository / "out" / "index.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_calibrations_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     facts = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_stateless_is_safe_and_the_same_run_catches_stock(tmp_path: Path) -> None:
-    words = ["--subjects", "upstream-shared,stateless", "--threads", "4", "--utterances", "2", "--out", str(tmp_path)]
+    words = ["--subjects", "upstream-shared,stateless", "--threads", "2", "--utterances", "2", "--out", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "harness", "stress", *words], capture_output=True, text=True, check=False
     )

@@ -162,7 +162,7 @@ def test_two_equal_revisions_count_the_same_and_take_turns(
             process.start_loading()
         for process in processes.values():
             assert "stateless" in process.loaded()
-            process.start_counting()
+            process.start_counting([])
         base, head = (process.counted() for process in processes.values())
         for process in processes.values():
             process.start_warming_up(["stateless"], slowable=True)
