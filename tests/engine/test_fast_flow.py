@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 
 from stateless_tts import Voice
-from stateless_tts.engine import can_pack
+from stateless_tts.engine import _fast_flow, can_pack
 from stateless_tts.engine._fast_flow import (
     _QUERIES_AT_A_TIME,
     FastCausalConv,
@@ -106,13 +107,20 @@ def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dty
 
 
 @both_dtypes
-def test_attention_of_more_queries_than_go_at_a_time_is_attention(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("matrix_units", [False, True])
+def test_attention_is_attention_and_fused_where_that_is_fast(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, *, matrix_units: bool
+) -> None:
+    monkeypatch.setattr(_fast_flow, "has_matrix_units", lambda: matrix_units)
     frames = _QUERIES_AT_A_TIME + 44
     noise = torch.randn(3, 1, 2, frames, 64, generator=torch.Generator().manual_seed(4))
     queries, keys, values = (noise * torch.tensor([1 / 8, 1, 1]).view(3, 1, 1, 1, 1)).to(dtype)
     expected = nn.functional.scaled_dot_product_attention(queries.double(), keys.double(), values.double(), scale=1.0)
+    fused = Mock(wraps=nn.functional.scaled_dot_product_attention)
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", fused)
     with torch.inference_mode():
         attended = _attention(queries, keys, values)
+    assert fused.called == (matrix_units or dtype is torch.float32)
     assert attended.dtype is dtype
     torch.testing.assert_close(attended.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 

@@ -33,18 +33,21 @@ def test_raw_rounds_and_everything_derived_are_saved(tmp_path: Path) -> None:
 def test_a_wrong_output_of_ours_outweighs_every_speed_and_a_rivals_does_not() -> None:
     seen = bench_toys.observations()
 
-    def spoilt(subject: str) -> str:
+    def spoilt(subject: str) -> tuple[str, str]:
         cells = tuple(
             replace(cell, calls=(replace(cell.calls[0], audio_sha256="other"), *cell.calls[1:]))
             if cell.subject == subject and cell.workers == 16
             else cell
             for cell in seen.cells
         )
-        return str(judge_bench(replace(seen, cells=cells))["run"]["status"])
+        run = judge_bench(replace(seen, cells=cells))["run"]
+        return run["status"], run["reason"]
 
-    assert spoilt("engine-fp32") == "WRONG OUTPUTS"
-    assert spoilt("stateless") == "WRONG OUTPUTS"
-    assert spoilt("process-pool") == "MET"
+    assert spoilt("engine-fp32")[0] == "WRONG OUTPUTS"
+    assert spoilt("stateless")[0] == "WRONG OUTPUTS"
+    status, reason = spoilt("process-pool")
+    assert status == "MET"
+    assert "of other contestants had not" in reason
 
 
 @pytest.mark.parametrize("change", [{"audio_sha256": "other"}, {"error": "OSError: no"}])
