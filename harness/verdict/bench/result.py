@@ -94,5 +94,5 @@ def _run(targets: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, An
     found = f"{PLAN_TARGET}: {plan['measured']:.2f} times stock, target {plan['at_least']:g}"
     reason = f"{found}; {counts}. Every checked output of the wrapper and the engines had the bits it has to have."
     if others:
-        reason += f" {others} of other contestants had not: a pool's processes have fewer torch threads each than stock."
+        reason += f" {others} of other contestants had not: a pool's processes have fewer torch threads than stock."
     return {**common, "status": status, "reason": reason}
