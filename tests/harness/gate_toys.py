@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.run.gate.records import Revision
 
 SPEED = {1: 5.0, 4: 9.0, 16: 9.5}
-COUNTS = RevisionCounts(BASE, 2, 2, "", (ThreadedBits(4, 8, 0),), (10, 20), (9600, 19200), 3000, 90_000, 0, 0, ())
+COUNTS = RevisionCounts(BASE, 2, 2, "", (ThreadedBits(4, 8, 0, 4),), (10, 20), (9600, 19200), 3000, 90_000, 0, 0, ())
 
 
 def make_rounds(

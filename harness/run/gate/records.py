@@ -86,11 +86,19 @@ class Round:
 
 @dataclass(frozen=True)
 class ThreadedBits:
-    """Outputs of calls that overlapped, held against sequential stock."""
+    """Outputs of calls that overlapped, held against sequential stock.
+
+    Attributes:
+        threads: who called.
+        calls: how many calls there were.
+        wrong: how many outputs had other bits.
+        at_once: the most calls that were under way at once, where each waits for the others in its midst.
+    """
 
     threads: int
     calls: int
     wrong: int
+    at_once: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from harness.run.gate.counting import CallCounter, generator_states
 from harness.run.gate.families import unequal_family
 from harness.run.gate.injection import SlowedStage
 from harness.run.gate.kernels import ControlKernels
+from harness.run.gate.meeting import Meeting
 from harness.run.gate.records import CellPlan, GateCell, Revision, RevisionCounts, ThreadedBits, Turn
 from harness.run.memory import PeakMemory, release_free_memory, resident_mib
 from harness.subjects.stock import StockCall
@@ -147,12 +148,16 @@ class RevisionWork:
 
     def _overlapping(self, threads: int, requests: Sequence[SpeechRequest], expected: Sequence[str]) -> ThreadedBits:
         asked = [place % len(requests) for place in range(OVERLAPPING_CALLS)]
+        meeting = Meeting(min(threads, len(asked)))
+
+        def speak(place: int) -> str:
+            with meeting.place() as arrive:
+                return mark(self._wrapper.synthesize(requests[place], checkpoint=arrive).audio).sha256
+
         with ThreadPoolExecutor(threads, thread_name_prefix="gate") as executor:
-            digests = list(
-                executor.map(lambda place: mark(self._wrapper.synthesize(requests[place]).audio).sha256, asked)
-            )
+            digests = list(executor.map(speak, asked))
         wrong = sum(digest != expected[place] for digest, place in zip(digests, asked, strict=True))
-        return ThreadedBits(threads, len(asked), wrong)
+        return ThreadedBits(threads, len(asked), wrong, meeting.most)
 
     def _speaker(self, subject: str) -> Callable[[SpeechRequest], Any]:
         if subject == WRAPPER:

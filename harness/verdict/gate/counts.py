@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.run.gate.records import CommandOutcome, RevisionCounts, Round
 
 # What may change on purpose, and is then accepted by name.
-ACCEPTABLE = ("tokens", "samples", "tensor-ops", "weight-bytes")
+ACCEPTABLE = ("calls-at-once", "tokens", "samples", "tensor-ops", "weight-bytes")
 TITLES = {
     "stress": "Stress: threads on the working tree",
     "hazards": "Hazards: upstream's, tried on the working tree",
@@ -49,6 +49,7 @@ def check_counts(base: RevisionCounts, head: RevisionCounts, accepted: Collectio
     """Hold head's outputs against sequential stock, and its counts against base's."""
     yield _bits_alone(head)
     yield _bits_of_threads(head)
+    yield _calls_at_once(base, head, accepted)
     yield _same("tokens", "Speech tokens of each request", base.tokens, head.tokens, accepted)
     yield _same("samples", "Samples of each request", base.samples, head.samples, accepted)
     tokens = max(1, sum(head.tokens)), max(1, sum(base.tokens))
@@ -132,6 +133,17 @@ def _bits_of_threads(head: RevisionCounts) -> Check:
         "all bit-identical",
         worst,
     )
+
+
+def _calls_at_once(base: RevisionCounts, head: RevisionCounts, accepted: Collection[str]) -> Check:
+    """Hold how many calls can be under way at once against base's: a lock round a call leaves one."""
+    name = "calls-at-once"
+    ours, theirs = (sum(one.at_once for one in counts.threaded) for counts in (head, base))
+    answer = Answer.PASS if ours >= theirs else Answer.ACCEPTED if name in accepted else Answer.FAIL
+    calls = sum(one.calls for one in head.threaded)
+    title = f"English calls under way at once, of {calls}"
+    detail = "" if ours >= theirs else f"calls wait for each other; {_how_to_accept(name)}"
+    return Check(name, title, answer, str(ours), str(theirs), "no fewer than base", detail)
 
 
 def _same(name: str, title: str, base: tuple[int, ...], head: tuple[int, ...], accepted: Collection[str]) -> Check:

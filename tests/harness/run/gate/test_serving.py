@@ -64,7 +64,7 @@ def test_counts_are_exact_and_say_that_all_is_well(work: RevisionWork) -> None:
     assert one.revision == HEAD
     assert (one.equal_to_stock, one.first_unequal) == (one.requests, "")
     assert one.requests == len(one.tokens) + 1 == 4
-    assert [pair.wrong for pair in one.threaded] == [0]
+    assert [(pair.wrong, pair.at_once) for pair in one.threaded] == [(0, pair.threads) for pair in one.threaded]
     assert (one.weight_writes, one.process_draws, one.generators_moved) == (0, 0, ())
     assert min(one.tensor_ops, one.weight_bytes, *one.tokens, *one.samples) > 0
 

@@ -24,7 +24,8 @@ def test_the_same_counts_pass() -> None:
     ("change", "failed"),
     [
         ({"equal_to_stock": 1, "first_unequal": "request 1: 'Hello'"}, {"bits-alone"}),
-        ({"threaded": (ThreadedBits(4, 8, 1),)}, {"bits-threads"}),
+        ({"threaded": (ThreadedBits(4, 8, 1, 4),)}, {"bits-threads"}),
+        ({"threaded": (ThreadedBits(4, 8, 0, 3),)}, {"calls-at-once"}),
         ({"tokens": (10, 21)}, {"tokens"}),
         ({"samples": (9600, 19201)}, {"samples"}),
         ({"tensor_ops": 3001}, {"tensor-ops"}),

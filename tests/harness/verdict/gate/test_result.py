@@ -37,7 +37,7 @@ def test_a_gate_that_holds_passes_and_its_json_is_strict() -> None:
     verdict = conclude(seen, Floor())
     result = gate_json(seen, verdict, Floor(), 12.3)
     assert (result["answer"], result["exit_status"]) == (Answer.PASS, 0)
-    assert result["reason"].startswith("12 deterministic gates hold; no metric of 10 is surely worse")
+    assert result["reason"].startswith("13 deterministic gates hold; no metric of 10 is surely worse")
     assert json.loads(json.dumps(result, allow_nan=False))["runs"][0]["rounds"][0]["order"] == [
         "base", "head", "head", "base",
     ]  # fmt: skip
