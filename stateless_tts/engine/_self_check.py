@@ -24,7 +24,7 @@ from ._private_t3 import shape_of
 from ._projections import Kernel, can_pack, with_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from chatterbox.models.t3 import T3
 
@@ -162,7 +162,7 @@ def _measure(
     findings[f"{linear.in_features}x{linear.out_features} {kernel.value}"] = list(groups.values())
     if stock_only and kernel is not Kernel.LINEAR and not _same_for_prompts(linear, product):
         return _Candidate(kernel, frozenset(), like_stock=False)
-    best = _best(groups, stock if stock_only else None)
+    best = _best(groups, {stock} if stock_only else groups)
     return _Candidate(kernel, frozenset(groups.get(best, ())), like_stock=best == stock)
 
 
@@ -188,7 +188,8 @@ def _measure_whole(
     probes = _probes(next(iter(layers.values())), _PROBE_ROWS)
     groups = _groups(as_planned, probes, wanted)
     findings["feed-forward"] = list(groups.values())
-    return frozenset(groups.get(_best(groups, _digest(feed_forward, probes, wanted[0]) if stock_only else None), ()))
+    best = _best(groups, {_digest(feed_forward, probes, wanted[0])} if stock_only else groups)
+    return frozenset(groups.get(best, ()))
 
 
 def _groups(product: Product, probes: torch.Tensor, wanted: Sequence[int]) -> dict[str, list[int]]:
@@ -199,9 +200,9 @@ def _groups(product: Product, probes: torch.Tensor, wanted: Sequence[int]) -> di
     return groups
 
 
-def _best(groups: Mapping[str, Sequence[int]], expected: str | None) -> str:
-    """Return the key of the group to use, of those with the expected bits, if any are; empty if there is none."""
-    usable = [key for key in groups if not key.startswith(_DEPENDENT) and expected in (None, key)]
+def _best(groups: Mapping[str, Sequence[int]], accepted: Collection[str | None]) -> str:
+    """Return the key of the group to use, of those whose bits are accepted; empty if there is none."""
+    usable = [key for key in groups if not key.startswith(_DEPENDENT) and key in accepted]
     return max(usable, key=lambda key: (max(groups[key]), len(groups[key])), default="")
 
 

@@ -145,19 +145,24 @@ def test_a_callback_that_waits_for_the_others_does_not_wait_for_who_called_it() 
     assert all(one.future.cancelled() for one in (first, second))
 
 
-@pytest.mark.parametrize("raised", [SystemExit, RuntimeError])
-def test_a_callback_that_raises_ends_nobody_elses_request(
-    raised: type[BaseException], caplog: pytest.LogCaptureFixture
-) -> None:
+def three_whose_callbacks_raise(raised: type[BaseException]) -> tuple[Ledger, tuple[Job, ...]]:
     ledger = Ledger(most_unfinished=3, max_batch_size=1, max_cache_bytes=None)
     jobs = (job(), job(), job())
     accepted(ledger, *jobs)
 
-    def leave(_: object) -> None:
+    def fail(_: object) -> None:
         raise raised
 
     for one in jobs:
-        one.future.add_done_callback(leave)
+        one.future.add_done_callback(fail)
+    return ledger, jobs
+
+
+@pytest.mark.parametrize("raised", [SystemExit, RuntimeError])
+def test_a_callback_that_raises_ends_nobody_elses_request(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger, jobs = three_whose_callbacks_raise(raised)
     ledger.end(jobs[0], ValueError("its own"))
     ledger.stop()
     assert all(one.future.done() for one in jobs)
@@ -165,15 +170,7 @@ def test_a_callback_that_raises_ends_nobody_elses_request(
 
 
 def test_an_interruption_waits_until_every_job_has_ended() -> None:
-    ledger = Ledger(most_unfinished=3, max_batch_size=1, max_cache_bytes=None)
-    jobs = (job(), job(), job())
-    accepted(ledger, *jobs)
-
-    def interrupt(_: object) -> None:
-        raise KeyboardInterrupt
-
-    for one in jobs:
-        one.future.add_done_callback(interrupt)
+    ledger, jobs = three_whose_callbacks_raise(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         ledger.stop()
     assert all(one.future.cancelled() for one in jobs)

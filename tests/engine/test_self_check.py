@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -89,6 +89,19 @@ def test_a_machine_without_independent_rows_still_serves(model: ChatterboxTTS, m
         futures = [engine.submit(request) for _ in range(3)]
         results = [future.result() for future in futures]
     assert all(torch.equal(result.audio, results[0].audio) for result in results)
+
+
+def test_where_stocks_own_bits_depend_on_neighbours_no_other_product_is_like_them(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = _self_check._digest
+    stock = {id(module) for module in model.t3.modules()}
+
+    def digested(product: Any, probes: torch.Tensor, count: int) -> str | None:  # noqa: ANN401 - a product
+        return None if id(product) in stock else digest(product, probes, count)
+
+    monkeypatch.setattr(_self_check, "_digest", digested)
+    assert plan_rows(model.t3, 4, pack=True, exactly_like_stock=True).singly
 
 
 def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -> None:

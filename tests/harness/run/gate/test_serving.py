@@ -10,17 +10,14 @@ from harness.run.gate.families import CONVERSION
 from harness.run.gate.records import HEAD, CellPlan
 from harness.run.gate.serving import RevisionWork
 from harness.run.gate.worker import serve
-from stateless_tts import StatelessChatterBoxWrapper
 from stateless_tts.engine._fast_vocoder import FastVocoderBlock
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import torch
-
-    from stateless_tts import SpeechRequest, SpeechResult
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +85,8 @@ def test_more_work_in_a_stage_keeps_the_bits(calibrating: RevisionWork) -> None:
         assert cell.wrong == 0
 
 
-def test_wrong_bits_are_noticed_while_they_are_timed(work: RevisionWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = StatelessChatterBoxWrapper.synthesize
-
-    def wrong(self: StatelessChatterBoxWrapper, request: SpeechRequest) -> SpeechResult:
-        result = right(self, request)
-        result.audio[0, 100] += 1e-6
-        return result
-
-    monkeypatch.setattr(StatelessChatterBoxWrapper, "synthesize", wrong)
+def test_wrong_bits_are_noticed_while_they_are_timed(work: RevisionWork, spoil: Callable[[], None]) -> None:
+    spoil()
     (cell,) = work.turn([CellPlan("stateless", 1, 1)], 0.0).cells
     assert cell.wrong == 1
 
