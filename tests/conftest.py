@@ -15,11 +15,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
 
     from stateless_tts import StatelessChatterBoxWrapper
+    from stateless_tts.engine._self_check import RowPlan
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,6 +32,33 @@ def what_stays_is_no_garbage() -> None:
 
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rows_are_planned_once() -> Iterator[None]:
+    """Let an engine start with what the first one over a T3 of that shape found out about this machine.
+
+    That takes a second, the tests make a hundred engines, and the machine stays the same. `plan_rows` itself is tested
+    where it lives, and each step that it leads to is verified for every engine.
+    """
+    import torch
+
+    from stateless_tts.engine import _self_check, _start_up
+
+    plan_rows = _start_up.plan_rows
+    plans: dict[tuple[object, ...], RowPlan] = {}
+
+    def planned(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool) -> RowPlan:
+        weight = t3.speech_head.weight
+        machine = (torch.get_num_threads(), _self_check._digest)  # a test may stand in for the latter
+        key = (repr(t3), weight.dtype, weight.device, machine, max_requests, pack, exactly_like_stock)
+        if key not in plans:
+            plans[key] = plan_rows(t3, max_requests, pack=pack, exactly_like_stock=exactly_like_stock)
+        return plans[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_start_up, "plan_rows", planned)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from harness.report.draw import draw_report
 from harness.verdict.history import SavedRun, Value, judge_history
 from harness.verdict.saved import save_result
+from tests.harness.conftest import leave_charts_empty
 from tests.harness.report import samples
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of a folder with a result of every kind."""
+    """Return the page of a folder with a result of every kind; its charts have their sizes and nothing in them."""
     folder = tmp_path_factory.mktemp("report")
     samples.save_stress(folder)
     samples.save_bench(folder)
@@ -107,7 +108,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for place in range(12)
     ]
     save_result(judge_history(runs, "*", {}), folder / "history.json")
-    return draw_report(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        leave_charts_empty(patch)
+        return draw_report(folder)
 
 
 class Viewer:
