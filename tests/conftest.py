@@ -43,9 +43,8 @@ def rows_are_planned_once() -> Iterator[None]:
     """
     import torch
 
-    from stateless_tts.engine import _self_check, _start_up
+    from stateless_tts.engine import _self_check
 
-    plan_rows = _start_up.plan_rows
     plans: dict[tuple[object, ...], RowPlan] = {}
 
     def planned(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool) -> RowPlan:
@@ -53,11 +52,11 @@ def rows_are_planned_once() -> Iterator[None]:
         machine = (torch.get_num_threads(), _self_check._digest)  # a test may stand in for the latter
         key = (repr(t3), weight.dtype, weight.device, machine, max_requests, pack, exactly_like_stock)
         if key not in plans:
-            plans[key] = plan_rows(t3, max_requests, pack=pack, exactly_like_stock=exactly_like_stock)
+            plans[key] = _self_check.plan_rows(t3, max_requests, pack=pack, exactly_like_stock=exactly_like_stock)
         return plans[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_start_up, "plan_rows", planned)
+        patch.setattr("stateless_tts.engine._start_up.plan_rows", planned)
         yield
 
 
