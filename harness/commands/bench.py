@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from harness.workload.speech import Workload
 
 OBSERVATIONS = "bench-observations.jsonl"
-OWN_FILES = frozenset({OBSERVATIONS, "bench.json", "index.html", "charts", "clips", "stages.json"})
+OWN_FILES = frozenset({OBSERVATIONS, "bench.json", "index.html", "charts", "clips"})
+# Where `nox -s bench` lets pytest-benchmark save kernels and stages, before this command begins.
+BESIDE = frozenset({"stages.json"})
 DEFAULT_SUBJECTS = tuple(name for name in NAMES if name not in {BASELINE_BF16, ENGINE_MIXED})
 # Texts of the utterances whose tokens are compared with stock's: the shorter half of the workload's.
 AGREEMENT_STRATA_S = ((1.0, 1.75), (1.75, 2.5))
@@ -98,7 +100,7 @@ def run(parsed: argparse.Namespace) -> int:
     source = arguments.model_source(parsed, tiny_torch_threads=None)
     check_names(parsed.subjects)
     if parsed.merge:
-        arguments.claim_folder(parsed.out, OWN_FILES)
+        arguments.claim_folder(parsed.out, OWN_FILES, beside=BESIDE)
         return merge(parsed.merge, parsed.out)
     size = "tiny" if (source.kind, source.profile) == ("synthetic", "tiny") else "full"
     for name, value in DEFAULTS[size].items():
@@ -112,7 +114,7 @@ def run(parsed: argparse.Namespace) -> int:
     # Before torch is imported: with it comes tqdm, which looks only once whether it is switched off.
     quieten_upstream()
     arguments.check_device(source.device)
-    arguments.claim_folder(parsed.out, OWN_FILES)
+    arguments.claim_folder(parsed.out, OWN_FILES, beside=BESIDE)
     observe(parsed, source, size)
     return conclude(parsed.out)
 
@@ -191,12 +193,12 @@ def effort_of(size: str) -> Effort:
     from harness.run.bench.rounds import Effort  # noqa: PLC0415 - imports torch
 
     if size == "tiny":
-        return Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
+        return Effort(alone_calls=16, least_calls=4, most_locked_calls=4, baseline_calls=16)
     # An utterance takes stock about half a minute at full size: what has no target speaks a few of them.
     return Effort(
         alone_calls=1,
         least_calls=1,
-        most_rival_calls=2,
+        most_locked_calls=2,
         baseline_calls=2,
         stateless_most_workers=4,
         rivals_once=True,
@@ -205,9 +207,9 @@ def effort_of(size: str) -> Effort:
     )
 
 
-def bounded(effort: Effort, most_workers: int) -> Effort:
+def bounded(effort: Effort, workers: Sequence[int]) -> Effort:
     """Return the effort without references for requests that no cell asks for."""
-    asked = max(most_workers, effort.least_calls)
+    asked = max(effort.calls(ENGINE_FP32, count) for count in workers)
     return replace(effort, alone_calls=min(effort.alone_calls, asked), baseline_calls=min(effort.baseline_calls, asked))
 
 
@@ -220,7 +222,7 @@ def campaign_plan(parsed: argparse.Namespace, effort: Effort) -> CampaignPlan:
         parts=parsed.parts,
         workers=tuple(sorted(parsed.workers)),
         rounds=parsed.rounds,
-        effort=bounded(effort, max(parsed.workers)),
+        effort=bounded(effort, parsed.workers),
         arrivals=parsed.arrivals,
         fraction=parsed.load,
         most_cost_tokens=parsed.cost_tokens,

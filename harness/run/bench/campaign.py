@@ -287,6 +287,10 @@ class Campaign:
             left_s = (self._ends(ARRIVALS) - time.perf_counter()) / (len(chosen) - number)
             count = min(self._plan.arrivals, int(left_s * rate))
             if count < LEAST_ARRIVALS:
+                reason = f"no time left for the {LEAST_ARRIVALS} arrivals that a median needs"
+                if self._plan.arrivals < LEAST_ARRIVALS:
+                    reason = f"{self._plan.arrivals} arrivals were asked for, and a median needs {LEAST_ARRIVALS}"
+                self._save(ArrivalCell(contestant.name, capacity, self._plan.fraction, not_run=reason))
                 continue
             # The same gaps for everyone, stretched to each one's capacity; requests that were spoken alone as well.
             schedule = poisson_schedule(self._plan.seed, rate, count)
@@ -347,9 +351,8 @@ class Campaign:
 
 
 def timed_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the parts that contestants are built for; arrivals are asked of the whole model."""
-    timed = tuple(part for part in parts if part in PARTS)
-    return (WHOLE, *timed) if ARRIVALS in parts and WHOLE not in timed else timed
+    """Return the parts that contestants are built for, as `ENDS` has them; arrivals are asked of the whole model."""
+    return tuple(part for part in PARTS if part in parts or (part == WHOLE and ARRIVALS in parts))
 
 
 def end_of(portion: str, parts: tuple[str, ...]) -> float:

@@ -76,12 +76,14 @@ class ArrivalCell:
         capacity_per_s: utterances per second it was measured to manage.
         fraction: of the capacity that is offered.
         calls: in the order of their arrival.
+        not_run: why nothing arrived; None if it did.
     """
 
     subject: str
     capacity_per_s: float
     fraction: float
-    calls: tuple[BenchCall, ...]
+    calls: tuple[BenchCall, ...] = ()
+    not_run: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,14 @@ ALONE = -1
 # Threads of one contestant's operations go on spinning for a moment after the last one.
 SETTLE_S = 0.25
 RIVALS = (LOCKED, POOL)
+# Of the plan's target. Rivals that run in one round only run with so many.
+PLANNED_WORKERS = 4
 # Cells that have targets, by part: they come first where time is short, and run once in any case.
 TARGETS = {
-    "whole": ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 1), (ENGINE_BF16, 1)),
+    "whole": (
+        *((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4)),
+        *((ENGINE_FP32, 1), (ENGINE_BF16, 1), (ENGINE_FP32, 16)),
+    ),
     "t3": ((ENGINE_FP32, 4), (ENGINE_BF16, 16), (ENGINE_BF16, 4), (ENGINE_FP32, 16)),
     "s3gen": ((ENGINE_FP32, 4), (ENGINE_BF16, 4)),
 }
@@ -55,7 +60,9 @@ class Effort:
     Attributes:
         alone_calls: of baselines and engines before anything is timed; their outputs are references.
         least_calls: of every timed cell.
-        most_rival_calls: of stock behind a lock and of the pool, which do not speed up with more callers.
+        most_locked_calls: of stock behind a lock, which does not speed up with more callers.
+        pool_calls: of the pool: enough that the end, when one process speaks and the others have nothing left to do, is
+            not most of it.
         baseline_calls: of stock one at a time.
         stateless_most_workers: the wrapper is not asked by more than these.
         rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
@@ -67,8 +74,9 @@ class Effort:
 
     alone_calls: int
     least_calls: int
-    most_rival_calls: int
+    most_locked_calls: int
     baseline_calls: int
+    pool_calls: int = 8
     stateless_most_workers: int = 16
     rivals_once: bool = False
     least_shared_calls: int = 0
@@ -78,9 +86,10 @@ class Effort:
         """Return the number of calls of one timed cell."""
         if subject.startswith(BASELINE):
             return self.baseline_calls
-        if subject in RIVALS:
-            least = POOL_PROCESSES if subject == POOL else 1
-            return max(least, min(self.most_rival_calls, max(workers, self.least_calls)))
+        if subject == POOL:
+            return max(self.pool_calls, POOL_PROCESSES)
+        if subject == LOCKED:
+            return min(self.most_locked_calls, max(workers, self.least_calls))
         of_engines = self.least_shared_calls if workers > 1 else self.least_single_calls
         return max(workers, self.least_calls, of_engines if subject.startswith("engine") else 0)
 
@@ -255,7 +264,6 @@ def run_rounds(
 
 def _is_left_out(plan: CellPlan, workers: Sequence[int], effort: Effort) -> bool:
     if plan.subject in RIVALS and effort.rivals_once:
-        # As many callers as keep it busy; more would only wait.
-        busy = effort.calls(plan.subject, max(workers))
-        return plan.workers != min((count for count in workers if count >= busy), default=max(workers))
+        # Those keep it busy; more would only wait.
+        return plan.workers != min((count for count in workers if count >= PLANNED_WORKERS), default=max(workers))
     return plan.subject == "stateless" and plan.workers > max(effort.stateless_most_workers, min(workers))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 def test_no_reference_is_made_that_no_cell_asks_for() -> None:
     tiny = effort_of("tiny")
-    assert bounded(tiny, 16) == tiny
-    assert (bounded(tiny, 1).alone_calls, bounded(tiny, 1).baseline_calls) == (4, 4)
+    assert bounded(tiny, (1, 16)) == tiny
+    assert (bounded(tiny, (1,)).alone_calls, bounded(tiny, (1,)).baseline_calls) == (4, 4)
+    full = effort_of("full")
+    assert bounded(full, (1,)) == full  # an engine alone speaks four: as many lengths as stock is compared with
 
 
 def test_a_run_is_not_merged_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

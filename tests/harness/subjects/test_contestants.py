@@ -30,7 +30,7 @@ def test_baselines_come_along_with_what_is_compared_with_them() -> None:
 
 
 def test_the_workload_is_as_large_as_the_largest_cell() -> None:
-    effort = Effort(alone_calls=1, least_calls=2, most_rival_calls=2, baseline_calls=2)
+    effort = Effort(alone_calls=1, least_calls=2, most_locked_calls=2, baseline_calls=2)
     assert distinct_requests(effort, ("sequential", "engine-fp32"), (1, 4)) == 4
     assert distinct_requests(effort, ("sequential",), (1, 4)) == 2
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.run.bench import campaign as under_test
-from harness.run.bench.campaign import Campaign, CampaignPlan, Materials, end_of
+from harness.run.bench.campaign import Campaign, CampaignPlan, Materials, end_of, timed_parts
 from harness.run.bench.records import ArrivalCell, BenchCell
 from harness.run.bench.rounds import HEARING_TOKENS, Effort
 from harness.subjects.contestant import Contestant, Spoken
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REQUESTS = tuple(SpeechRequest(f"number {place}", seed=place) for place in range(16))
 NAMES = ("sequential", "stateless", "engine-fp32", "engine-bf16")
-EFFORT = Effort(alone_calls=1, least_calls=1, most_rival_calls=1, baseline_calls=1)
+EFFORT = Effort(alone_calls=1, least_calls=1, most_locked_calls=1, baseline_calls=1)
 
 
 class HungError(Exception):
@@ -43,7 +43,7 @@ def costs() -> list[str]:
 def run(monkeypatch: pytest.MonkeyPatch, costs: list[str]) -> Run:
     """Return a function that runs parts of a campaign in which `hangs` answers its first request alone."""
 
-    def run(*parts: str, hangs: str = "") -> list[Record]:
+    def run(*parts: str, hangs: str = "", arrivals: int = 12) -> list[Record]:
         asked: Counter[str] = Counter()
 
         def build(name: str, *_: object) -> Contestant:
@@ -68,7 +68,7 @@ def run(monkeypatch: pytest.MonkeyPatch, costs: list[str]) -> Run:
         monkeypatch.setattr(under_test, "with_encoded_voices", lambda requests, _: tuple(requests))
         model: Any = torch.nn.Module()
         materials = Materials(ModelSource("synthetic", "tiny"), model, model, REQUESTS, REQUESTS, (), REQUESTS[0])
-        plan = CampaignPlan(NAMES, parts, (1, 4, 8), 1, EFFORT, 12, 0.7, 64, 0, 0, 1000.0)
+        plan = CampaignPlan(NAMES, parts, (1, 4, 8), 1, EFFORT, arrivals, 0.7, 64, 0, 0, 1000.0)
         records: list[Record] = []
         Campaign(plan, materials, records.append, lambda _: lambda: None).run()
         return records
@@ -77,7 +77,7 @@ def run(monkeypatch: pytest.MonkeyPatch, costs: list[str]) -> Run:
 
 
 def arriving(records: list[Record]) -> list[str]:
-    return [record.subject for record in records if isinstance(record, ArrivalCell)]
+    return [record.subject for record in records if isinstance(record, ArrivalCell) and record.calls]
 
 
 def test_who_hung_is_asked_for_nothing_more(run: Run, costs: list[str]) -> None:
@@ -97,6 +97,17 @@ def test_arrivals_are_a_part_of_their_own(run: Run, costs: list[str]) -> None:
     engines = {(name, workers) for name in ("engine-fp32", "engine-bf16") for workers in (1, 8)}
     assert timed == {("sequential", 1), *engines}
     assert costs == []
+
+
+def test_who_has_too_few_arrivals_says_so(run: Run) -> None:
+    (*_, last) = [record for record in run("arrivals", arrivals=10) if isinstance(record, ArrivalCell)]
+    assert (last.subject, last.calls) == ("sequential", ())
+    assert last.not_run == "10 arrivals were asked for, and a median needs 11"
+
+
+def test_parts_are_measured_in_the_order_of_their_shares() -> None:
+    assert timed_parts(("s3gen", "t3", "whole")) == ("whole", "t3", "s3gen")
+    assert timed_parts(("t3", "arrivals")) == ("whole", "t3")
 
 
 def test_the_time_of_what_is_left_out_is_for_the_rest() -> None:

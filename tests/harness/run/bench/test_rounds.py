@@ -9,6 +9,7 @@ import torch
 
 from harness.commands.bench import effort_of
 from harness.run.bench.rounds import (
+    TARGETS,
     CellPlan,
     Effort,
     choose_cells,
@@ -19,6 +20,7 @@ from harness.run.bench.rounds import (
     run_rounds,
 )
 from harness.subjects.contestant import Contestant, Spoken
+from harness.verdict.bench.targets import _RATIOS, BF16, FP32, MEMORY_WORKERS
 from stateless_tts import SpeechRequest
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from harness.run.bench.records import BenchCell
 
-EFFORT = Effort(alone_calls=16, least_calls=4, most_rival_calls=4, baseline_calls=16)
+EFFORT = Effort(alone_calls=16, least_calls=4, most_locked_calls=4, baseline_calls=16)
 FULL = effort_of("full")
 NAMES = ("sequential", "upstream-locked", "process-pool", "stateless", "engine-fp32", "engine-bf16")
 REQUESTS = tuple(SpeechRequest(f"number {place}", seed=place) for place in range(16))
@@ -68,8 +70,11 @@ def test_at_full_size_what_has_no_target_runs_less() -> None:
     assert ("stateless", 16) not in keys
     rivals = {key for key in keys if key[0] in {"process-pool", "upstream-locked"}}
     assert rivals == {("process-pool", 4), ("upstream-locked", 4)}
-    assert keys["process-pool", 4] == keys["sequential", 1] == 2
+    assert keys["upstream-locked", 4] == keys["sequential", 1] == 2
+    assert keys["process-pool", 4] == 8  # its last one leaves all processes but one without work
     assert keys["engine-bf16", 16] == 16
+    many = {cell.key for cell in plan_cells(CONTESTANTS, (1, 2, 4, 8, 16), FULL)}
+    assert rivals == {key for key in many if key[0] in {"process-pool", "upstream-locked"}}
 
 
 def test_an_engine_speaks_utterances_of_every_length_and_with_company_more() -> None:
@@ -109,10 +114,10 @@ def test_every_cell_runs_once_before_any_runs_twice(monkeypatch: pytest.MonkeyPa
     cells = plan_cells(CONTESTANTS, (1, 4, 16), FULL)
     estimates = {cell.key: 10.0 for cell in cells}
     targets = frozenset({("engine-fp32", 4), ("engine-bf16", 16), ("engine-bf16", 4), ("sequential", 1)})
-    kept = {cell.key for cell in choose_cells(cells, estimates, 60.0, targets)}
+    kept = {cell.key for cell in choose_cells(cells, estimates, 70.0, targets)}
     assert kept == {
-        ("sequential", 1), ("engine-fp32", 1), ("engine-bf16", 1), ("stateless", 1), ("process-pool", 4),
-        ("upstream-locked", 4),
+        ("sequential", 1), ("engine-fp32", 1), ("engine-bf16", 1), ("engine-fp32", 16), ("stateless", 1),
+        ("process-pool", 4), ("upstream-locked", 4),
     }  # fmt: skip
     # Stock is expected to take 320 s, everyone else 80: there is time for all of them once, and not twice.
     monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
@@ -129,6 +134,12 @@ def test_who_was_not_tried_is_taken_to_be_as_slow_as_stock() -> None:
     }
 
 
+def test_whatever_has_a_target_is_run_first() -> None:
+    judged = {(row.subject, row.workers) for row in _RATIOS if row.part == "whole"}
+    judged |= {(subject, int(count)) for subject in (FP32, BF16) for count in MEMORY_WORKERS}
+    assert judged == set(TARGETS["whole"])
+
+
 def rounds(effort: Effort, ends_in_s: float, seconds_per_call: dict[str, float] | None = None) -> list[BenchCell]:
     cells = plan_cells(CONTESTANTS, (1,), effort)
     return list(
@@ -143,7 +154,8 @@ def test_every_cell_of_every_round_is_told_of(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
     seen = rounds(EFFORT, 1000.0)
     assert len(seen) == 2 * (5 + 1)
-    assert all(len(cell.calls) == (16 if cell.subject == "sequential" else 4) for cell in seen)
+    calls = {"sequential": 16, "process-pool": 8}
+    assert all(len(cell.calls) == calls.get(cell.subject, 4) for cell in seen)
     assert all(cell.wall_s > 0 and cell.peak_mib >= cell.before_mib > 0 for cell in seen)
     # Lock and pool, which have no targets, do not run again where one round is enough for them.
     rivals = rounds(FULL, 1000.0)
