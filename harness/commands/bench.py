@@ -265,6 +265,7 @@ def _facts(parsed: argparse.Namespace, source: ModelSource, plan: CampaignPlan, 
         "environment": {**describe_environment(torch.get_num_threads()), "memory_kind": memory_kind()},
         "command": {
             "profile": source.profile if source.kind == "synthetic" else source.kind,
+            "checkpoint": source.identity,
             "subjects": list(plan.subjects),
             "parts": list(plan.parts),
             "workers": list(plan.workers),

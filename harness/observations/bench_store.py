@@ -116,14 +116,14 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     """Put runs on one machine together: their rounds follow each other, and what they say twice is said once.
 
     Raises:
-        UsageError: they are not of the same machine, versions, model and seed.
+        UsageError: they are not of the same machine, versions, commit, model and seed.
     """
     first = runs[0]
     for run in runs[1:]:
         for name, mine in _identity(first).items():
             if mine != (other := _identity(run)[name]):
                 raise UsageError(
-                    f"--merge: {name} {other!r} beside {mine!r}; expected runs on one machine, of one model"
+                    f"--merge: {name} {other!r} beside {mine!r}; expected runs of one commit and model on one machine"
                 )
     cells: list[BenchCell] = []
     for run in runs:
@@ -141,6 +141,8 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
     joined: dict[str, Any] = {
         place: tuple(record for run in runs for record in getattr(run, place)) for place in PLACES.values()
     }
+    # Runs of one seed speak the same utterances: what was compared twice, with the same result, is one comparison.
+    joined |= {place: tuple(dict.fromkeys(joined[place])) for place in ("comparisons", "fidelity")}
     joined |= {"cells": tuple(cells), "contestants": tuple(contestants.values())}
     joined |= {"kept": tuple(kept.values()), "models": largest}
     return BenchObservations(facts, **joined)
@@ -149,9 +151,9 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
 def _identity(run: BenchObservations) -> dict[str, Any]:
     """Return what has to be equal for two runs to be of one machine and model, by its name."""
     environment, command = run.facts["environment"], run.facts["command"]
-    machine = {name: environment.get(name) for name in ("cpu", "cores", "memory_gib", "torch_threads")}
+    machine = {name: environment.get(name) for name in ("cpu", "cores", "memory_gib", "torch_threads", "commit")}
     machine["torch"] = environment.get("versions", {}).get("torch")
-    return {**machine, **{name: command.get(name) for name in ("device", "profile", "seed")}}
+    return {**machine, **{name: command.get(name) for name in ("device", "profile", "checkpoint", "seed")}}
 
 
 def _merged_commands(commands: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.page import Field, Table, Tone, numbers
 from harness.report.table import number
-from harness.verdict.bench.statistics import percentile_or_floor
+from harness.verdict.bench.statistics import LEAST_FOR_INTERVAL, percentile_or_floor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,13 +16,20 @@ MET: dict[bool | None, tuple[str, Tone]] = {True: ("met", "good"), False: ("not 
 
 
 def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
-    """Format a median and its interval."""
+    """Format a median and its interval, or the range of the rounds where there are too few for one."""
     if estimate is None:
         return "-"
     median = f"{estimate['median']:.{digits}f}"
     if estimate["low"] is None:
         return median
     return f"{median} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
+
+
+def between(low: float | None, high: float | None, rounds: int) -> str:
+    """Format an interval, and say so where it is only the range of so many rounds."""
+    if low is None or high is None:
+        return "-"
+    return f"{low:.2f} to {high:.2f}" + (f" (range of {rounds})" if rounds < LEAST_FOR_INTERVAL else "")
 
 
 def outputs(row: Mapping[str, Any]) -> str:
@@ -41,11 +48,11 @@ def outputs(row: Mapping[str, Any]) -> str:
 
 def targets(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What was aimed at, and what was measured."""
-    heads = ("Target", "Against", "Wanted", "Aim", "Measured", "95 % interval", "", "Note")
+    heads = ("Target", "Against", "Wanted", "Aim", "Measured", "95 % interval or range", "", "Note")
     table = []
     for row in rows:
         sign = "at most " if row["most"] else "at least "
-        spread = "-" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+        spread = between(row["low"], row["high"], row.get("rounds", 0))
         text, tone = MET[row["met"]]
         figures = (f"{sign}{row['at_least']:.2f}", number(row["aim"], 1), number(row["measured"], 2), spread)
         table.append(

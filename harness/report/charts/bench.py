@@ -66,8 +66,9 @@ def throughput(table: Sequence[Row], laws: Mapping[str, Any], cores: int | None)
     return draw_chart(
         "throughput",
         "Throughput",
-        "Medians over rounds; bars are bootstrap 95 % intervals. Thin curves: the universal scalability law, fitted. "
-        "Hollow markers: some outputs of that cell had the wrong bits, so its speed is worth nothing.",
+        "Medians over rounds; bars are bootstrap 95 % intervals, or the range of fewer than six rounds. Thin curves: "
+        "the universal scalability law, fitted. Hollow markers: some outputs of that cell had the wrong bits, so its "
+        "speed is worth nothing.",
         (4.4, 7.8),
         draw,
     )

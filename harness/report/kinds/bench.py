@@ -38,8 +38,9 @@ PARTS = {
 }
 HOW = (
     (
-        "Cells run interleaved in rounds, in ABBA order, with stock sequential in the middle of each. Every ratio is "
-        "to stock sequential of the same round; figures are medians over rounds, brackets bootstrap 95 % intervals. "
+        "Cells run interleaved in rounds, in ABBA order, with stock sequential among those of each number of workers. "
+        "Every ratio is to the nearest stock sequential of the same round; figures are medians over rounds, brackets "
+        "bootstrap 95 % intervals, or, of fewer than six rounds, their range. "
         "Stock encodes the voice anew for each call, as its generate() does; wrapper and engines keep encoded voices."
     ),
     (
@@ -83,7 +84,8 @@ def part(result: Mapping[str, Any]) -> Part:
 
 def metrics(result: Mapping[str, Any]) -> dict[str, Value]:
     """Return `bench/SIZE/PART/CONTESTANT/WORKERS/NAME`, and memory under the part `memory`."""
-    head = f"bench/{result['command'].get('profile')}"
+    command = result["command"]
+    head = f"bench/{command.get('profile')}" + (f"-{command['checkpoint']}" if command.get("checkpoint") else "")
     found = {}
     for part_name, rows in result["table"].items():
         for row in rows:
@@ -124,13 +126,15 @@ def _memory(result: Mapping[str, Any]) -> list[Section]:
 
 
 def _latency(result: Mapping[str, Any]) -> list[Section]:
+    without = tuple(f"Not measured: {one['subject']} ({one['reason']})." for one in result.get("latency_left_out", ()))
     if not result["latency"]:
-        return []
+        return [Section("Latency", without)] if without else []
     text = (
         (
             "Latency runs from the scheduled arrival, not from when somebody had time. A percentile is printed only "
             "with the samples that MLPerf LoadGen's early stopping asks for (99 % confidence)."
         ),
+        *without,
     )
     drawn = [charts.latency(result["latency"]), charts.latency_split(result["latency"])]
     return [Section("Latency", text, tables.latencies(result["latency"]), tuple(chart for chart in drawn if chart))]
@@ -160,7 +164,10 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         text = ("Speech tokens of the engine, in company, beside those of stock in the same dtype, run alone.",)
         sections.append(Section("Agreement with stock", text, tables.agreement(result["agreement"])))
     if result["token_cost"]:
-        heads = ("Dtype", "Tokens", "Early s/token", "Late s/token", "Growth", "95 % interval", "Required by attention")
+        heads = (
+            "Dtype", "Tokens", "Early s/token", "Late s/token", "Growth", "95 % interval or range",
+            "Required by attention",
+        )  # fmt: skip
         rows = tuple(
             (
                 Field(entry["dtype"]),
@@ -170,7 +177,7 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
                         f"{entry['early_s_per_token']:.4f}",
                         f"{entry['late_s_per_token']:.4f}",
                         number(entry["growth"], 2),
-                        _between(entry.get("growth_low"), entry.get("growth_high")),
+                        tables.between(entry.get("growth_low"), entry.get("growth_high"), entry["repeats"]),
                         f"{entry['required_growth']:.2f}",
                     )
                 ),
@@ -179,10 +186,6 @@ def _tokens(result: Mapping[str, Any]) -> list[Section]:
         )
         sections.append(Section("Cost of the n-th token", table=Table(heads, rows)))
     return sections
-
-
-def _between(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _rounds(result: Mapping[str, Any]) -> list[Section]:

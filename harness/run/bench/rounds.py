@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,15 @@ FIRST_GUESS = 2
 
 @dataclass(frozen=True)
 class CellPlan:
-    """A cell to be run: `subject` asked by `workers` callers for the first `calls` requests."""
+    """A cell to be run: `subject` asked by `workers` callers for the first `calls` requests.
+
+    A baseline is run once for each number of workers, `beside` the cells with so many.
+    """
 
     subject: str
     workers: int
     calls: int
+    beside: int | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -107,22 +112,30 @@ class Effort:
 
 
 def plan_cells(contestants: Sequence[Contestant], workers: Sequence[int], effort: Effort) -> tuple[CellPlan, ...]:
-    """List the cells of a full round: numbers of workers outside, contestants inside, the baseline in the middle.
+    """List the cells of a full round: numbers of workers outside, contestants inside, baselines in the middle of each.
 
-    Every ratio is taken to the baseline of the same round; in the middle it is never far from any cell.
+    Every ratio is taken to the nearest baseline of the same round: a busy machine may be half as fast a few minutes
+    later. A baseline speaks what its neighbours do, as far as the effort goes.
     """
-    cells = []
-    baselines = []
+    cells: list[CellPlan] = []
     for count in workers:
-        for contestant in contestants:
-            plan = CellPlan(contestant.name, count, effort.calls(contestant.name, count))
-            if contestant.one_worker:
-                if count == workers[0]:
-                    baselines.append(CellPlan(contestant.name, 1, plan.calls))
-            elif not _is_left_out(plan, workers, effort):
-                cells.append(plan)
-    middle = len(cells) // 2
-    return (*cells[:middle], *baselines, *cells[middle:])
+        group = [
+            plan
+            for contestant in contestants
+            if not contestant.one_worker
+            and not _is_left_out(
+                plan := CellPlan(contestant.name, count, effort.calls(contestant.name, count)), workers, effort
+            )
+        ]
+        most = max((cell.calls for cell in group), default=effort.baseline_calls)
+        baselines = [
+            CellPlan(one.name, 1, min(effort.baseline_calls, most), beside=count)
+            for one in contestants
+            if one.one_worker
+        ]
+        middle = len(group) // 2
+        cells += [*group[:middle], *baselines, *group[middle:]]
+    return tuple(cells)
 
 
 def order_of_round(cells: Sequence[CellPlan], turn: int) -> tuple[CellPlan, ...]:
@@ -139,21 +152,29 @@ def choose_cells(
 ) -> tuple[CellPlan, ...]:
     """Choose what fits into `left_s` seconds, and keep its order.
 
-    First come the baselines, then what has not run yet, then what has; of both, what has targets before the rest.
+    First comes what has not run yet, then what has; of both, what has targets before the rest. With the first cell of a
+    number of workers come the baselines beside it.
     """
 
-    def importance(cell: CellPlan) -> tuple[bool, bool, bool, int]:
-        is_baseline, has_target = cell.subject.startswith(BASELINE), cell.key in targets
+    def importance(cell: CellPlan) -> tuple[bool, bool, int]:
+        has_target = cell.key in targets
         place = targets.index(cell.key) if has_target else cell.workers
-        return not is_baseline, cell.key in ran, not has_target, place
+        return cell.key in ran, not has_target, place
 
-    chosen = set()
-    for cell in sorted(cells, key=importance):
+    beside: defaultdict[int, float] = defaultdict(float)
+    for cell in cells:
+        if cell.beside is not None:
+            beside[cell.beside] += estimates_s.get(cell.key, 0.0)
+    chosen, accompanied = set(), set()
+    for cell in sorted((cell for cell in cells if cell.beside is None), key=importance):
         seconds = estimates_s.get(cell.key, 0.0)
+        if cell.workers not in accompanied:
+            seconds += beside[cell.workers]
         if seconds <= left_s:
             left_s -= seconds
             chosen.add(cell.key)
-    return tuple(cell for cell in cells if cell.key in chosen)
+            accompanied.add(cell.workers)
+    return tuple(cell for cell in cells if cell.key in chosen or cell.beside in accompanied)
 
 
 def first_estimates(cells: Sequence[CellPlan], seconds_per_call: Mapping[str, float]) -> dict[tuple[str, int], float]:
@@ -244,9 +265,11 @@ def run_rounds(
             left_s /= rounds - turn
         targets = TARGETS[part]
         chosen = choose_cells(wanted, estimates, left_s, frozenset(ran), targets)
+        sure = {cell for cell in wanted if turn == 0 and cell.key in targets}
+        alone = all(cell.beside is not None for cell in wanted)
+        sure |= {cell for cell in wanted if cell.beside in {one.workers for one in sure} or alone}
         for cell in wanted:
-            sure = turn == 0 and (cell.subject.startswith(BASELINE) or cell.key in targets)
-            if not sure and (cell not in chosen or time.perf_counter() > ends_at):
+            if cell not in sure and (cell not in chosen or time.perf_counter() > ends_at):
                 yield BenchCell(part, cell.subject, cell.workers, turn, not_run="no time left")
                 continue
             if cell.subject in hung:

@@ -17,7 +17,7 @@ WHOLE = "whole"
 
 
 def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -> list[dict[str, Any]]:
-    """Return one entry per contestant: latencies, and the share of them that waiting and sharing add.
+    """Return one entry per contestant that was asked: latencies, and the share of them that waiting and sharing add.
 
     Each latency is `waiting_s`, in front of the contestant or inside it, until its work begins or goes on, and
     `service_s`, while it is worked on, alone or in a batch. `alone_s` are the latencies of the same contestant with
@@ -28,6 +28,8 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
     expected = references(cells, WHOLE)
     entries = []
     for cell in arrivals:
+        if cell.not_run:
+            continue
         answered = [call for call in cell.calls if call.error is None]
         latencies = [call.ended_s - call.scheduled_s for call in answered]
         waits = [_waiting(call) for call in answered]
@@ -56,6 +58,11 @@ def latency_table(arrivals: Sequence[ArrivalCell], cells: Sequence[BenchCell]) -
             }
         )
     return entries
+
+
+def left_out(arrivals: Sequence[ArrivalCell]) -> list[dict[str, str]]:
+    """Return who got no arrivals, and why."""
+    return [{"subject": cell.subject, "reason": cell.not_run} for cell in arrivals if cell.not_run]
 
 
 def _alone(cells: Sequence[BenchCell], subject: str) -> dict[int, float]:

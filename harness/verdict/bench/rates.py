@@ -72,18 +72,30 @@ def ran(cells: Iterable[BenchCell], part: str, subject: str, workers: int | None
 def speedup(
     cells: Sequence[BenchCell], part: str, subject: str, workers: int, *, against: str = BASELINE
 ) -> Estimate | None:
-    """Return the ratio of work per second to `against` (one at a time) in the same round, over all rounds.
+    """Return the ratio of work per second to the nearest `against` (one at a time) of the same round, over all rounds.
 
+    Cells are in the order in which they ran.
     Requests that both cells answered are compared by the time `against` took for them; that is exact. If `against`
     spoke only a part of them, which a full-size run cannot avoid, seconds of audio per second are compared.
     """
-    baselines = {cell.round: cell for cell in ran(cells, part, against)}
     ratios = [
         ratio
         for cell in ran(cells, part, subject, workers)
-        if cell.round in baselines and (ratio := round_ratio(cell, baselines[cell.round])) is not None
+        if (baseline := _nearest(cell, ran(cells, part, against), cells)) is not None
+        and (ratio := round_ratio(cell, baseline)) is not None
     ]
     return estimate(ratios)
+
+
+def _nearest(cell: BenchCell, baselines: Iterable[BenchCell], cells: Sequence[BenchCell]) -> BenchCell | None:
+    """Return the baseline of the cell's round that ran next to it, before or after; None if none did."""
+    place = _place(cell, cells)
+    of_round = (baseline for baseline in baselines if baseline.round == cell.round)
+    return min(of_round, key=lambda baseline: abs(_place(baseline, cells) - place), default=None)
+
+
+def _place(cell: BenchCell, cells: Sequence[BenchCell]) -> int:
+    return next(place for place, other in enumerate(cells) if other is cell)
 
 
 def round_ratio(cell: BenchCell, baseline: BenchCell) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.verdict.bench.fidelity import fidelity_table
-from harness.verdict.bench.latency import latency_table
+from harness.verdict.bench.latency import latency_table, left_out
 from harness.verdict.bench.memory import memory_table
 from harness.verdict.bench.rates import scaling_table
 from harness.verdict.bench.scaling_law import fit_scaling_law
@@ -49,6 +49,7 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "scaling_law": _laws(tables.get("whole", [])),
         "memory": memory,
         "latency": latency,
+        "latency_left_out": left_out(observations.arrivals),
         "stages": stages_table(observations.stages, cells, observations.limits, model),
         "limits": limits_table(observations.limits),
         "where_time_goes": where_time_goes(cells, sample_rate),

@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+# The range of n rounds holds the median of all rounds with a probability of 1 - 2 / 2^n: less than 95 % below six.
+LEAST_FOR_INTERVAL = 6
 # MLPerf LoadGen's early stopping: how sure one has to be that a percentile is not underestimated.
 PERCENTILE_CONFIDENCE = 0.99
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median over rounds and its bootstrap 95 % interval; no interval from fewer than two rounds."""
+    """A median over rounds, and how sure it is.
+
+    Attributes:
+        median: over rounds.
+        low, high: its bootstrap 95 % interval; of two to five rounds, the lowest and the highest; of one, None.
+        rounds: how many.
+    """
 
     median: float
     low: float | None
@@ -28,13 +36,15 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], seed: int = 0) -> Estimate | None:
-    """Return the median of `values` and its percentile-bootstrap interval; None without values."""
+    """Return the median of `values` and its percentile-bootstrap interval, or their range; None without values."""
     if not values:
         return None
     sample = np.asarray(values, dtype=np.float64)
     median = float(np.median(sample))
     if sample.size < 2:  # noqa: PLR2004 - one round has no spread to resample
         return Estimate(median, None, None, 1)
+    if sample.size < LEAST_FOR_INTERVAL:
+        return Estimate(median, float(sample.min()), float(sample.max()), int(sample.size))
     generator = np.random.default_rng(seed)
     medians = np.median(generator.choice(sample, size=(RESAMPLES, sample.size)), axis=1)
     tail = (1 - CONFIDENCE) / 2

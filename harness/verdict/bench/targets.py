@@ -27,7 +27,8 @@ NOT_SLOWER = 1.0
 class Target:
     """One row: a ratio that is to be at least `at_least` (or at most, if `most`).
 
-    `met` is None where it was not measured.
+    `met` is None where it was not measured. `low` and `high` are an interval or a range, by the number of `rounds`
+    (see `Estimate`).
     """
 
     what: str
@@ -39,6 +40,7 @@ class Target:
     high: float | None
     met: bool | None
     note: str = ""
+    rounds: int = 0
     most: bool = False
 
 
@@ -87,7 +89,7 @@ def _throughput(ratio: _Ratio, measured: Estimate | None) -> Target:
     met = measured.median >= ratio.at_least
     aimed = "" if ratio.aim is None or not met else " aim met" if measured.median >= ratio.aim else " aim not met"
     note = f"{measured.rounds} round{'s' if measured.rounds > 1 else ''};{aimed}".rstrip(";")
-    return Target(*common, measured.median, measured.low, measured.high, met, note)
+    return Target(*common, measured.median, measured.low, measured.high, met, note, measured.rounds)
 
 
 def _memory(subject: str, memory: Sequence[Mapping[str, Any]]) -> Target:
@@ -119,4 +121,4 @@ def _token_cost(dtype: str, costs: Sequence[Mapping[str, Any]]) -> Target:
     most = entry["required_growth"] * entry["tolerance"]
     note = f"required {entry['required_growth']:.2f}, tolerance {entry['tolerance']:g}; {entry['repeats']} repeats"
     spread = entry["growth_low"], entry["growth_high"]
-    return Target(what, against, most, None, entry["growth"], *spread, entry["met"], note, most=True)
+    return Target(what, against, most, None, entry["growth"], *spread, entry["met"], note, entry["repeats"], most=True)

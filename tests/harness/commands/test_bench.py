@@ -29,6 +29,12 @@ def test_a_run_is_not_merged_with_itself(tmp_path: Path, capsys: pytest.CaptureF
     assert "run is given twice; expected the folder of another run" in capsys.readouterr().err
 
 
+def test_the_stages_that_were_timed_before_stay(tmp_path: Path) -> None:
+    (tmp_path / "stages.json").write_text("{}", encoding="utf-8")
+    assert main(["bench", "--merge", str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 2
+    assert (tmp_path / "stages.json").exists()
+
+
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the same with less: shorter texts and voices, fewer lengths of an utterance, smaller limits."""

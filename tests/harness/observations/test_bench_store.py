@@ -40,7 +40,8 @@ def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> Non
     assert merged.contestants == seen.contestants
     assert merged.models == seen.models
     assert merged.kept == seen.kept
-    assert len(merged.comparisons) == 2 * len(seen.comparisons)
+    assert merged.comparisons == seen.comparisons  # of the same utterances
+    assert merged.fidelity == seen.fidelity
     assert merged.facts["command"] == {"profile": "tiny", "rounds": [2, 5]}
     assert len(list(merged.records())) > len(seen.cells)
 
@@ -51,6 +52,7 @@ def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> Non
         ("environment", {"cpu": "another"}, "cpu 'another' beside"),
         ("environment", {"cores": 96}, "cores 96 beside 2"),
         ("environment", {"memory_gib": 7.5}, "memory_gib 7.5 beside 24.0"),
+        ("environment", {"commit": "1234"}, "commit '1234' beside 'abcd'"),
         ("environment", {"torch_threads": 1}, "torch_threads 1 beside 2"),
         ("environment", {"versions": {"torch": "2.7.0"}}, "torch '2.7.0' beside '2.6.0'"),
         ("command", {"device": "cuda"}, "device 'cuda' beside 'cpu'"),
@@ -59,7 +61,8 @@ def test_merged_runs_follow_each_other_and_say_once_what_they_say_twice() -> Non
     ],
 )
 def test_runs_on_another_machine_are_not_merged(place: str, change: dict[str, Any], message: str) -> None:
-    machine = {"cpu": "one", "cores": 2, "memory_gib": 24.0, "torch_threads": 2, "versions": {"torch": "2.6.0"}}
+    machine = {"cpu": "one", "cores": 2, "memory_gib": 24.0, "torch_threads": 2, "commit": "abcd"}
+    machine["versions"] = {"torch": "2.6.0"}
     facts = {"environment": machine, "command": {"profile": "tiny", "seed": 0, "device": "cpu"}}
     seen = replace(bench_toys.observations(), facts=facts)
     assert merge_bench_observations([seen, seen]).facts == facts

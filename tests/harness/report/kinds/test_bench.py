@@ -13,6 +13,7 @@ from harness.commands import main
 from harness.errors import SavedFileError
 from harness.observations.bench_store import BenchWriter
 from harness.report.draw import draw_report
+from harness.run.bench.records import ArrivalCell
 from harness.verdict.bench.result import FILE, judge_bench
 from harness.verdict.saved import save_result
 from tests.harness import bench_toys
@@ -63,9 +64,12 @@ def test_a_run_that_was_cut_off_is_judged_by_what_it_saw(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_run_that_measured_little_is_still_drawn(tmp_path: Path) -> None:
-    empty = type(bench_toys.observations())(facts=bench_toys.observations().facts)
-    save_result(judge_bench(empty), tmp_path / FILE)
-    assert "NOT MEASURED" in draw_report(tmp_path).read_text(encoding="utf-8")
+    late = ArrivalCell("sequential", 0.1, 0.7, not_run="no time left")
+    little = type(bench_toys.observations())(facts=bench_toys.observations().facts, arrivals=(late,))
+    save_result(judge_bench(little), tmp_path / FILE)
+    page = draw_report(tmp_path).read_text(encoding="utf-8")
+    assert "NOT MEASURED" in page
+    assert "Not measured: sequential (no time left)." in page
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -55,14 +55,16 @@ def test_an_engine_hears_the_requests_of_its_largest_cell_and_says_next_to_nothi
     assert [(request.text, request.max_new_tokens) for request in asked] == [(f"number {n}", 2) for n in range(3)]
 
 
-def test_every_cell_is_planned_and_the_baseline_stands_in_the_middle() -> None:
+def test_every_cell_is_planned_and_a_baseline_stands_in_the_middle_of_each_number_of_workers() -> None:
     cells = plan_cells(CONTESTANTS, (1, 4, 16), EFFORT)
-    assert len({cell.key for cell in cells}) == len(cells) == 5 * 3 + 1
-    assert [cell.subject for cell in cells].index("sequential") == 7
+    assert len(cells) == 6 * 3
+    assert len({cell.key for cell in cells}) == 5 * 3 + 1
+    assert [place for place, cell in enumerate(cells) if cell.subject == "sequential"] == [2, 8, 14]
     calls = {cell.key: cell.calls for cell in cells}
     assert calls["engine-fp32", 16] == 16
     assert calls["engine-fp32", 1] == calls["upstream-locked", 16] == 4
-    assert calls["sequential", 1] == 16
+    # As many as its neighbours, and the pool makes 8.
+    assert [(cell.beside, cell.calls) for cell in cells if cell.beside] == [(1, 8), (4, 8), (16, 16)]
 
 
 def test_at_full_size_what_has_no_target_runs_less() -> None:
@@ -94,12 +96,14 @@ def test_what_has_targets_stays_when_time_is_short() -> None:
     cells = plan_cells(CONTESTANTS, (1, 4, 16), EFFORT)
     estimates = {cell.key: 10.0 for cell in cells}
     assert choose_cells(cells, estimates, 1000.0) == cells
-    kept = choose_cells(cells, estimates, 35.0)
+    kept = choose_cells(cells, estimates, 45.0)
     assert {cell.key for cell in kept} == {("sequential", 1), ("engine-fp32", 4), ("engine-bf16", 16)}
     assert kept == tuple(cell for cell in cells if cell in kept)
+    # Each number of workers has a baseline of its own, and the one that has no cell has none.
+    assert [cell.beside for cell in kept if cell.beside] == [4, 16]
     # A cell that does not fit leaves room for a less important one that does.
-    estimates["engine-fp32", 4] = 30.0
-    assert ("engine-bf16", 4) in {cell.key for cell in choose_cells(cells, estimates, 35.0)}
+    estimates["engine-fp32", 4] = 40.0
+    assert ("engine-bf16", 4) in {cell.key for cell in choose_cells(cells, estimates, 45.0)}
     assert choose_cells(cells, estimates, 0.0) == ()
 
 
@@ -114,12 +118,12 @@ def test_every_cell_runs_once_before_any_runs_twice(monkeypatch: pytest.MonkeyPa
     cells = plan_cells(CONTESTANTS, (1, 4, 16), FULL)
     estimates = {cell.key: 10.0 for cell in cells}
     targets = frozenset({("engine-fp32", 4), ("engine-bf16", 16), ("engine-bf16", 4), ("sequential", 1)})
-    kept = {cell.key for cell in choose_cells(cells, estimates, 70.0, targets)}
+    kept = {cell.key for cell in choose_cells(cells, estimates, 90.0, targets)}
     assert kept == {
         ("sequential", 1), ("engine-fp32", 1), ("engine-bf16", 1), ("engine-fp32", 16), ("stateless", 1),
         ("process-pool", 4), ("upstream-locked", 4),
     }  # fmt: skip
-    # Stock is expected to take 320 s, everyone else 80: there is time for all of them once, and not twice.
+    # Stock and the pool are expected to take 160 s, everyone else 80: there is time for all once, and not twice.
     monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
     first = [cell for cell in rounds(EFFORT, 1000.0, {"sequential": 20.0}) if cell.round == 0]
     assert [cell.not_run for cell in first] == [None] * 6
@@ -154,7 +158,7 @@ def test_every_cell_of_every_round_is_told_of(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
     seen = rounds(EFFORT, 1000.0)
     assert len(seen) == 2 * (5 + 1)
-    calls = {"sequential": 16, "process-pool": 8}
+    calls = {"sequential": 8, "process-pool": 8}
     assert all(len(cell.calls) == calls.get(cell.subject, 4) for cell in seen)
     assert all(cell.wall_s > 0 and cell.peak_mib >= cell.before_mib > 0 for cell in seen)
     # Lock and pool, which have no targets, do not run again where one round is enough for them.

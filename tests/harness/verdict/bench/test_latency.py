@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.verdict.bench.latency import latency_table
+from harness.run.bench.records import ArrivalCell
+from harness.verdict.bench.latency import latency_table, left_out
 from tests.harness import bench_toys
 
 
@@ -27,3 +28,10 @@ def test_latency_counts_from_the_schedule_and_percentiles_know_their_floors() ->
     assert entry["queueing_s"][-1] == pytest.approx(8.0)
     before = [cell for cell in seen.cells if cell.round < 0]
     assert latency_table(seen.arrivals, before)[0]["alone_s"] == [10.0] * 4
+
+
+def test_who_was_not_asked_is_left_out_and_named() -> None:
+    seen = bench_toys.observations()
+    arrivals = (*seen.arrivals, ArrivalCell("sequential", 0.1, 0.7, not_run="no time left"))
+    assert latency_table(arrivals, seen.cells) == latency_table(seen.arrivals, seen.cells)
+    assert left_out(arrivals) == [{"subject": "sequential", "reason": "no time left"}]

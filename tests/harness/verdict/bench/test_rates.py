@@ -48,6 +48,24 @@ def test_a_ratio_is_to_the_same_round_so_drift_cancels() -> None:
     assert speedup(cells, "s3gen", "engine-fp32", 4) is None
 
 
+def test_of_several_baselines_in_a_round_the_nearest_counts() -> None:
+    """The machine becomes half as fast in the middle of it."""
+    cells = [
+        bench_toys.cell("stateless", 1, 0),
+        bench_toys.cell("sequential", 1, 0),
+        bench_toys.cell("engine-fp32", 1, 0),
+        bench_toys.cell("stateless", 4, 0, drift=2.0),
+        bench_toys.cell("sequential", 1, 0, drift=2.0),
+        bench_toys.cell("engine-fp32", 4, 0, drift=2.0),
+    ]
+    steady = bench_toys.observations().cells
+    for workers in (1, 4):
+        found, expected = (speedup(every, "whole", "engine-fp32", workers) for every in (cells, steady))
+        assert found is not None
+        assert expected is not None
+        assert found.median == pytest.approx(expected.median)
+
+
 def test_a_round_without_its_baseline_has_no_ratio() -> None:
     cells = [cell for cell in bench_toys.observations().cells if (cell.subject, cell.round) != ("sequential", 1)]
     found = speedup(cells, "whole", "engine-fp32", 4)

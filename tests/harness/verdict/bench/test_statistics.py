@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.verdict.bench.statistics import estimate, percentile_or_floor, samples_needed
+from harness.verdict.bench.statistics import LEAST_FOR_INTERVAL, estimate, percentile_or_floor, samples_needed
 
 
 def test_an_interval_holds_the_median_and_lies_within_the_values() -> None:
@@ -17,6 +17,18 @@ def test_an_interval_holds_the_median_and_lies_within_the_values() -> None:
     # One odd round in six does not move the median far.
     assert found.low < 1.1
     assert estimate([1.0, 1.2, 1.1, 5.0, 1.15, 1.05]) == found
+
+
+def test_of_too_few_rounds_for_an_interval_the_range_is_told() -> None:
+    values = [3.0, 1.0, 2.0, 10.0, 2.5, 2.6]
+    for count in range(2, LEAST_FOR_INTERVAL):
+        found = estimate(values[:count])
+        assert found is not None
+        assert (found.low, found.high) == (min(values[:count]), max(values[:count]))
+    sure = estimate(values)
+    assert sure is not None
+    assert sure.high is not None
+    assert sure.high < 10.0
 
 
 def test_one_round_has_no_interval_and_none_has_no_median() -> None:
