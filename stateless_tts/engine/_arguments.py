@@ -17,9 +17,16 @@ def checked_integer(name: str, value: object, least: int, most: int | None = Non
     return int(value)
 
 
-def checked_integer_or_none(name: str, value: object, least: int) -> int | None:
-    """Return None, or `value` as an int of at least `least`."""
-    return None if value is None else checked_integer(name, value, least)
+def checked_integer_or_none(name: str, value: object, least: int, most: int | None = None) -> int | None:
+    """Return None, or `value` as an int of at least `least`, and at most `most` if there is such a bound."""
+    return None if value is None else checked_integer(name, value, least, most)
+
+
+def checked_switch(name: str, value: object) -> bool:
+    """Return `value`, which has to be a bool."""
+    if not isinstance(value, bool):
+        raise InvalidParameterError(f"{name}={value!r}: expected True or False")
+    return value
 
 
 def checked_seconds(name: str, value: object, *, zero_is_allowed: bool = False) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._batched_step import Reading, batched_step
 from ._cores import Cores, Turn
+from ._own_cores import use_cores
 from ._prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Decoder:
         self.steps = 0
 
     def run(self) -> None:
-        """Work until the ledger stops; then every cache is let go."""
+        """Work until the ledger stops; then every cache is let go. Steps have the cores that they were planned with."""
+        use_cores(self._cores.count)
         try:
             while not self._ledger.stopped:
                 self._turn()
@@ -87,8 +89,12 @@ class Decoder:
         self._let_go()
         job = self._ledger.next_to_decode(wait=not self._batch)
         if job is not None:
-            with self._cores_held():
-                self._join(job)
+            try:
+                with self._cores_held():
+                    self._join(job)
+            except BaseException:
+                self._ledger.left_batch(job)  # it may be in the batch already, or not yet
+                raise
         if self._batch:
             with self._cores_held():
                 self._step()

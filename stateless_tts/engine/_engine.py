@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
+import traceback
 import weakref
 from typing import TYPE_CHECKING
 
@@ -12,11 +15,12 @@ from stateless_tts._calls import NamedCalls
 from stateless_tts.errors import EngineClosedError, EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
-from ._arguments import checked_integer, checked_integer_or_none, checked_seconds
+from ._arguments import checked_integer, checked_integer_or_none, checked_seconds, checked_switch
 from ._cores import Cores
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
+from ._job import causes
 from ._ledger import CLOSED, Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from ._self_check import RowPlan
     from ._service import Service
 
+logger = logging.getLogger(__name__)
+
 # A thread that is still in a long kernel after this is left to the interpreter.
 _SECONDS_TO_END = 5.0
 # With more, a single utterance's operations become too small to be shared out.
@@ -46,6 +52,8 @@ _ENOUGH_RENDER_THREADS = 4
 _DTYPES = (torch.float32, torch.bfloat16)
 # Every row count up to twice this is tried at start-up.
 _MOST_BATCH_SIZE = 128
+# More threads than machines have cores; with far more, OpenMP ends the process.
+_MOST_RENDERERS = 1024
 
 
 class ContinuousBatchingEngine(NamedCalls):
@@ -80,10 +88,11 @@ class ContinuousBatchingEngine(NamedCalls):
             `torch.bfloat16` for a faster flow that is further from stock's (0.3 GB and 0.14 GB of private copies at
             full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
         exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
-            bits of stock's for the same speech tokens. `render_dtype` must not be bfloat16.
+            bits of stock's for the same speech tokens, on `render_threads` cores. `render_dtype` must not be bfloat16.
         render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with
             `render_threads` or four each.
-        render_threads: cores for each of them; None shares the cores out. Decoding waits while all cores render.
+        render_threads: cores for each of them; None shares the cores out, and with `exact_render` gives each rendering
+            as many as stock has. Decoding waits while all cores render.
         voice_cache_bytes: most bytes of prepared voices kept.
 
     Attributes:
@@ -114,9 +123,11 @@ class ContinuousBatchingEngine(NamedCalls):
         max_queue = checked_integer("max_queue", max_queue, 0)
         max_cache_bytes = checked_integer_or_none("max_cache_bytes", max_cache_bytes, 1)
         voice_cache_bytes = checked_integer("voice_cache_bytes", voice_cache_bytes, 0)
+        exact_render = checked_switch("exact_render", exact_render)
         workers, threads = _share_cores(
-            checked_integer_or_none("render_workers", render_workers, 1),
-            checked_integer_or_none("render_threads", render_threads, 1),
+            checked_integer_or_none("render_workers", render_workers, 1, _MOST_RENDERERS),
+            checked_integer_or_none("render_threads", render_threads, 1, _MOST_RENDERERS),
+            exact=exact_render,
         )
         if not (pack_weights is None or isinstance(pack_weights, bool)):
             raise InvalidParameterError(f"pack_weights={pack_weights!r}: expected None, True or False")
@@ -153,6 +164,11 @@ class ContinuousBatchingEngine(NamedCalls):
         self._threads = _start(self._ledger, service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
         self._finalizer = weakref.finalize(self, _stop_and_join, self._ledger, self._threads)
+
+    @property
+    def model(self) -> ChatterboxTTS | ChatterboxMultilingualTTS | ChatterboxTurboTTS | ChatterboxVC:
+        """The model that is served; it is not written to."""
+        return self._wrapper.model
 
     @property
     def sr(self) -> int:
@@ -250,7 +266,8 @@ class ContinuousBatchingEngine(NamedCalls):
                 after the decoding step, the voice or the rendering stage that it is in.
 
         From a callback of a future, which one of the engine's own threads may run, nothing is waited for: what is
-        unfinished is cancelled, and the threads end after this call.
+        unfinished is cancelled, and the threads end after this call. In a process that was forked from the engine's
+        there is nothing to close.
 
         Returns:
             Whether all threads have ended.
@@ -259,6 +276,8 @@ class ContinuousBatchingEngine(NamedCalls):
             InvalidParameterError: `timeout` is no number of seconds.
         """
         timeout = waitable(checked_seconds("timeout", timeout, zero_is_allowed=True))
+        if self._ledger.is_of_another_process:
+            return False
         self._ledger.close()
         # Nor may one own thread wait for another, which may be doing the same.
         if self._is_own_thread():
@@ -267,8 +286,9 @@ class ContinuousBatchingEngine(NamedCalls):
         if drain:
             self._ledger.wait_until_idle(timeout)
         self._ledger.stop()
+        until = None if timeout is None else time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
         ended = not any(thread.is_alive() for thread in self._threads)
         if self._halves is not None:
             self._halves.shutdown(wait=ended)  # nobody gives them work any more, unless somebody hangs
@@ -293,12 +313,18 @@ def _start(ledger: Ledger, runs: list[Callable[[], None]], renderers: list[Rende
         threading.Thread(target=_supervised, args=(ledger, run), name=f"stateless-tts-{index}", daemon=True)
         for index, run in enumerate([*runs, *(renderer.run for renderer in renderers)])
     ]
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            thread.start()
+    except BaseException:
+        ledger.stop()
+        raise
     return threads
 
 
 def _stop_and_join(ledger: Ledger, threads: list[threading.Thread]) -> None:
+    if ledger.is_of_another_process:
+        return
     ledger.stop()
     for thread in threads:
         if thread is not threading.current_thread():
@@ -310,7 +336,12 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
     try:
         run()
     except BaseException as error:  # noqa: BLE001 - a request that nobody works on any more must not wait for ever
+        logger.critical("an engine thread ended: %s", traceback.format_exc())
+        # Futures keep it as their reason. Its frames refer to weights and caches, which shall not stay with them.
         died = error
+        for cause in causes(error):
+            traceback.clear_frames(cause.__traceback__)
+            cause.__traceback__ = None
 
         def reason() -> EngineFailedError:
             failure = EngineFailedError(f"an engine thread ended with {died!r}; expected it to outlive its requests")
@@ -331,8 +362,11 @@ def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, device: torc
     return speaking if dtype is None else dtype
 
 
-def _share_cores(workers: int | None, threads: int | None) -> tuple[int, int]:
+def _share_cores(workers: int | None, threads: int | None, *, exact: bool = False) -> tuple[int, int]:
+    """Return how many renderings there are at a time, and how many cores each has."""
     cores = torch.get_num_threads()
+    if exact and threads is None:
+        threads = cores  # on which stock renders, and its bits may depend
     if workers is None:
         workers = max(1, cores // (threads or min(cores, _ENOUGH_RENDER_THREADS)))
     threads = max(1, cores // workers) if threads is None else threads

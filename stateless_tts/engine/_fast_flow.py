@@ -27,9 +27,10 @@ from ._halves import RowByRow, half_the_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from concurrent.futures import ThreadPoolExecutor
 
     from chatterbox.models.s3gen import S3Gen
+
+    from ._halves import Halves
 
 _ESTIMATOR = "flow.decoder.estimator"
 _QUERIES_AT_A_TIME = 512
@@ -65,10 +66,10 @@ def fast_s3gen(s3gen: S3Gen, dtype: torch.dtype, threads: int) -> S3Gen:
     return with_fast_vocoder(with_fast_flow(s3gen, dtype, half_the_cores(threads)))
 
 
-def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, executor: ThreadPoolExecutor | None = None) -> S3Gen:
+def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = None) -> S3Gen:
     """Return a view of `s3gen` whose estimator computes fast in `dtype`; `s3gen` is not written to.
 
-    Its bits depend on how many cores the threads of `executor` have, or the caller's thread without one. What is not
+    Its bits depend on how many cores the threads of `halves` have, or the caller's thread without one. What is not
     replaced is shared. The private copies take `dtype`'s bytes for each weight replaced (0.14 GB in bfloat16, 0.28 GB
     in float32 at full size).
     """
@@ -89,7 +90,7 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, executor: ThreadPoolExecuto
         parent, _, name = path.rpartition(".")
         setattr(view.get_submodule(parent), name, fast)
     solver = view.get_submodule(_ESTIMATOR.rpartition(".")[0])
-    solver.estimator = RowByRow(solver.estimator, executor)
+    solver.estimator = RowByRow(solver.estimator, halves)
     return view
 
 

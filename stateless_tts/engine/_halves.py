@@ -7,7 +7,10 @@ waits. Each row's bits are those of a batch of one on that many cores, whoever e
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import weakref
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,21 +19,68 @@ from torch import nn
 from ._own_cores import use_cores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
+
+    Work = tuple[Future[torch.Tensor], Callable[[Any], torch.Tensor], Any]
 
 HALVES = 2
 
 
-def half_the_cores(threads: int, renderings: int = 1) -> ThreadPoolExecutor | None:
+class Halves:
+    """Threads that have some of the cores each, and take rows from one queue.
+
+    No `ThreadPoolExecutor`, which takes no more work once the main thread has ended, while others may still speak.
+    They end with `shutdown`, or when nobody holds this any more.
+
+    Args:
+        threads: how many.
+        cores: of each.
+    """
+
+    def __init__(self, threads: int, cores: int) -> None:
+        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=_work_on, args=(self._work, cores), name=f"stateless-tts-half-{index}", daemon=True)
+            for index in range(threads)
+        ]
+        self._end = weakref.finalize(self, _end, self._work, threads)
+        for thread in self._threads:
+            thread.start()
+
+    def map(self, function: Callable[[Any], torch.Tensor], rows: Iterable[Any]) -> list[torch.Tensor]:
+        """Return what `function` gives for each row, or raise what it raises for the first that fails.
+
+        Raises:
+            RuntimeError: they were shut down.
+        """
+        futures: list[Future[torch.Tensor]] = []
+        with self._lock:
+            if not self._end.alive:
+                raise RuntimeError("the threads of this engine's rendering have ended")
+            for row in rows:
+                futures.append(Future())
+                self._work.put((futures[-1], function, row))
+        return [future.result() for future in futures]
+
+    def shutdown(self, *, wait: bool) -> None:
+        """Take nothing more; the threads end when the rows they have been given are done, which may be waited for."""
+        with self._lock:
+            self._end()
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+
+def half_the_cores(threads: int, renderings: int = 1) -> Halves | None:
     """Return two threads, for each of so many renderings at a time, that have half of `threads` cores each.
 
     Returns None for one core, which has no halves.
     """
     if threads < HALVES:
         return None
-    return ThreadPoolExecutor(
-        HALVES * renderings, "stateless-tts-half", initializer=use_cores, initargs=(threads // HALVES,)
-    )
+    return Halves(HALVES * renderings, threads // HALVES)
 
 
 class RowByRow(nn.Module):
@@ -40,13 +90,13 @@ class RowByRow(nn.Module):
 
     Args:
         estimator: S3Gen's, or a view of it.
-        executor: of `half_the_cores`.
+        halves: of `half_the_cores`.
     """
 
-    def __init__(self, estimator: nn.Module, executor: ThreadPoolExecutor | None) -> None:
+    def __init__(self, estimator: nn.Module, halves: Halves | None) -> None:
         super().__init__()
         self.estimator = estimator
-        self._executor = executor
+        self._halves = halves
 
     @property
     def dtype(self) -> torch.dtype:
@@ -61,11 +111,27 @@ class RowByRow(nn.Module):
             {name: None if tensor is None else tensor[row : row + 1] for name, tensor in {"x": x, **others}.items()}
             for row in range(x.size(0))
         ]
-        if self._executor is None or len(rows) == 1:
+        if self._halves is None or len(rows) == 1:
             return torch.cat([self._one(row) for row in rows])
-        return torch.cat(list(self._executor.map(self._one, rows)))
+        return torch.cat(self._halves.map(self._one, rows))
 
     @torch.inference_mode()
     def _one(self, row: dict[str, Any]) -> torch.Tensor:
         result: torch.Tensor = self.estimator(**row)
         return result
+
+
+def _work_on(work: SimpleQueue[Work | None], cores: int) -> None:
+    use_cores(cores)
+    while (given := work.get()) is not None:
+        future, function, row = given
+        try:
+            future.set_result(function(row))
+        except BaseException as error:  # noqa: BLE001 - who asked for the row is told
+            future.set_exception(error)
+        del given, future, function, row  # not to be kept while waiting for the next
+
+
+def _end(work: SimpleQueue[Work | None], threads: int) -> None:
+    for _ in range(threads):
+        work.put(None)

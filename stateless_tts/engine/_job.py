@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from stateless_tts.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
     from stateless_tts.families import Utterance
@@ -86,9 +88,12 @@ class Job:
             logger.exception("a callback of a request's future raised")
 
     def _decide(self, outcome: SpeechResult | BaseException | None) -> None:
-        if outcome is None:
-            self.future.cancel()
-        if not self.future.set_running_or_notify_cancel():
+        try:
+            if outcome is None:
+                self.future.cancel()
+        finally:  # a callback that leaves shall not leave those who wait for a cancelled future behind
+            running = self.future.set_running_or_notify_cancel()
+        if not running:
             return
         if isinstance(outcome, BaseException):
             if outcome.__traceback__ is not None:
@@ -103,11 +108,17 @@ class Job:
 
         The traceback, which lives as long as the future, refers to their frames, and some of those to the job.
         """
-        error: BaseException | None = raised
-        seen: set[int] = set()
-        while error is not None and id(error) not in seen:
-            seen.add(id(error))
+        for error in causes(raised):
             traceback.clear_frames(error.__traceback__)
-            error = error.__cause__ or error.__context__
         self.voice = self.utterance = self.spoken = None
         del self.request, self.content  # nobody works on it any more
+
+
+def causes(raised: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what it came from, what that came from, and so on; each once."""
+    error: BaseException | None = raised
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

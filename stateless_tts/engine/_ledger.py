@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stateless_tts.errors import EngineClosedError, QueueFullError
+from stateless_tts.errors import EngineClosedError, EngineFailedError, QueueFullError
 
 CLOSED = "the engine is closed; expected a submission before close()"
 
@@ -65,6 +66,12 @@ class Ledger:
         self._stopped = False
         self._reason: Callable[[], BaseException | None] = _no_reason
         self._reserved = 0
+        self._process = os.getpid()
+
+    @property
+    def is_of_another_process(self) -> bool:
+        """Whether this process was forked from the one that has the threads. Locks may be held for ever here."""
+        return os.getpid() != self._process
 
     def occupancy(self) -> Occupancy:
         """Return the present counts."""
@@ -85,8 +92,13 @@ class Ledger:
             QueueFullError: there is no place, and none came within `timeout` seconds.
             DeadlineExceededError: the job's deadline passed first.
             EngineClosedError: the engine is closed, or was while waiting.
-            EngineFailedError: one of its threads has died, or did while waiting.
+            EngineFailedError: one of its threads has died, or did while waiting; or this process was forked from the
+                engine's, where the threads have stayed.
         """
+        if self.is_of_another_process:
+            raise EngineFailedError(
+                f"the engine's threads are in process {self._process}; expected an engine made after the fork"
+            )
         with self._changed:
             if block:
                 waits = [seconds for seconds in (timeout, job.seconds_left()) if seconds is not None]
@@ -202,14 +214,22 @@ class Ledger:
             self._reason = reason or self._reason
             unfinished = list(self._unfinished)
             self._changed.notify_all()
-        interrupted: KeyboardInterrupt | None = None
-        for job in unfinished:
+        interruptions = [error for job in unfinished for error in self._end_surely(job)]
+        if interruptions:
+            raise interruptions[-1]
+
+    def _end_surely(self, job: Job) -> list[KeyboardInterrupt]:
+        """End a job however often this is interrupted; returns what interrupted it."""
+        interruptions: list[KeyboardInterrupt] = []
+        while True:
             try:
                 self.end(job, self._reason())
+                if interruptions and not job.future.done():  # between the decision and the future
+                    job.conclude(self._reason())
             except KeyboardInterrupt as error:
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+                interruptions.append(error)
+            else:
+                return interruptions
 
     @property
     def stopped(self) -> bool:

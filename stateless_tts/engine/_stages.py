@@ -47,7 +47,8 @@ class Preparer:
         self._dtype: torch.dtype = family.model.t3.speech_emb.weight.dtype
 
     def run(self) -> None:
-        """Work until the ledger stops."""
+        """Work until the ledger stops, with as many cores as there were when the engine was made."""
+        use_cores(self._cores.count)
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:
@@ -81,7 +82,8 @@ class Listener:
         self._family = family
 
     def run(self) -> None:
-        """Work until the ledger stops."""
+        """Work until the ledger stops, with as many cores as there were when the engine was made."""
+        use_cores(self._cores.count)
         work_on(self._ledger, self._ledger.next_to_prepare, self._prepare)
 
     def _prepare(self, job: Job) -> None:

@@ -29,7 +29,7 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _engine, _prompts, _service
+from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
@@ -299,6 +299,103 @@ def test_every_future_ends_if_the_decoding_thread_dies(model: ChatterboxTTS, mon
     assert engine.close()
 
 
+@pytest.mark.parametrize("place", ["read_prompt", "batched_step"])
+def test_an_engine_that_died_gives_its_memory_back(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Whoever keeps a future that failed keeps neither weights nor caches."""
+    caches: list[weakref.ref[Any]] = []
+
+    class Watched(KeyValueCache):
+        def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - passed on
+            super().__init__(*arguments)
+            caches.append(weakref.ref(self))
+
+    def die(*_: object) -> None:
+        raise SystemExit("killed")
+
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
+    assert isinstance(engine._service, SpeechService)
+    weights = weakref.ref(engine._service._t3)
+    monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
+    monkeypatch.setattr(_decoding, place, die)
+    future = engine.submit(SHORT)
+    assert isinstance(future.exception(timeout=60), EngineFailedError)
+    assert engine.close()
+    occupancy = engine.occupancy()
+    assert (occupancy.decoding, occupancy.reserved_cache_bytes) == (0, 0)
+    gc.collect()
+    assert weights() is None
+    assert [cache() for cache in caches] == ([] if place == "read_prompt" else [None])
+
+
+def test_every_stage_keeps_to_the_cores_it_was_planned_with(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row's bits may depend on them, and who changes the process's number changes what other threads begin with."""
+    seen: dict[str, int] = {}
+
+    def noting(owner: Any, name: str) -> None:  # noqa: ANN401 - a module or a class
+        right = getattr(owner, name)
+
+        def noted(*arguments: Any) -> Any:  # noqa: ANN401 - passed on
+            seen[name] = torch.get_num_threads()
+            return right(*arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    noting(_decoding, "read_prompt")
+    noting(_decoding, "batched_step")
+    noting(_stages.Preparer, "_encode_and_embed")
+    before = torch.get_num_threads()
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
+        torch.set_num_threads(before + 2)
+        try:
+            engine.synthesize(SHORT)
+        finally:
+            torch.set_num_threads(before)
+    assert seen == dict.fromkeys(("read_prompt", "batched_step", "_encode_and_embed"), before)
+
+
+def test_threads_that_cannot_all_be_started_are_none(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "stateless-tts-2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        started.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ContinuousBatchingEngine(model, max_batch_size=1)
+    for thread in started:
+        thread.join(30)
+    assert len(started) == 2
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_closing_waits_no_longer_than_it_was_told(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waits = [0.0], []
+
+    class Busy:
+        def join(self, timeout: float) -> None:
+            waits.append(timeout)
+            now[0] += timeout
+
+        def is_alive(self) -> bool:
+            return True
+
+    engine = ContinuousBatchingEngine(model, max_batch_size=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(_engine.time, "monotonic", lambda: now[0])
+        patch.setattr(engine, "_threads", [Busy(), Busy(), Busy()])
+        assert not engine.close(timeout=1.5)
+    assert waits == [1.5, 0.0, 0.0]
+    assert engine.close()
+
+
 def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
     with pytest.raises(InvalidParameterError, match="max_batch_size=0"):
         ContinuousBatchingEngine(model, max_batch_size=0)
@@ -316,8 +413,11 @@ def test_arguments_out_of_range_are_named(model: ChatterboxTTS) -> None:
         ("max_cache_bytes", 0),
         ("pack_weights", "yes"),
         ("render_dtype", torch.float16),
+        ("exact_render", "False"),
         ("render_workers", 0),
+        ("render_workers", 1025),
         ("render_threads", 0),
+        ("render_threads", 2**64),
         ("voice_cache_bytes", 1.5),
     ],
 )
@@ -340,6 +440,9 @@ def test_cores_are_shared_out_among_renderings(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
     assert _engine._share_cores(workers, threads) == shared
+    # Stock renders with all of them, and its bits may depend on it.
+    assert _engine._share_cores(None, None, exact=True) == (1, cores)
+    assert _engine._share_cores(2, 1, exact=True) == (2, 1)
 
 
 def test_an_exact_render_is_in_float32(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -30,36 +31,59 @@ class Scale(nn.Module):
 @pytest.mark.parametrize(("cores", "renderings"), [(1, 1), (2, 1), (5, 3)])
 def test_rows_come_back_in_order_from_half_the_cores_each(cores: int, renderings: int) -> None:
     before = torch.get_num_threads()
-    scale, executor = Scale(), half_the_cores(cores, renderings)
+    scale, halves = Scale(), half_the_cores(cores, renderings)
     rows, mask = torch.arange(6.0).view(2, 3), torch.tensor([[1.0], [10.0]])
     with torch.inference_mode():
         for _ in range(5):
-            result = RowByRow(scale, executor)(rows, mask=mask, r=None)
+            result = RowByRow(scale, halves)(rows, mask=mask, r=None)
             assert torch.equal(result, rows * 2 + mask)
     assert {one[2] for one in scale.seen} == {1}
-    if executor is None:
+    if halves is None:
         assert cores == 1
         assert {one[0] for one in scale.seen} == {threading.get_ident()}
     else:
         assert {one[1] for one in scale.seen} == {cores // 2}
-        executor.shutdown()
+        halves.shutdown(wait=True)
     assert torch.get_num_threads() == before
 
 
 def test_a_single_row_stays_with_the_caller() -> None:
-    scale, executor = Scale(), half_the_cores(2)
-    assert executor is not None
-    assert RowByRow(scale, executor)(torch.ones(1, 3), mask=torch.zeros(1, 1), r=None).shape == (1, 3)
+    scale, halves = Scale(), half_the_cores(2)
+    assert halves is not None
+    assert RowByRow(scale, halves)(torch.ones(1, 3), mask=torch.zeros(1, 1), r=None).shape == (1, 3)
     assert {one[0] for one in scale.seen} == {threading.get_ident()}
-    executor.shutdown()
+    halves.shutdown(wait=True)
 
 
 def test_what_a_row_raises_is_raised() -> None:
-    executor = half_the_cores(2)
-    assert executor is not None
+    halves = half_the_cores(2)
+    assert halves is not None
     with pytest.raises(TypeError):
-        RowByRow(Scale(), executor)(torch.zeros(2, 1), unknown=torch.zeros(2, 1))
-    executor.shutdown()
+        RowByRow(Scale(), halves)(torch.zeros(2, 1), unknown=torch.zeros(2, 1))
+    halves.shutdown(wait=True)
+
+
+def test_rows_are_taken_when_the_main_thread_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executors are told of that before the other threads are waited for, which may still speak."""
+    halves = half_the_cores(2)
+    assert halves is not None
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)
+    with pytest.raises(RuntimeError, match="cannot schedule new futures"):
+        ThreadPoolExecutor(1).submit(print)
+    assert halves.map(torch.neg, [torch.ones(1), torch.zeros(1)]) == [-1, 0]
+    halves.shutdown(wait=True)
+    with pytest.raises(RuntimeError, match="have ended"):
+        halves.map(torch.neg, [torch.ones(1)])
+
+
+def test_threads_of_halves_that_nobody_holds_end() -> None:
+    halves = half_the_cores(2)
+    assert halves is not None
+    threads = halves._threads
+    del halves
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_the_solver_finds_the_dtype_it_asks_for() -> None:

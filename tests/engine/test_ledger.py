@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from concurrent.futures import wait
+from typing import Any
 
 import pytest
 import torch
@@ -174,6 +176,38 @@ def test_an_interruption_waits_until_every_job_has_ended() -> None:
     with pytest.raises(KeyboardInterrupt):
         ledger.stop()
     assert all(one.future.cancelled() for one in jobs)
+
+
+def test_who_waits_for_a_cancelled_future_is_told_although_a_callback_left() -> None:
+    ledger, jobs = three_whose_callbacks_raise(SystemExit)
+    ledger.stop()
+    done, waiting = wait([one.future for one in jobs], timeout=0)
+    assert (len(done), waiting) == (3, set())
+
+
+def test_a_second_interruption_leaves_no_future_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come between the decision, which nobody takes twice, and the future's outcome."""
+    ledger = Ledger(most_unfinished=9, max_batch_size=9, max_cache_bytes=None)
+    jobs = [job(), job()]
+    accepted(ledger, *jobs)
+    conclude, interruptions = Job.conclude, [KeyboardInterrupt(), KeyboardInterrupt()]
+
+    def interrupted(one: Job, outcome: Any) -> None:  # noqa: ANN401 - passed on
+        if interruptions:
+            raise interruptions.pop()
+        conclude(one, outcome)
+
+    monkeypatch.setattr(Job, "conclude", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.stop()
+    assert all(one.future.cancelled() for one in jobs)
+
+
+def test_a_forked_process_has_no_threads_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(most_unfinished=1, max_batch_size=1, max_cache_bytes=None)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    with pytest.raises(EngineFailedError, match="expected an engine made after the fork"):
+        ledger.accept(job(), block=True, timeout=None)
 
 
 def test_who_comes_after_a_failure_is_told_of_it() -> None:

@@ -32,6 +32,7 @@ from stateless_tts import (
 )
 from stateless_tts.engine import _stages
 from stateless_tts.families import SpeakingFamily, family_of
+from stateless_tts.streaming import ChatterBoxStreamingAdapter, StreamingSegment, segment_seed
 from stateless_tts.synthetic import build_chatterbox, write_clip
 from tests.engine.families import OTHERS, Family, family
 from tests.families.contract import fingerprint
@@ -223,6 +224,16 @@ def test_weights_are_shared_by_turbos_dense_layers(cases: dict[str, Family]) -> 
     model = cases["turbo"].model
     with ContinuousBatchingEngine(model, pack_weights=False, max_batch_size=2) as engine:
         assert engine.private_weight_bytes == 0
+
+
+def test_the_streaming_adapter_names_the_language(cases: dict[str, Family]) -> None:
+    with ContinuousBatchingEngine(cases["multilingual"].model, max_batch_size=1) as engine:
+        adapter = ChatterBoxStreamingAdapter(engine)
+        segment = StreamingSegment(0, "Guten Tag.", language="de", metadata={"max_new_tokens": 3})
+        result = adapter.process_segment(segment, seed=1)
+        assert result.error_msg == ""
+        request = SpeechRequest("Guten Tag.", seed=segment_seed(1, 0), language_id="de", max_new_tokens=3)
+        assert torch.equal(result.audio, engine.synthesize(request).audio)
 
 
 def test_turbo_speaks_one_token_more_than_it_is_allowed(cases: dict[str, Family]) -> None:
