@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from chatterbox.models.s3tokenizer import SPEECH_VOCAB_SIZE, drop_invalid_tokens
+from chatterbox.models.s3tokenizer import EOS, SOS, SPEECH_VOCAB_SIZE, drop_invalid_tokens
 
 from .errors import SamplingError
 from .private import with_private
@@ -25,12 +25,17 @@ def readable_tokens(speech_tokens: torch.Tensor) -> torch.Tensor:
     """Keep what S3Gen can read of T3's tokens, of shape (tokens,): neither start nor stop, nor any id above 6560.
 
     Raises:
-        SamplingError: nothing is left; stock ends in an error of a convolution then.
+        SamplingError: nothing is left, or speech begins or ends more than once; stock ends in an error of a convolution
+            or of an index then.
     """
+    said = speech_tokens.tolist()
+    for marker, what in ((SOS, "begin"), (EOS, "end")):
+        if (times := said.count(marker)) > 1:
+            raise SamplingError(f"T3 let its speech {what} {times} times (token {marker}); try another seed")
     kept: torch.Tensor = drop_invalid_tokens(speech_tokens)
     kept = kept[kept < SPEECH_VOCAB_SIZE]
     if kept.numel() == 0:
-        raise SamplingError(f"T3 said nothing that can be heard (tokens {speech_tokens.tolist()}); try another seed")
+        raise SamplingError(f"T3 said nothing that can be heard (tokens {said}); try another seed")
     return kept
 
 

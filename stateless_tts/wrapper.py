@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import torch
-
 from . import waveform as waveform_room
 from ._calls import NamedCalls
 from .errors import MissingVoiceError
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    import torch
     from chatterbox.mtl_tts import ChatterboxMultilingualTTS
     from chatterbox.tts import ChatterboxTTS
     from chatterbox.tts_turbo import ChatterboxTurboTTS
@@ -67,7 +66,8 @@ class StatelessChatterBoxWrapper(NamedCalls):
     @property
     def device(self) -> torch.device:
         """The device the model is on."""
-        return torch.device(self.model.device)
+        device: torch.device = self.model.s3gen.device
+        return device
 
     @property
     def has_default_conditions(self) -> bool:
@@ -100,9 +100,9 @@ class StatelessChatterBoxWrapper(NamedCalls):
         return self.encoded(clip if isinstance(clip, Voice) else read_clip(clip), norm_loudness=norm_loudness)
 
     def encoded(self, reference: Voice | Clip, *, norm_loudness: bool | None = None) -> Voice:
-        """Return the voice of a clip that has been read, as `prepare_voice` does; a `Voice` is returned as it is."""
+        """Return the voice of a clip that has been read, as `prepare_voice` does; a `Voice` as it is, on our device."""
         if isinstance(reference, Voice):
-            return reference
+            return reference.on(self.device)
         # Before anybody else may wait for this encoding: what is wrong with one call is no concern of the others.
         self.family.check_loudness(norm_loudness)
         key = f"{reference.digest} as recorded" if norm_loudness is False else reference.digest

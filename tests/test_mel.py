@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 
 def test_start_stop_and_invalid_tokens_are_dropped() -> None:
+    for twice, message in (([6561, 3, 6561, 4], "begin 2 times"), ([3, 6562, 6562], "end 2 times")):
+        with pytest.raises(SamplingError, match=message):
+            readable_tokens(torch.tensor(twice))
     assert readable_tokens(torch.tensor([3, 7000, 4, 6560, 6562])).tolist() == [3, 4, 6560]
     with pytest.raises(SamplingError, match=r"nothing that can be heard .*6562"):
         readable_tokens(torch.tensor([6562]))

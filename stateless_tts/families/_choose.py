@@ -38,11 +38,13 @@ def family_of(model: object) -> Family:
     """Return the family of `model`, bound to it.
 
     Raises:
-        UnsupportedModelError: the model is of no family known here, or a part of it is in training mode.
+        UnsupportedModelError: the model is of no family known here, a part of it is in training mode, or its T3 is
+            that of another family.
     """
     for model_type, family in _FAMILIES.items():
         if isinstance(model, model_type):
             _refuse_training(model)
+            _refuse_foreign_text(model)
             return family(model)
     accepted = ", ".join(f"{known.__module__}.{known.__qualname__}" for known in _FAMILIES)
     raise UnsupportedModelError(
@@ -84,3 +86,13 @@ def _refuse_training(model: object) -> None:
         network = functools.reduce(lambda owner, name: getattr(owner, name, None), path.split("."), model)
         if isinstance(network, nn.Module) and any(module.training for module in network.modules()):
             raise UnsupportedModelError(f"model.{path} is in training mode; expected model.{path}.eval() beforehand")
+
+
+def _refuse_foreign_text(model: object) -> None:
+    """Raise if T3 reads the text of another family: upstream attaches an alignment analyser by that, not by class."""
+    if not isinstance(model, ChatterboxTTS | ChatterboxMultilingualTTS):
+        return
+    tokens, multilingual = model.t3.hp.text_tokens_dict_size, isinstance(model, ChatterboxMultilingualTTS)
+    if model.t3.hp.is_multilingual is not multilingual:
+        expected = "the 2454 of a multilingual T3" if multilingual else "those of an English T3, not 2454"
+        raise UnsupportedModelError(f"{type(model).__name__} over a T3 with {tokens} text tokens: expected {expected}")

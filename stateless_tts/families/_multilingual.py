@@ -78,7 +78,7 @@ class MultilingualFamily(SpeakingFamily):
             tokens = self.model.tokenizer.text_to_tokens(
                 punc_norm(request.text), language_id=request.language_id.lower()
             )
-        return bounded(tokens, self.model.t3.hp, request.text).to(self.model.device)
+        return bounded(tokens, self.model.t3.hp, request.text).to(self.model.t3.device)
 
     def begin(
         self, request: SpeechRequest, voice: Voice, text_tokens: torch.Tensor, randomness: CallRandomness

@@ -12,6 +12,7 @@ from chatterbox.models.s3gen.const import S3GEN_SIL
 from chatterbox.models.s3tokenizer import SPEECH_VOCAB_SIZE
 from chatterbox.tts_turbo import punc_norm
 
+from stateless_tts.errors import InvalidParameterError
 from stateless_tts.request import Sampling, SpeechRequest
 from stateless_tts.speech_tokens import TurboSampler, prepare_turbo_prompt
 from stateless_tts.voice import check_clip, encode_voice
@@ -68,7 +69,13 @@ class TurboFamily(SpeakingFamily):
                 logger.warning("%s=%r is ignored: Turbo does not support it", name, value)
 
     def check_loudness(self, norm_loudness: bool | None) -> None:
-        """Take any."""
+        """Refuse what is no truth value: stock would take a 0 for one.
+
+        Raises:
+            InvalidParameterError: it is neither None, True nor False.
+        """
+        if not (norm_loudness is None or isinstance(norm_loudness, bool)):
+            raise InvalidParameterError(f"norm_loudness={norm_loudness!r}: expected None, True or False")
 
     def encode_voice(self, clip: Clip, *, norm_loudness: bool | None = None) -> Voice:
         """Prepare the voice of `clip`, brought to -27 LUFS before unless `norm_loudness` is False."""
@@ -85,7 +92,7 @@ class TurboFamily(SpeakingFamily):
                 len(request.text),
                 tokens.size(1),
             )
-        return tokens.to(self.model.device)
+        return tokens.to(self.model.t3.device)
 
     def begin(
         self, request: SpeechRequest, voice: Voice, text_tokens: torch.Tensor, randomness: CallRandomness

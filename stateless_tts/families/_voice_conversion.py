@@ -28,7 +28,7 @@ class VoiceConversionFamily(Family):
     def listen(self, recording: Clip) -> torch.Tensor:
         """Return the speech tokens of `recording`, int64 of shape (tokens,)."""
         samples, _ = librosa.load(recording.open(), sr=S3_SR)
-        waveform = torch.from_numpy(samples).float().to(self.model.device)[None]
+        waveform = torch.from_numpy(samples).float().to(self.model.s3gen.device)[None]
         tokens: torch.Tensor = self.s3gen.tokenizer(waveform)[0]
         return tokens[0]
 

@@ -23,7 +23,7 @@ def tokenize(model: ChatterboxTTS, text: str) -> torch.Tensor:
     Raises:
         InvalidParameterError: the text has more tokens than T3 has text positions.
     """
-    return bounded(model.tokenizer.text_to_tokens(punc_norm(text)), model.t3.hp, text).to(model.device)
+    return bounded(model.tokenizer.text_to_tokens(punc_norm(text)), model.t3.hp, text).to(model.t3.device)
 
 
 def bounded(tokens: torch.Tensor, hp: T3Config, text: str) -> torch.Tensor:

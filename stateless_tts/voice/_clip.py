@@ -22,6 +22,8 @@ MIN_SECONDS = 0.1
 MIN_RATE_HZ = 2000
 # -80 dBFS: quieter than any speech, louder than the dither of an empty recording.
 SILENCE_PEAK = 1e-4
+# Samples that are whole numbers of 32 bits stay below; the power spectrum of what is far above is infinite.
+LARGEST_PEAK = 1e10
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,17 @@ def check_clip(clip: Clip, *, silence_allowed: bool = False) -> float:
     """Check that a voice can be made of `clip`; returns how long it lasts, in seconds.
 
     Raises:
-        InvalidClipError: the clip cannot be read as audio, is silent, holds values that are not finite, is shorter than
-            0.1 s, or has a sample rate below 2 kHz.
+        InvalidClipError: the clip cannot be read as audio, is silent, holds values that are not finite or above 1e10,
+            is shorter than 0.1 s, or has a sample rate below 2 kHz.
     """
     name = clip.name
     try:
         samples, rate = soundfile.read(clip.open(), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    # A header may claim any length, and memory is asked for by it.
+    except (soundfile.LibsndfileError, ValueError, MemoryError) as error:
+        why = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
         raise InvalidClipError(
-            f"reference clip {name!r} cannot be read as audio ({error.error_string}); "
+            f"reference clip {name!r} cannot be read as audio ({why}); "
             f"expected WAV, FLAC, OGG, MP3 or another format of libsndfile"
         ) from error
     if rate < MIN_RATE_HZ:
@@ -86,6 +90,11 @@ def check_clip(clip: Clip, *, silence_allowed: bool = False) -> float:
     if not np.isfinite(samples).all():
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise InvalidClipError(f"reference clip {name!r} holds {bad} samples that are NaN or infinite")
+    largest = float(np.abs(samples).max())
+    if largest > LARGEST_PEAK:
+        raise InvalidClipError(
+            f"reference clip {name!r} has a peak of {largest:.1e}; expected at most {LARGEST_PEAK:.0e}, full scale is 1"
+        )
     peak = float(np.abs(samples.mean(axis=1)).max())
     if peak < SILENCE_PEAK and not silence_allowed:
         raise InvalidClipError(

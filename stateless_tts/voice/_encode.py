@@ -34,7 +34,7 @@ def encode_voice(
         clip: whose voice.
         options: for `prepare_conditionals`.
     """
-    scratch = copy.copy(model)
+    scratch = _scratch(model)
     with _modes_of_a_new_thread(model):
         scratch.prepare_conditionals(clip.open(), **options)
     assert scratch.conds is not None
@@ -46,10 +46,20 @@ def encode_target_voice(model: ChatterboxVC, clip: Clip) -> Voice:
 
     Upstream's `set_target_voice` stores its result on the object, which is a shallow copy here too.
     """
-    scratch = copy.copy(model)
+    scratch = _scratch(model)
     with _modes_of_a_new_thread(model):
         scratch.set_target_voice(clip.open())
     return Voice.from_reference(scratch.ref_dict)
+
+
+def _scratch(model: Any) -> Any:  # noqa: ANN401 - any family
+    """Return a shallow copy that looks for its inputs where the weights are.
+
+    A device without a number, "cuda", is another one in a thread that has chosen another.
+    """
+    scratch = copy.copy(model)
+    scratch.device = model.s3gen.device
+    return scratch
 
 
 @contextlib.contextmanager
@@ -59,5 +69,7 @@ def _modes_of_a_new_thread(model: Any) -> Iterator[None]:  # noqa: ANN401 - any 
     Weights that were made in inference mode can be used in no other, by stock neither.
     """
     inference = any(weight.is_inference() for weight in model.s3gen.parameters())
-    with torch.inference_mode(mode=inference), torch.set_grad_enabled(not inference):
+    kind = model.s3gen.device.type
+    casting = torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
+    with torch.inference_mode(mode=inference), torch.set_grad_enabled(not inference), casting:
         yield

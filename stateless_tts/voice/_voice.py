@@ -68,6 +68,13 @@ class Voice:
         """Memory held by the tensors, in bytes."""
         return sum(tensor.nbytes for tensor in vars(self).values() if tensor is not None)
 
+    def on(self, device: torch.device) -> Voice:
+        """Return the same voice with its tensors on `device`; itself if they are there."""
+        tensors = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+        if all(tensor.device == device for tensor in tensors.values()):
+            return self
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+
     def t3_conditioning(self, exaggeration: float) -> T3Cond:
         """Return a fresh `T3Cond` for one call; upstream writes to it.
 

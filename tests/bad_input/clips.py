@@ -106,6 +106,20 @@ def _unreadable(path: Path) -> Path:
     return path
 
 
+def _flac_that_claims(samples: int) -> Callable[[Path], Path]:
+    """A length of 0 is one that the writer did not know, as into a pipe."""
+
+    def make(path: Path) -> Path:
+        target = _audio(suffix=".flac")(path)
+        content = bytearray(target.read_bytes())
+        content[21] = content[21] & 0xF0 | samples >> 32
+        content[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
+        target.write_bytes(content)
+        return target
+
+    return make
+
+
 _M4A = b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00M4A mp42isom" + b"\x00" * 64
 _NO_AUDIO = "cannot be read as audio"
 CLIPS = (
@@ -114,6 +128,9 @@ CLIPS = (
     ClipCase("cut off in the header", _cut(20), _NO_AUDIO),
     ClipCase("header alone", _cut(44), "lasts 0.000 s"),
     ClipCase("cut off in the samples", _cut(24_000)),
+    ClipCase("unknown length", _flac_that_claims(0), _NO_AUDIO),
+    ClipCase("claims gigabytes", _flac_that_claims(2**36 - 1), _NO_AUDIO),
+    ClipCase("far too loud", _filled(1e25), "has a peak of 1.0e+25; expected at most 1e+10"),
     ClipCase("text renamed", _bytes(b"Dear diary,\n"), _NO_AUDIO),
     ClipCase("picture renamed", _bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 64), _NO_AUDIO),
     ClipCase("m4a", _bytes(_M4A), _NO_AUDIO),

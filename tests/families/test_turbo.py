@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,6 +85,16 @@ def test_loudness_may_be_left_as_recorded(case: Subject, long_clips: tuple[Path,
     audio = case.wrapper.generate_stateless(SHORT, as_recorded, seed=1)
     request = SpeechRequest(SHORT, long_clips[0], seed=1)
     assert torch.equal(audio, stock_audio(case.stock, request, norm_loudness=False))
+
+
+@pytest.mark.parametrize("value", [0, 1, "no", np.False_])
+def test_a_loudness_that_is_no_truth_value_is_refused(
+    case: Subject,
+    long_clips: tuple[Path, ...],
+    value: Any,  # noqa: ANN401 - a wrong one
+) -> None:
+    with pytest.raises(InvalidParameterError, match=r"norm_loudness=.*: expected None, True or False"):
+        case.wrapper.prepare_voice(long_clips[0], norm_loudness=value)
 
 
 def test_most_tokens_are_upstreams_and_one_may_ask_for_fewer(case: Subject) -> None:

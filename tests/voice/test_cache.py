@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from stateless_tts import InvalidParameterError, Voice
+from stateless_tts import InvalidParameterError, StatelessChatterBoxWrapper, Voice
 from stateless_tts.voice import VoiceCache
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chatterbox.tts import ChatterboxTTS
 
 THREADS = 16
 
@@ -141,3 +147,21 @@ def test_clear_forgets_and_negative_bounds_are_refused() -> None:
     assert (len(cache), cache.nbytes) == (0, 0)
     with pytest.raises(InvalidParameterError, match="max_bytes=-1"):
         VoiceCache(-1)
+
+
+def test_a_voice_goes_to_the_device_of_the_weights() -> None:
+    voice = _voice()
+    assert voice.on(torch.device("cpu")) is voice
+    moved = voice.on(torch.device("meta"))
+    assert {tensor.device.type for tensor in vars(moved).values() if tensor is not None} == {"meta"}
+    assert moved.t3_prompt_tokens is None
+
+
+def test_a_voice_that_is_kept_has_nothing_of_the_first_callers_autocast(
+    model: ChatterboxTTS, clips: tuple[Path, ...]
+) -> None:
+    plain = StatelessChatterBoxWrapper(model).prepare_voice(clips[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        voice = StatelessChatterBoxWrapper(model).prepare_voice(clips[1])
+    for name, tensor in vars(plain).items():
+        assert torch.equal(vars(voice)[name], tensor), name
