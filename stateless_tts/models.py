@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -56,7 +54,7 @@ _CLASSES = MappingProxyType(
         CONVERSION: ChatterboxVC,
     }
 )
-_HEAD_BYTES = 2**16
+_BLOCK_BYTES = 2**16
 
 
 class ModelError(StatelessTTSError, RuntimeError):
@@ -158,6 +156,8 @@ class LoadedModel:
     def close(self) -> None:
         """Let go of the model; an engine's threads end."""
         self.manager.cleanup()
+        self._loaded = None
+        self._voices.clear()
 
     def voice(self, path: str) -> Voice | str:
         """Return the voice in a ``.safetensors`` file, read once; a clip's path is returned as it is.
@@ -191,8 +191,8 @@ class LoadedModel:
             raise ModelError(f"{self.choice.identity} does not speak {language}")
         try:
             if self._loaded is None:
-                # Upstream prints what it has loaded. ComfyUI asks in inference mode, whose weights know no other.
-                with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode(mode=False):
+                # ComfyUI asks in inference mode, whose weights know no other.
+                with torch.inference_mode(mode=False):
                     self._loaded = self._build(device)
         except Exception as error:
             raise ModelError(f"{self.choice.identity}: {str(error) or type(error).__name__}") from error
@@ -228,13 +228,18 @@ def _refuse_code(built_in_voice: Path) -> None:
 
 
 def _digest(folder: Path, family: str) -> str:
-    """Tell checkpoints apart by the sizes and the first bytes of their files, without reading gigabytes."""
+    """Tell checkpoints apart by their files' sizes and some of their bytes, without reading gigabytes.
+
+    A copy is the same checkpoint: neither its folder nor its date counts.
+    """
     digest = hashlib.sha256()
     for name in (*_CHECKPOINT_FILES[family], "conds.pt"):
         file = folder / name
         if file.is_file():
-            about = file.stat()
-            digest.update(f"{name} {about.st_size} {about.st_mtime_ns}".encode())
+            size = file.stat().st_size
+            digest.update(f"{name} {size} ".encode())
             with file.open("rb") as opened:
-                digest.update(opened.read(_HEAD_BYTES))
+                for place in (0, size // 2, max(0, size - _BLOCK_BYTES)):  # the head of weights, and weights
+                    opened.seek(place)
+                    digest.update(opened.read(_BLOCK_BYTES))
     return digest.hexdigest()[:16]

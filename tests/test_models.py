@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +100,20 @@ def test_a_voice_file_holds_no_code(tmp_path: Path, target: Path, capsys: pytest
     assert not target.exists()
 
 
+def test_a_copy_is_the_same_checkpoint_and_other_weights_are_another(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "copy", "other")]
+    for folder in folders:
+        folder.mkdir()
+        for name in ("ve.safetensors", "t3_cfg.safetensors", "s3gen.safetensors", "tokenizer.json"):
+            (folder / name).write_bytes(bytes(2**18))
+    os.utime(folders[1] / "ve.safetensors", (0, 0))
+    with (folders[2] / "t3_cfg.safetensors").open("r+b") as weights:
+        weights.seek(-1, os.SEEK_END)
+        weights.write(b"1")
+    one, copy, other = (choose_model(checkpoint=str(folder)).identity for folder in folders)
+    assert one == copy != other
+
+
 def test_what_cannot_be_chosen_is_named() -> None:
     with pytest.raises(InvalidParameterError, match="family='bark': expected one of english, multilingual, turbo, vc"):
         choose_model("bark")
@@ -116,7 +132,9 @@ def test_a_chosen_engine_is_made_at_once_and_closed(model: ChatterboxTTS, monkey
     loaded = LoadedModel(choose_model(engine="float32", device="cpu"))
     engine: object = loaded.wrapper
     assert isinstance(engine, ContinuousBatchingEngine)
+    assert loaded.load_tts_model("cpu", "English") is model
     loaded.close()
+    assert loaded._loaded is None
     assert not any(thread.is_alive() for thread in engine._threads)
 
 
@@ -125,3 +143,17 @@ def test_a_model_that_the_engine_does_not_take_is_told_of_once(monkeypatch: pyte
     monkeypatch.setattr(models, "build_chatterbox", lambda _family, device: stranger)  # noqa: ARG005 - as it is called
     with pytest.raises(UnsupportedModelError):
         LoadedModel(choose_model("vc", engine="float32", device="cpu"))
+
+
+def test_loading_leaves_standard_output_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to the process: two loaders that each put it back would leave it the other's."""
+    streams = []
+
+    def build(_family: str, device: str) -> object:  # noqa: ARG001 - as it is called
+        streams.append(sys.stdout)
+        return object()
+
+    monkeypatch.setattr(models, "build_chatterbox", build)
+    monkeypatch.setattr(LoadedModel, "_wrap", lambda _self, model: model)
+    LoadedModel(choose_model(device="cpu"))
+    assert streams == [sys.stdout]

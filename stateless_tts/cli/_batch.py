@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,9 @@ class _Batch:
                 self._fail(item, item.problem, "ScriptError")
             elif _manifest.is_whole(self.folder, before, self.records[item.name].request):
                 assert before is not None
-                self.records[item.name] = before
+                # Where it stands in the input may have changed; what it holds has not.
+                now = self.records[item.name]
+                self.records[item.name] = replace(before, line=now.line, text=now.text)
                 self.kept += 1
 
     def speak(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from stateless_tts.errors import StatelessTTSError
-from stateless_tts.request import SpeechRequest
+from stateless_tts.request import EnglishDefault, SpeechRequest
 from stateless_tts.script import ScriptError, Speech, read_script, read_subtitles, read_text_file, split_text
 from stateless_tts.streaming import segment_seed
 
@@ -78,7 +78,10 @@ class Item:
             "pieces": [repr(piece) for piece in self.pieces],
             "seed": self.seed,
             "voices": {character: digest_of(path) for character, path in sorted(self.voices.items())},
-            "parameters": dict(sorted(self.parameters.items())),
+            # What nobody asked for is up to the family, and another thing than the same number asked for.
+            "parameters": {
+                name: None if isinstance(value, EnglishDefault) else value for name, value in self.parameters.items()
+            },
             "model": model,
             "format": sample_format,
         }

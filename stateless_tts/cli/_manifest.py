@@ -86,6 +86,15 @@ def check_folder(folder: Path) -> None:
     manifest = folder / NAME
     if manifest.is_dir() or not _is_ours(_text(manifest)):
         raise UsageError(f"{str(manifest)!r} is no manifest of stateless-tts; it is left alone. Choose another folder")
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that a file can be made in `folder`.
+
+    Raises:
+        UsageError: none can.
+    """
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:

@@ -25,8 +25,10 @@ class Muffled(io.TextIOBase):
 
 
 def say(line: str) -> None:
-    """Print a result."""
-    print(line, file=kept(sys.stdout), flush=True)
+    """Print a result; what the stream's encoding has no character for, as an escape."""
+    stream = kept(sys.stdout)
+    encoding = stream.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def tell(line: str) -> None:

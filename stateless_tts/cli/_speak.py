@@ -17,6 +17,7 @@ from stateless_tts.voice_file import save_voice
 from ._batch import config_of, defaults_of, utterance_of
 from ._errors import ExitCode, UsageError
 from ._items import make_item
+from ._manifest import check_writable
 from ._model import adapter_of, check_voice, chosen_model, load_model
 from ._output import say, tell
 from ._signals import interrupts_deferred
@@ -96,4 +97,5 @@ def _target(path: str) -> Path:
         raise UsageError(f"--output {path!r} is no file that could be replaced; expected the name of a file")
     if not target.parent.is_dir():
         raise UsageError(f"--output {path!r}: the folder {str(target.parent)!r} does not exist")
+    check_writable(target.parent)
     return target

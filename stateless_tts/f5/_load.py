@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -48,8 +46,8 @@ def load_f5(
     described = _described(architecture)
     _check_vocoder(Path(vocoder))
     place = resolve_device(device)
-    # Upstream says on standard output what it loads, and draws weights that the file then replaces.
-    with contextlib.redirect_stdout(io.StringIO()), skip_random_init():
+    # Upstream draws weights that the file then replaces.
+    with skip_random_init():
         cfm = load_model(
             _BACKBONES[described["backbone"]],
             described["arch"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +168,6 @@ class SpeechNode:
 
     def _speak_all(self, model: LoadedModel, utterances: list[Utterance], batch_size: int) -> list[SpokenUtterance]:
         """Speak utterances, in text order, with ComfyUI's progress bar."""
-        self._streaming_model_manager = model.manager
         pieces = sum(isinstance(piece, Speech) for utterance in utterances for piece in utterance.pieces)
         spoken = speak_utterances(
             utterances,
@@ -220,11 +220,15 @@ class TextNode(SpeechNode):
 
 
 class _NodeAdapter(ChatterBoxStreamingAdapter):
-    """Lets the workers speak by way of the node's own method."""
+    """Lets the workers speak by way of the node's own method, on a copy that has the call's own model.
+
+    ComfyUI keeps nodes: a model written to one would be that of every call under way, and would stay with it.
+    """
 
     def __init__(self, node: SpeechNode, model: LoadedModel) -> None:
         super().__init__(model.manager, model, model.choice.device)
-        self._node = node
+        self._node = copy.copy(node)
+        self._node._streaming_model_manager = model.manager  # noqa: SLF001 - as below
         self._sample_rate = model.wrapper.sr
 
     def speak_segment(

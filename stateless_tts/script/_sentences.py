@@ -8,6 +8,8 @@ import unicodedata
 
 # Upstream stops at 40 s of speech; at a slow 10 characters per second this leaves a margin.
 MAX_CHARACTERS = 300
+# A character of Chinese, Japanese or Korean is about a syllable, of which 4 to 5 are read in a second.
+_WIDE = 3
 
 # After a sentence, after a clause, between words: the first that makes the pieces short enough is used.
 _BREAKS = (
@@ -19,6 +21,8 @@ _BREAKS = (
 
 def split_text(text: str, max_characters: int = MAX_CHARACTERS) -> list[str]:
     """Split `text` into pieces of at most `max_characters`, at the ends of sentences where that is possible.
+
+    A wide character, as of Chinese, Japanese and Korean, counts as three: it takes that much longer to say.
 
     Control characters are dropped, white space is joined to single spaces, and nothing else is lost. A text that is
     short enough stays in one piece; one without anything to say gives none.
@@ -34,20 +38,34 @@ def _is_text(character: str) -> bool:
 
 
 def _split(text: str, most: int, breaks: tuple[re.Pattern[str], ...]) -> list[str]:
-    if len(text) <= most:
+    if _length(text) <= most:
         return [text] if text else []
     if not breaks:
-        return [text[begin : begin + most] for begin in range(0, len(text), most)]
+        return _cut(text, most)
     pieces: list[str] = []
     for part in _parts(text, breaks[0]):
-        if pieces and len(pieces[-1]) + len(part.rstrip()) <= most:
+        if pieces and _length(pieces[-1]) + _length(part.rstrip()) <= most:
             pieces[-1] += part
-        elif len(part.strip()) <= most:
+        elif _length(part.strip()) <= most:
             pieces.append(part)
         else:
             pieces.extend(_split(part.strip(), most, breaks[1:]))
             pieces.append("")  # what follows begins a piece of its own
     return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def _length(text: str) -> int:
+    return sum(_WIDE if unicodedata.east_asian_width(character) in ("W", "F") else 1 for character in text)
+
+
+def _cut(text: str, most: int) -> list[str]:
+    """Cut where nothing is to be heard of a pause: pieces as long as they may be, and of a character at least."""
+    pieces = [""]
+    for character in text:
+        if pieces[-1] and _length(pieces[-1]) + _length(character) > most:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def _parts(text: str, pattern: re.Pattern[str]) -> list[str]:

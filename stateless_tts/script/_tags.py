@@ -87,7 +87,8 @@ def read_script(
     Raises:
         ScriptError: a pause cannot be understood, or there is nothing to say.
     """
-    known = {name.casefold(): name for name in (*characters, character)}
+    known = {name.casefold(): name for name in (character, *characters)}
+    character = known[character.casefold()]  # as its voice is named
     pieces: list[Speech | Pause] = []
     warnings: list[str] = []
     default = character

@@ -106,6 +106,26 @@ def test_resume_redoes_only_what_is_missing_damaged_or_asked_otherwise(
     assert len(engine.spoken) == 4
 
 
+def test_what_nobody_asked_for_is_another_request_than_the_same_number(
+    engine: Engine, source: Path, tmp_path: Path
+) -> None:
+    """Turbo puts 0.95 in the place of a top_p that nobody asked for."""
+    arguments = ("batch", source, "-o", tmp_path / "out", "--family", "turbo", "--resume")
+    for more, spoken in (((), 3), ((), 3), (("--top-p", 1.0), 6)):
+        assert run(*arguments, *more) == 0
+        assert len(engine.spoken) == spoken
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_is_kept_stands_where_it_is_now(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("batch", source, "-o", out) == 0
+    source.write_text(f"\n{source.read_text(encoding='utf-8')}", encoding="utf-8")
+    (out / "0002.wav").unlink()
+    assert run("batch", source, "-o", out, "--resume") == 0
+    assert [item["line"] for item in manifest(out)["items"]] == [2, 4, 5]  # the source holds an empty line
+
+
 def test_nothing_is_loaded_if_nothing_is_left_to_do(
     engine: Engine, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

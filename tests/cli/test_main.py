@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -43,6 +44,28 @@ def test_speak_writes_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run("speak", "Hello.", "-o", out, "--seed", 3) == 0
     assert soundfile.info(str(out)).frames == 106
     assert capsys.readouterr().out == f"{out}: 0.11 s, seed 3\n"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_name_that_cannot_be_printed_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, printed = tmp_path / "日本.wav", io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="latin-1"))
+    assert run("speak", "Hello.", "-o", out) == 0
+    assert out.exists()
+    assert rb"\u65e5\u672c.wav: 0.11 s" in printed.getvalue()
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_folder_that_cannot_be_written_to_is_found_first(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("stateless_tts.cli._manifest.tempfile.TemporaryFile", refused)
+    assert run("speak", "Hello.", "-o", tmp_path / "a.wav") == 2
+    assert "cannot be written to: Read-only file system" in capsys.readouterr().err
+    assert not engine.spoken
 
 
 @pytest.mark.usefixtures("engine")

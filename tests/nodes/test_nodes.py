@@ -316,6 +316,23 @@ def test_the_segment_method_keeps_its_name_and_arguments() -> None:
     ]
 
 
+def test_a_node_that_is_kept_has_the_model_of_no_call() -> None:
+    """ComfyUI keeps nodes and may run one again, with another model, before all pieces of the first are spoken."""
+    node = NODE_CLASS_MAPPINGS["StatelessTTSText"]()
+    models = fake_model(), fake_model()
+    speak_of_first = models[0].wrapper.synthesize
+
+    def speak(*arguments: Any, **named: Any) -> SpeechResult:  # noqa: ANN401 - a request and its checkpoint
+        if not requests_of(models[1]):
+            node.speak(models[1], "Second.", batch_size=0)
+        return speak_of_first(*arguments, **named)
+
+    models[0].wrapper.synthesize = speak  # type: ignore[method-assign]
+    node.speak(models[0], "One. [pause:1s] Two.", batch_size=0)
+    assert [[request.text for request in requests_of(model)] for model in models] == [["One.", "Two."], ["Second."]]
+    assert node._streaming_model_manager is None
+
+
 def test_nodes_need_no_comfyui() -> None:
     assert "comfy" not in sys.modules
     execute("StatelessTTSText", model=fake_model(), text="Hi.")

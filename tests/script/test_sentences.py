@@ -14,7 +14,14 @@ def test_long_texts_are_split_at_sentences_then_clauses_then_words() -> None:
     assert split_text("One, two, three, four", 10) == ["One, two,", "three,", "four"]
     assert split_text("alpha beta gamma", 11) == ["alpha beta", "gamma"]
     assert split_text("abcdefgh", 3) == ["abc", "def", "gh"]
-    assert split_text("你好。再见。", 3) == ["你好。", "再见。"]
+
+
+def test_what_takes_a_syllable_to_say_counts_as_three() -> None:
+    assert split_text("你好。再见。", 9) == ["你好。", "再见。"]
+    assert split_text("안녕하세요", 6) == ["안녕", "하세", "요"]
+    assert split_text("你好", 1) == ["你", "好"]
+    # 40 s of speech hold about 160 syllables.
+    assert max(map(len, split_text("字" * 1000))) == 100
 
 
 def test_twenty_thousand_characters() -> None:

@@ -30,6 +30,11 @@ def test_an_unknown_character_is_warned_of_and_speaks_with_the_default_voice() -
     assert script.warnings == ("[Zoe]: no voice is given for 'Zoe'; the voice of 'narrator' is used",)
 
 
+def test_the_first_speaker_has_the_voice_of_that_name_however_it_is_written() -> None:
+    script = read_script("Hi. [narrator] Ho. [Zoe] Hum.", characters=["Narrator"])
+    assert script.pieces == tuple(Speech(text, "Narrator", "en") for text in ("Hi.", "Ho.", "Hum."))
+
+
 def test_sounds_stay_in_the_text_of_a_model_that_has_them() -> None:
     script = read_script(
         "Oh. [laugh] No [Ann] Yes [sigh] [pause:1s] [de:Bob] Ja.", characters=["Ann"], keep_sounds=True
