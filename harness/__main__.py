@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from typing import NoReturn
 
 from harness.commands import main
 
+
+def leave(status: int) -> NoReturn:
+    """End the process with `status`, whatever calls that were given up are still doing.
+
+    While Python finalises, such a thread cannot come back from a torch operation: the process would abort, with a
+    status of its own (https://github.com/pytorch/pytorch/issues/38228).
+    """
+    if any(thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.errors import SubjectError, UsageError
+from harness.errors import UsageError
 from harness.subject import Subject
+from harness.subjects.lookup import imported, made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,21 +20,9 @@ def find_target(target: str, source: ModelSource) -> Callable[[], Subject]:
     Raises:
         UsageError: the target cannot be imported or found; each cause has its own message.
     """
-    module_name, colon, attribute = target.partition(":")
-    if not colon:
+    if ":" not in target:
         return _built_in(target, source)
-    if not module_name or not attribute:
-        raise UsageError(f"target {target!r} is not of the form package.module:factory")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        message = f"target {target!r} cannot be imported: {type(error).__name__}: {error}"
-        raise UsageError(message) from error
-    if not hasattr(module, attribute):
-        raise UsageError(f"target {target!r} cannot be found: {module_name} has no attribute {attribute!r}")
-    found: Any = getattr(module, attribute)
+    found = imported(target, "target")
     if isinstance(found, Subject):
         return lambda: found
     if not callable(found):
@@ -45,15 +31,10 @@ def find_target(target: str, source: ModelSource) -> Callable[[], Subject]:
 
 
 def _made(target: str, factory: Callable[[], object]) -> Subject:
-    try:
-        made = factory()
-    except SubjectError:
-        raise
-    except Exception as error:
-        raise UsageError(f"target {target!r}: the factory raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, Subject):
-        raise UsageError(f"target {target!r}: the factory returned {type(made).__name__}, not a harness.Subject")
-    return made
+    subject = made(target, "target", factory)
+    if not isinstance(subject, Subject):
+        raise UsageError(f"target {target!r}: the factory returned {type(subject).__name__}, not a harness.Subject")
+    return subject
 
 
 def _built_in(name: str, source: ModelSource) -> Callable[[], Subject]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.run.limits import MAX_THREADS
 from harness.subjects.source import PROFILES, ModelSource
 
+# More than any machine has cores, and torch takes it without a word.
+MAX_TORCH_THREADS = 1024
 # By their names: what a run concludes. What it saw (.jsonl) is opened anew by who writes it.
 CONCLUSIONS = {".json", ".md", ".html"}
 
@@ -44,6 +47,13 @@ def positive_int(text: str) -> int:
     return int(text)
 
 
+def torch_threads(text: str) -> int:
+    """Parse how many threads one torch operation has."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_TORCH_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads; give 1 to {MAX_TORCH_THREADS}")
+    return int(text)
+
+
 def whole_number(text: str) -> int:
     """Parse a whole number of at least 0."""
     if not text.isdecimal():
@@ -63,13 +73,14 @@ def share(text: str) -> float:
 
 
 def positive_seconds(text: str) -> float:
-    """Parse a finite number of seconds above 0."""
+    """Parse a number of seconds above 0 that a lock can wait for."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        message = f"{text!r} is not a number of seconds above 0 and at most {threading.TIMEOUT_MAX:.0f}"
+        raise argparse.ArgumentTypeError(message)
     return seconds
 
 
@@ -82,7 +93,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, tiny_torch_threads: 
     tiny = "1 for --profile tiny, where more only get in the way of each other; otherwise "
     parser.add_argument(
         "--torch-threads",
-        type=positive_int,
+        type=torch_threads,
         help=f"threads of one torch operation (default: {tiny if tiny_torch_threads else ''}torch's own choice)",
     )
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
@@ -93,7 +104,8 @@ def model_source(parsed: argparse.Namespace, *, tiny_torch_threads: int | None =
 
     With the tiny profile one torch operation has `tiny_torch_threads` threads unless told otherwise.
     """
-    if parsed.checkpoint is not None and not Path(parsed.checkpoint).is_dir():
+    # An empty name, as of a variable that is not set, would be the working directory.
+    if parsed.checkpoint is not None and not (parsed.checkpoint and Path(parsed.checkpoint).is_dir()):
         raise UsageError(f"--checkpoint: no folder {parsed.checkpoint!r}")
     kind = "checkpoint" if parsed.checkpoint else "pretrained" if parsed.pretrained else "synthetic"
     checkpoint = str(Path(parsed.checkpoint).resolve()) if parsed.checkpoint else None

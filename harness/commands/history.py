@@ -87,4 +87,6 @@ def saved_runs(folders: Sequence[Path]) -> Iterator[SavedRun]:
                 metrics = kind.metrics(result)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise SavedFileError(f"{file}: an entry is missing or of the wrong kind: {error!r}") from error
-            yield saved_run(str(file), result["environment"], metrics)
+            command = result.get("command")
+            device = command.get("device") if isinstance(command, dict) else None
+            yield saved_run(str(file), result.get("environment"), metrics, str(device or "cpu"))

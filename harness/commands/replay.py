@@ -40,6 +40,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     if parsed.fault is not None and parsed.fault not in {fault.name for fault in FAULTS}:
         raise UsageError(f"--fault: no fault {parsed.fault!r}; there are {', '.join(each.name for each in FAULTS)}")
+    _check_requests(case)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="replay-") as folder, one_torch_thread():
         player = tiny_player(Path(folder), parsed.fault)
@@ -50,3 +51,13 @@ def run(parsed: argparse.Namespace) -> int:
                 print(f"time {turn + 1}: {difference}", file=sys.stderr)  # noqa: T201 - a command line's message
     print(f"{failed} of {parsed.times} times some call differed from itself alone.")  # noqa: T201
     return 1 if failed else 0
+
+
+def _check_requests(case: Case) -> None:
+    from stateless_tts import StatelessTTSError  # noqa: PLC0415 - imports torch
+
+    for place, utterance in enumerate(case.utterances):
+        try:
+            utterance.request({})
+        except StatelessTTSError as error:
+            raise UsageError(f"utterance {place}: {error}") from error

@@ -187,6 +187,10 @@ def _command_facts(parsed: argparse.Namespace, source: ModelSource) -> dict[str,
         "seed": parsed.seed,
         "utterances": parsed.utterances,
         "hang_after_s": parsed.hang_after,
-        "model": {"kind": source.kind, "profile": source.profile if source.kind == "synthetic" else None},
+        "model": {
+            "kind": source.kind,
+            "profile": source.profile if source.kind == "synthetic" else None,
+            "checkpoint": source.identity,
+        },
         "device": source.device,
     }

@@ -91,7 +91,7 @@ class Case:
             plain = json.loads(line)
             utterances = tuple(Utterance(**utterance) for utterance in plain["utterances"])
             return cls(utterances, int(plain.get("threads", 2)), tuple(plain.get("arrival", ())))
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
             raise UsageError(f"{line[:80]!r} is not a case: {error!r}") from error
 
     def command(self, fault: str | None = None) -> str:

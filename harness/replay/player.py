@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.run.cell import SWITCH_INTERVAL_S
+from harness.run.matrix import require_output
 from harness.run.switching import switch_interval
 from harness.run.taps import StageTaps
 from harness.run.threads import Phase
@@ -39,7 +40,11 @@ class Player:
         self._alone: dict[Utterance, CallRecord] = {}
 
     def differences(self, case: Case) -> tuple[str, ...]:
-        """Return, for every call that differs from the same request alone, which and how."""
+        """Return, for every call that differs from the same request alone, which and how.
+
+        Raises:
+            ReferenceFailedError: a request fails alone, so that there is nothing to compare with.
+        """
         alone = [self._reference(utterance) for utterance in case.utterances]
         requests = tuple(utterance.request(self._clips) for utterance in case.utterances)
         with switch_interval(SWITCH_INTERVAL_S):
@@ -53,7 +58,9 @@ class Player:
 
     def _reference(self, utterance: Utterance) -> CallRecord:
         if utterance not in self._alone:
-            (self._alone[utterance],) = self._play((utterance.request(self._clips),), (0,), 1)
+            (call,) = self._play((utterance.request(self._clips),), (0,), 1)
+            require_output(Subject("replay", self._make(), ()), call, PATIENCE_S)
+            self._alone[utterance] = call
         return self._alone[utterance]
 
     def _play(

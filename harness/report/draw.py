@@ -33,15 +33,19 @@ def draw_report(folder: Path) -> Path:
     if not found:
         wanted = ", ".join(kind.files[0] for kind in kinds)
         raise SavedFileError(f"{folder}: holds no saved result, nor does a folder below it; looked for {wanted}")
-    parts = [_part(folder / place, kind, place) for place, kind in found]
+    parts = _with_own_names([_part(folder / place, kind, place) for place, kind in found])
     page = make_page(parts)
+    try:
+        text = render_page(page)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise SavedFileError(f"{folder}: an entry of a saved result is of the wrong kind: {error!r}") from error
     for part in parts:
         prefix = "" if len(parts) == 1 else f"{part.name}-"
         for section in part.sections:
             for chart in section.charts:
                 replace(chart, name=prefix + chart.name).save(folder / CHART_FOLDER)
     path = folder / PAGE
-    path.write_text(render_page(page), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -76,9 +80,19 @@ def _part(folder: Path, kind: Kind, place: Path) -> Part:
     result = kind.load(folder)
     try:
         part = kind.part(result)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         file = folder / kind.files[0]
         raise SavedFileError(f"{file}: an entry is missing or of the wrong kind: {error!r}") from error
     # The same kind may lie in several folders, and several kinds in one.
     names = [step for step in place.parts if step != kind.name]
     return replace(part, name="-".join([kind.name, *names]).replace(" ", "-").lower())
+
+
+def _with_own_names(parts: Sequence[Part]) -> list[Part]:
+    """Number parts of one name, which is their anchor on the page and their charts' prefix."""
+    seen: Counter[str] = Counter()
+    named = []
+    for part in parts:
+        seen[part.name] += 1
+        named.append(part if seen[part.name] == 1 else replace(part, name=f"{part.name}-{seen[part.name]}"))
+    return named

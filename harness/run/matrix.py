@@ -87,7 +87,7 @@ def make_references(
         with taps.installed():
             calls[key] = phase.run().calls
         for call in calls[key]:
-            _require_output(teller, call, patience_s)
+            require_output(teller, call, patience_s)
     return References(calls)
 
 
@@ -137,7 +137,12 @@ def _not_run(subject: Subject, cell: CellPlan, why: str) -> CellMeasurement:
     return CellMeasurement(subject.name, cell.threads, cell.workers, cell.references, not_run=why)
 
 
-def _require_output(teller: Subject, call: CallRecord, patience_s: float) -> None:
+def require_output(teller: Subject, call: CallRecord, patience_s: float) -> None:
+    """Refuse a reference without an output.
+
+    Raises:
+        ReferenceFailedError: the call raised or never ended.
+    """
     if call.output is not None:
         return
     if call.error is not None:

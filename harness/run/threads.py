@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """The records of one phase, in the order of the schedule, and its length on the wall clock, seconds."""
+    """The records of one phase, in the order of the schedule, and its length on the wall clock, seconds.
+
+    A phase is as long as its calls; one with a call that never ended, as long as it was watched.
+    """
 
     calls: tuple[CallRecord, ...]
     wall_s: float
@@ -78,15 +81,17 @@ class Phase:
         self._start = time.perf_counter()
         self._barrier.wait()
         self._wait()
+        watched_s = time.perf_counter() - self._start
         with self._changed:
             self._closed = True
             records = {**self._under_way, **self._done}
         ended = [record.ended_s for record in records.values() if record.ended_s is not None]
-        if len(self._done) == len(self._schedule):
+        complete = len(self._done) == len(self._schedule)
+        if complete:
             for thread in threads:
                 thread.join()
         calls = (records.get(place, _not_started(request)) for place, request in enumerate(self._schedule))
-        return PhaseResult(tuple(calls), max(ended, default=0.0))
+        return PhaseResult(tuple(calls), max(ended, default=0.0) if complete else watched_s)
 
     def _wait(self) -> None:
         seen = 0

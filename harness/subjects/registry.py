@@ -1,14 +1,13 @@
-"""Find subjects by name: the built-in ones, or anybody's own as `module:attribute`."""
+"""Find subjects by name: the built-in ones, or anybody's own as `package.module:factory`."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.run.matrix import WORKLOAD
 from harness.subject import Subject
+from harness.subjects.lookup import imported, made
 from harness.subjects.seed_plan import seed_plan
 from harness.subjects.stateless import stateless
 from harness.subjects.stock import sequential, upstream_locked, upstream_shared
@@ -30,7 +29,7 @@ BUILT_IN: Mapping[str, Callable[[ChatterboxTTS], Subject]] = {
 def find_builders(names: Sequence[str]) -> tuple[Callable[[ChatterboxTTS], Subject], ...]:
     """Look every name up before the model is loaded.
 
-    `module:attribute` names a `Subject`, or a function from the model to one.
+    `package.module:factory` names a `Subject`, or a function from the model to one.
 
     Raises:
         UsageError: a name is unknown, or what it names is not a subject.
@@ -42,30 +41,29 @@ def build_subjects(names: Sequence[str], model: ChatterboxTTS) -> tuple[Subject,
     """Build the named subjects, all over the one `model`.
 
     Raises:
-        UsageError: a name is unknown, does not name a subject, or two subjects have the same name.
+        UsageError: a name is unknown, does not name a subject or its factory raises, two subjects have the same name,
+            or one has that of the references.
     """
-    subjects = tuple(build(model) for build in find_builders(names))
-    for name, subject in zip(names, subjects, strict=True):
+    subjects = []
+    for name, build in zip(names, find_builders(names), strict=True):
+        subject = build(model) if name in BUILT_IN else made(name, "subject", build, model)
         if not isinstance(subject, Subject):
             raise UsageError(f"{name!r} made {type(subject).__name__}, not a harness.Subject")
+        subjects.append(subject)
     called = [subject.name for subject in subjects]
+    if WORKLOAD in called:
+        raise UsageError(f"no subject can be called {WORKLOAD!r}, as the references are; give it another name")
     if len(set(called)) < len(called):
         raise UsageError(f"every subject needs a name of its own, not {', '.join(called)}")
-    return subjects
+    return tuple(subjects)
 
 
 def _find(name: str) -> Callable[[ChatterboxTTS], Subject]:
     if name in BUILT_IN:
         return BUILT_IN[name]
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
-        raise UsageError(f"unknown subject {name!r}; there are {', '.join(BUILT_IN)}, and module:attribute")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"subject {name!r} cannot be found: {error}") from error
+    if ":" not in name:
+        raise UsageError(f"unknown subject {name!r}; there are {', '.join(BUILT_IN)}, and package.module:factory")
+    found = imported(name, "subject")
     if isinstance(found, Subject):
         return lambda _model: found
     if not callable(found):

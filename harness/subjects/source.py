@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
 
 PROFILES = ("tiny", "full")
+_BLOCK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,24 @@ class ModelSource:
     checkpoint: str | None = None
     device: str = "cpu"
     torch_threads: int | None = None
+
+    @property
+    def identity(self) -> str | None:
+        """Of a checkpoint's files, twelve digits by which another one is told apart; None for other sources.
+
+        Of names, sizes, and a block from the beginning, the middle and the end of each file.
+        """
+        if self.checkpoint is None:
+            return None
+        digest = hashlib.sha256()
+        for path in sorted(path for path in Path(self.checkpoint).iterdir() if path.is_file()):
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                for place in (0, size // 2, max(0, size - _BLOCK_BYTES)):
+                    file.seek(place)
+                    digest.update(file.read(_BLOCK_BYTES))
+        return digest.hexdigest()[:12]
 
     def load(self) -> ChatterboxTTS:
         """Return upstream's own `ChatterboxTTS`, with its built-in voice if it has one.

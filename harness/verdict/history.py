@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ from harness.errors import SavedFileError, UsageError
 from harness.verdict.steps import LEAST_POINTS, find_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 VERSION = "history/1"
 FILE = "history.json"
@@ -55,12 +56,17 @@ class SavedRun:
     metrics: Mapping[str, Value]
 
 
-def saved_run(place: str, environment: Mapping[str, Any], metrics: Mapping[str, Value]) -> SavedRun:
+def saved_run(place: str, environment: object, metrics: Mapping[str, Value], device: str = "cpu") -> SavedRun:
     """Return a result with its commit, date and machine, as its environment header tells them.
 
     Raises:
-        SavedFileError: the header does not tell.
+        SavedFileError: the header does not tell, or a metric is no number.
     """
+    if not isinstance(environment, Mapping):
+        raise SavedFileError(f"{place}: its environment is {type(environment).__name__}, not a header")
+    for name, value in metrics.items():
+        if not isinstance(value.value, int | float):
+            raise SavedFileError(f"{place}: {name} is {value.value!r}, not a number")
     for key in ("commit", "date", "cpu", "cores"):
         if not environment.get(key):
             raise SavedFileError(f"{place}: its environment does not tell its {key!r}, so it has no place in a history")
@@ -71,6 +77,7 @@ def saved_run(place: str, environment: Mapping[str, Any], metrics: Mapping[str, 
         environment.get("system", ""),
         f"torch {environment.get('versions', {}).get('torch', '?')}",
         f"{environment.get('torch_threads') or '?'} torch threads",
+        "" if device == "cpu" else f"on {device}",
     )
     machine = ", ".join(str(part) for part in parts if part)
     return SavedRun(place, str(environment["commit"]), str(environment["date"]), machine, metrics)

@@ -55,6 +55,7 @@ def metrics(result: Mapping[str, Any]) -> dict[str, Value]:
     """Return `stress/SIZE/SUBJECT/THREADS/NAME`."""
     model = (result.get("command") or {}).get("model") or {}
     size = model.get("profile") or model.get("kind") or "own"
+    size += f"-{model['checkpoint']}" if model.get("checkpoint") else ""
     found = {
         f"stress/{size}/{cell['subject']}/{cell['threads']}/{name}": Value(cell[name], better)
         for cell in result["cells"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.__main__ import leave
 from harness.commands import main
 from harness.errors import UsageError
+from harness.subjects.registry import build_subjects
 from harness.subjects.source import ModelSource
 
 if TYPE_CHECKING:
@@ -39,6 +42,11 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["stress", "--out", "x", "--threads", "2,2"], "thread count 2 is given twice"),
         (["stress", "--out", "x", "--utterances", "0"], "'0' is not a whole number of at least 1"),
         (["stress", "--out", "x", "--hang-after", "nan"], "'nan' is not a number of seconds above 0"),
+        (["stress", "--out", "x", "--hang-after", "1e10"], "'1e10' is not a number of seconds above 0 and at most"),
+        (["stress", "--out", "x", "--torch-threads", "4294967296"], "is not a number of threads; give 1 to 1024"),
+        (["stress", "--out", "x", "--checkpoint", ""], "no folder ''"),
+        (["stress", "--out", "x", "--subjects", ".x:y"], "subject '.x:y' cannot be imported: TypeError"),
+        (["stress", "--out", "x", "--subjects", "json:"], "'json:' is not of the form package.module:factory"),
         (["stress", "--out", "x", "--subjects", "stateless,,"], "'stateless,,' is not a list of names"),
         (["stress", "--out", "x", "--checkpoint", "/no/such"], "no folder '/no/such'"),
         (["stress", "--out", "x", "--subjects", "nobody"], "unknown subject 'nobody'; there are sequential"),
@@ -112,6 +120,48 @@ def test_a_checkpoint_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     source = ModelSource("checkpoint", checkpoint=str(tmp_path))
     with pytest.raises(UsageError, match=r"--checkpoint: '.*' cannot be loaded: FileNotFoundError: "):
         source.load()
+
+
+def test_a_script_that_leaves_when_it_is_imported_gives_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaving_script.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    for command, name in (("stress", "--subjects"), ("audit", None)):
+        monkeypatch.setattr(f"harness.commands.{command}.quieten_upstream", lambda: None, raising=False)
+        words = [command, *([name] if name else []), "leaving_script:model", "--out", str(tmp_path / "out")]
+        assert "'leaving_script:model' cannot be imported: SystemExit: 0" in refused(words, capsys)
+
+
+def test_a_factory_that_raises_is_one_line_and_the_references_keep_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd_factories.py").write_text(
+        "from harness import Subject\n"
+        "def broken(model): raise KeyError('weights')\n"
+        "workload = Subject('workload', lambda request: request, (), (1,))\n",
+        encoding="utf-8",
+    )
+    model: Any = None
+    with pytest.raises(UsageError, match="subject 'odd_factories:broken': the factory raised KeyError: 'weights'"):
+        build_subjects(["odd_factories:broken"], model)
+    with pytest.raises(UsageError, match="no subject can be called 'workload'"):
+        build_subjects(["odd_factories:workload"], model)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_process_ends_with_its_status_whatever_is_still_running(
+    running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr("os._exit", left.append)
+    monkeypatch.setattr("threading.enumerate", lambda: [threading.main_thread(), *threads])
+    threads = [threading.Thread(daemon=True)] if running else []
+    with pytest.raises(SystemExit) as leaving:  # where the process would have ended, it goes on here
+        leave(3)
+    assert left == ([3] if running else [])
+    assert leaving.value.code == 3
 
 
 def test_an_error_nobody_foresaw_is_no_verdict(

@@ -14,6 +14,7 @@ from harness.replay.case import Case, Utterance
         ('{"utterances": [{"words": "Hi."}]}', "is not a case"),
         ('{"utterances": []}', "at least one utterance"),
         ('{"utterances": [{}], "threads": 99}', "threads=99: expected 1 to 16"),
+        ('{"utterances": [{}], "threads": Infinity}', "is not a case"),
         ('{"utterances": [{"voice": "three"}]}', "voice='three': expected one of built-in, one, two"),
         ('{"utterances": [{}, {}], "arrival": [0, 0]}', "expected each of 0 to 1 once"),
     ],

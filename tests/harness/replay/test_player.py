@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 
+from harness.errors import ReferenceFailedError
 from harness.replay.case import Case, Utterance
 from harness.replay.player import Player
 
@@ -19,6 +21,14 @@ def honest() -> Callable[[SpeechRequest], torch.Tensor]:
 
 def test_calls_that_agree_with_themselves_alone() -> None:
     assert Player(honest, {}).differences(Case((Utterance(seed=1), Utterance(seed=2)), arrival=(1, 0))) == ()
+
+
+def test_a_request_that_fails_alone_is_no_difference() -> None:
+    def call(request: SpeechRequest) -> torch.Tensor:
+        raise ValueError(request.text)
+
+    with pytest.raises(ReferenceFailedError, match="request 0 raised ValueError: Hi"):
+        Player(lambda: call, {}).differences(Case((Utterance(), Utterance(seed=1))))
 
 
 def test_an_exception_under_threads_is_a_difference() -> None:

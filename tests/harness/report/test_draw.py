@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,25 @@ def test_a_folder_without_results_says_what_was_looked_for(tmp_path: Path, capsy
 def test_a_folder_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "none")]) == 2
     assert "DIR: no folder" in capsys.readouterr().err
+
+
+def test_results_of_one_name_have_charts_of_their_own(tmp_path: Path) -> None:
+    samples.save_stress(tmp_path / "tiny")
+    samples.save_stress(tmp_path / "stress" / "tiny")
+    page = draw_report(tmp_path).read_text(encoding="utf-8")
+    for name in ("stress-tiny", "stress-tiny-2"):
+        assert page.count(f'id="{name}"') == 1
+        assert (tmp_path / "charts" / f"{name}-integrity.svg").exists()
+
+
+def test_an_entry_that_only_the_page_stumbles_over_is_named_and_nothing_is_drawn(tmp_path: Path) -> None:
+    path = samples.save_stress(tmp_path)
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["reasons"] = dict.fromkeys(result["reasons"], 5)
+    path.write_text(json.dumps(result), encoding="utf-8")
+    with pytest.raises(SavedFileError, match="of the wrong kind"):
+        draw_report(tmp_path)
+    assert not (tmp_path / "charts").exists()
 
 
 def test_one_damaged_file_is_named_and_no_page_is_left(tmp_path: Path) -> None:

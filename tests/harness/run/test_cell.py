@@ -46,6 +46,22 @@ def test_the_switch_interval_comes_back_when_the_cell_itself_fails(monkeypatch: 
     assert sys.getswitchinterval() == before
 
 
+def test_a_cell_with_a_call_that_never_ends_is_as_long_as_it_was_watched() -> None:
+    never = threading.Event()
+
+    def call(number: float) -> torch.Tensor:
+        if number == 2.0:
+            never.wait(toys.MEETING_TIMEOUT_S)
+        return torch.ones(1)
+
+    try:
+        cell = run_cell(Subject("stuck", call, ()), (1.0, 2.0), CellPlan(2, 2, 2, 0, 0.3, "own"))
+    finally:
+        never.set()
+    assert {call.ending for call in cell.calls} == {Ending.RETURNED, Ending.HUNG}
+    assert cell.wall_s >= 0.3
+
+
 def test_calls_in_one_cell_really_run_at_the_same_time() -> None:
     """Sixteen calls that wait for each other can only end if there are sixteen threads."""
     barrier = threading.Barrier(16)

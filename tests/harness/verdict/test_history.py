@@ -117,6 +117,15 @@ def test_what_must_be_alike_for_one_line_is_in_the_machines_name() -> None:
         {"torch_threads": 2},
     ):
         assert saved_run("a.json", {**ENVIRONMENT, **change}, {}).machine != here
+    assert saved_run("a.json", ENVIRONMENT, {}, "cuda:0").machine == f"{here}, on cuda:0"
+
+
+def test_what_is_no_header_and_what_is_no_number_is_named() -> None:
+    with pytest.raises(SavedFileError, match=r"a\.json: its environment is list, not a header"):
+        saved_run("a.json", [], {})
+    wrong: Any = "fast"
+    with pytest.raises(SavedFileError, match=r"a\.json: m is 'fast', not a number"):
+        saved_run("a.json", ENVIRONMENT, {"m": Value(wrong, "higher")})
 
 
 @pytest.mark.parametrize("key", ["commit", "date", "cpu", "cores"])
