@@ -29,7 +29,7 @@ REQUESTS = 12
 def prompt(number: int, dtype: torch.dtype) -> Prompt:
     generator = torch.Generator().manual_seed(number)
     rows = 1 if number == 2 else 2
-    return Prompt(torch.randn(rows, 50 + 9 * number, 1024, generator=generator).to(dtype), (34, 40))
+    return Prompt(torch.randn(rows, 50 + 3 * number, 1024, generator=generator).to(dtype), (34, 40))
 
 
 def tokens(number: int) -> torch.Tensor:
@@ -100,7 +100,7 @@ def test_each_watcher_sees_the_maps_that_stock_would_show_it() -> None:
     speaking = prepare_decoding(t3, REQUESTS, dtype, pack=True)
     stock = copy.deepcopy(t3).to(dtype)
     stock.tfmr.config._attn_implementation = "eager"
-    embeddings = [torch.randn(2, 50 + 9 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
+    embeddings = [torch.randn(2, 50 + 3 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
     pasts, caches = [], []
     for number in range(REQUESTS):
         past = DynamicCache(config=stock.cfg)

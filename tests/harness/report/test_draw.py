@@ -75,6 +75,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert "DIR: no folder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_results_of_one_name_have_charts_of_their_own(tmp_path: Path) -> None:
     samples.save_stress(tmp_path / "tiny")
     samples.save_stress(tmp_path / "stress" / "tiny")
@@ -84,6 +85,7 @@ def test_results_of_one_name_have_charts_of_their_own(tmp_path: Path) -> None:
         assert (tmp_path / "charts" / f"{name}-integrity.svg").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_entry_that_only_the_page_stumbles_over_is_named_and_nothing_is_drawn(tmp_path: Path) -> None:
     path = samples.save_stress(tmp_path)
     result = json.loads(path.read_text(encoding="utf-8"))
