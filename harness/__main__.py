@@ -16,7 +16,9 @@ def leave(status: int) -> NoReturn:
     While Python finalises, such a thread cannot come back from a torch operation: the process would abort, with a
     status of its own (https://github.com/pytorch/pytorch/issues/38228).
     """
-    if any(thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+    # The thread that watches over progress bars does nothing else.
+    others = (thread for thread in threading.enumerate() if not type(thread).__module__.startswith("tqdm"))
+    if any(thread.daemon for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -157,7 +157,8 @@ def test_the_process_ends_with_its_status_whatever_is_still_running(
     left: list[int] = []
     monkeypatch.setattr("os._exit", left.append)
     monkeypatch.setattr("threading.enumerate", lambda: [threading.main_thread(), *threads])
-    threads = [threading.Thread(daemon=True)] if running else []
+    monitor = type("TMonitor", (threading.Thread,), {"__module__": "tqdm._monitor"})
+    threads = [threading.Thread(daemon=True) if running else monitor(daemon=True)]
     with pytest.raises(SystemExit) as leaving:  # where the process would have ended, it goes on here
         leave(3)
     assert left == ([3] if running else [])
