@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.audit import calls, value_stack
-from harness.audit.cells import Cells
-from harness.audit.checkpoint import Checkpoint
+from harness.audit import value_stack
 from harness.audit.deadline import PATIENCE, Deadline
 from harness.audit.findings import Finding, group_draws, group_writes
-from harness.audit.graph import Graph
-from harness.audit.guards import guarded_attribute, read_bare
-from harness.audit.judge import Judge, Judgement
 from harness.audit.judged import judged_draw, judged_write, own_draws, with_leftover
 from harness.audit.leftovers import Leftovers
 from harness.audit.observe import Observation, observe
-from harness.audit.paths import name_roots
-from harness.audit.process import process_left_as_found
-from harness.audit.references import References, choose_pairs, differs_by_itself, make_references
-from harness.audit.remedies import Remedies, Remedy
 from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
-from harness.audit.stress import counted, run_freely, run_freely_apart
-from harness.audit.trials import Experiment
-from harness.audit.turns import CACHE, one_of_every_kind_first
+from harness.audit.run import calls
+from harness.audit.run.process import process_left_as_found
+from harness.audit.run.references import References, choose_pairs, differs_by_itself, make_references
+from harness.audit.run.stress import counted, run_freely, run_freely_apart
+from harness.audit.state.cells import Cells
+from harness.audit.state.checkpoint import Checkpoint
+from harness.audit.state.graph import Graph
+from harness.audit.state.paths import name_roots
+from harness.audit.trial.judge import Judge, Judgement
+from harness.audit.trial.remedies import Remedies, Remedy
+from harness.audit.trial.trials import Experiment
+from harness.audit.trial.turns import CACHE, one_of_every_kind_first
 from harness.audit.unfinished import left_for_lack_of_time
 from harness.audit.verdict import decide, unstable_reason
+from harness.audit.watch.guards import guarded_attribute, read_bare
 from harness.errors import ReferenceFailedError
 
 if TYPE_CHECKING:

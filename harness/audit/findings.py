@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.audit.cells import Cell, cell_of_draw, cell_of_write, is_ancestor
-from harness.audit.settings import SETTINGS
+from harness.audit.state.cells import Cell, cell_of_draw, cell_of_write, is_ancestor
+from harness.audit.state.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.audit.events import Draw, Record, Write
-    from harness.audit.locate import Place, Site
-    from harness.audit.paths import Path
+    from harness.audit.state.paths import Path
+    from harness.audit.watch.events import Draw, Record, Write
+    from harness.audit.watch.locate import Place, Site
 
 
 @dataclass(frozen=True)

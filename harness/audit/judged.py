@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from harness.audit.events import OWN
 from harness.audit.result import JudgedDraw, JudgedWrite
+from harness.audit.watch.events import OWN
 
 if TYPE_CHECKING:
     from harness.audit.findings import Finding
-    from harness.audit.judge import Judgement
     from harness.audit.observe import Observation
-    from harness.audit.remedies import Remedy
+    from harness.audit.trial.judge import Judgement
+    from harness.audit.trial.remedies import Remedy
 
 
 def own_draws(observation: Observation) -> tuple[JudgedDraw, ...]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from harness.audit.graph import CONTAINERS
-from harness.audit.paths import ABSENT
+from harness.audit.state.graph import CONTAINERS
+from harness.audit.state.paths import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.audit.cells import Cells
     from harness.audit.findings import Finding
-    from harness.audit.paths import Path
+    from harness.audit.state.cells import Cells
+    from harness.audit.state.paths import Path
 
 SHOWN = 2
 PLAIN = (bool, int, float, str, type(None))

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.audit import calls, watch
 from harness.audit.deadline import Deadline
-from harness.audit.dispatch import OperationWatch
-from harness.audit.events import PROCESS_WIDE, Draw, Record, Write
-from harness.audit.exchange import found_exchanged, seen_exchanging
-from harness.audit.locate import NOWHERE
-from harness.audit.memory import memory_of
-from harness.audit.paths import follow
-from harness.audit.restore import comparable
-from harness.audit.tracer import WriteTracer
+from harness.audit.run import calls
+from harness.audit.state.memory import memory_of
+from harness.audit.state.paths import follow
+from harness.audit.state.restore import comparable
+from harness.audit.watch import lines
+from harness.audit.watch.dispatch import OperationWatch
+from harness.audit.watch.events import PROCESS_WIDE, Draw, Record, Write
+from harness.audit.watch.exchange import found_exchanged, seen_exchanging
+from harness.audit.watch.locate import NOWHERE
+from harness.audit.watch.tracer import WriteTracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.audit.calls import Outcome
-    from harness.audit.checkpoint import Checkpoint
-    from harness.audit.graph import Graph, Node
+    from harness.audit.run.calls import Outcome
+    from harness.audit.state.checkpoint import Checkpoint
+    from harness.audit.state.graph import Graph, Node
 
 OVERLAPPING = 2
 
@@ -117,7 +118,7 @@ def observe(
     unseen = [node for node in changed if not _is_covered(node, observer.record, graph)]
     if unseen:
         checkpoint.restore()
-        for write in watch.locate(call, requests[0], unseen, checkpoint):
+        for write in lines.locate(call, requests[0], unseen, checkpoint):
             observer.record.add_write(write)
     exchanged = tuple(dict.fromkeys([*seen_exchanging(observer.record), *bent]))
     checkpoint.restore()

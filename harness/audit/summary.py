@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.events import OWN
-from harness.audit.locate import short
 from harness.audit.result import FILE, NEEDED, SCHEMA
+from harness.audit.watch.events import OWN
+from harness.audit.watch.locate import short
 from harness.verdict.saved import load_result
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from harness.audit.events import OWN
-from harness.audit.locate import short
+from harness.audit.watch.events import OWN
+from harness.audit.watch.locate import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

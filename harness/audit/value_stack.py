@@ -3,7 +3,7 @@
 A trace function sees which instruction comes next, not what it works on. Evaluating the source expression
 again would run the subject's code twice, so the operands are read where the interpreter keeps them. The layout
 is CPython's own and differs between versions, therefore `works_here` tries it on a known function first; where
-it does not work the audit falls back to comparing the shared graph line by line (`harness.audit.watch`).
+it does not work the audit falls back to comparing the shared graph line by line (`harness.audit.watch.lines`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _store(target: _Probe, value: object) -> None:
 
 
 def _probe(code: CodeType) -> tuple[object, object]:
-    from harness.audit.bytecode import plan_of  # noqa: PLC0415 - bytecode needs nothing from here; keeps it so
+    from harness.audit.watch.bytecode import plan_of  # noqa: PLC0415 - bytecode needs nothing from here; keeps it so
 
     target, value, seen = _Probe(), object(), []
 

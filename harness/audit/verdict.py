@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.events import OWN
+from harness.audit.watch.events import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

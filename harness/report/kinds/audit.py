@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.events import OWN
 from harness.audit.result import FILE, NEEDED, SCHEMA
+from harness.audit.watch.events import OWN
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import TONES, Field, Part, Section, Table, Tone

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import torch
 
-from harness.audit.cells import Cell, Cells
 from harness.audit.findings import Finding
 from harness.audit.leftovers import Leftovers
-from harness.audit.locate import NOWHERE
-from harness.audit.paths import Path
+from harness.audit.state.cells import Cell, Cells
+from harness.audit.state.paths import Path
+from harness.audit.watch.locate import NOWHERE
 
 SHARED = Path("model").attribute("held")
 FOUND = Finding("model.held", "container item", NOWHERE, (), frozenset(), frozenset(), (), 1)

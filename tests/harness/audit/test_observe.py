@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from harness.audit.checkpoint import Checkpoint
-from harness.audit.events import OWN, PROCESS_WIDE, Record
-from harness.audit.graph import Graph
 from harness.audit.observe import observe
+from harness.audit.state.checkpoint import Checkpoint
+from harness.audit.state.graph import Graph
+from harness.audit.watch.events import OWN, PROCESS_WIDE, Record
 from tests.harness.audit import planted
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from harness.audit.judge import OUT_OF_TIME, UNLOCATED
 from harness.audit.result import JudgedDraw, JudgedWrite
+from harness.audit.trial.judge import OUT_OF_TIME, UNLOCATED
 from harness.audit.unfinished import TIME_WAS_UP, left_for_lack_of_time
 
 

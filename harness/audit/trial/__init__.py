@@ -1,0 +1,1 @@
+"""What harm a write or a draw does, and which remedy holds: decided by trying it."""

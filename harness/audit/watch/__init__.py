@@ -1,0 +1,1 @@
+"""Seeing what a call writes and draws, and at which line."""
