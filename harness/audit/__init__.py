@@ -2,6 +2,6 @@
 
 Data flows one way: what was observed (`observe`) -> findings -> judgements from trials (`trial`) -> verdict ->
 `audit.json` and table; `auditor` leads through it. The rooms, each of which imports only those before it: `state`,
-what calls share; `watch`, who writes it; `run`, running calls; `trial`, what harm that does and what helps. (Types alone
-go the other way.) Nothing of the subject is patched for it, and nothing here knows about ChatterBox.
+what calls share; `watch`, who writes it; `run`, running calls; `trial`, what harm that does and what helps. (Types
+alone go the other way.) Nothing of the subject is patched for it, and nothing here knows about ChatterBox.
 """

@@ -107,6 +107,10 @@ class _Audit:
         self._check(observation.outcomes[-1].error, observation.outcomes[-1].trace)
         self.requests = self.requests[: len(observation.outcomes)]
         writes, draws = group_writes(observation.record), group_draws(observation.record)
+        if not all(outcome.finished for outcome in observation.overlapping):
+            self.stress = counted(self.stress, observation.overlapping, observation.overlapping)
+            facts = self._facts(observation, References(observation.outcomes))
+            return self._stuck(writes, observation, facts)
         self.note("sequential references")
         self.cells = Cells(self.graph.roots, self._shared_generators())
         leftovers = Leftovers(self.cells, writes)
@@ -116,6 +120,8 @@ class _Audit:
         if references.unstable:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
+        if self.stress.unfinished and not observation.exchanged:  # those ran in a process of their own
+            return self._stuck(writes, observation, facts)
         if self.stress.changed and not writes and not draws:
             references = replace(references, unstable=self._by_itself(references))
             if references.unstable:
@@ -125,7 +131,7 @@ class _Audit:
         judged_writes = tuple(map(with_leftover, judged_writes, map(leftovers.told, writes)))
         judged_writes, guarded = self._set_guarded_apart(writes, judged_writes)
         draws_with_own = (*judged_draws, *own_draws(observation))
-        verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried)
+        verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried, self.graph.unseen)
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(
             self.subject.name, verdict, reason, judged_writes, draws_with_own, guarded, self.stress, facts
@@ -139,13 +145,27 @@ class _Audit:
     def _unstable(
         self, writes: tuple[Finding, ...], observation: Observation, references: References, facts: dict[str, Any]
     ) -> AuditResult:
-        undecided = Judgement(None, "undecided: outputs differ from run to run by themselves")
-        judged = tuple(judged_write(finding, undecided, ()) for finding in writes)
-        draws = [judged_draw(finding, undecided, ()) for finding in group_draws(observation.record)]
-        every = (*draws, *own_draws(observation))
+        judged, every = self._undecided(writes, observation, "outputs differ from run to run by themselves")
         reason = unstable_reason(every, judged, references.unstable)
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(self.subject.name, "INCONCLUSIVE", reason, judged, every, (), self.stress, facts)
+
+    def _stuck(self, writes: tuple[Finding, ...], observation: Observation, facts: dict[str, Any]) -> AuditResult:
+        """Calls wait for each other, or for a lock that one of them keeps: any further call may wait for ever."""
+        why = "calls at the same time did not end, and none can be made after them"
+        judged, every = self._undecided(writes, observation, why)
+        verdict, reason = decide(judged, every, self.stress, "")
+        facts["seconds"] = round(time.monotonic() - self.start, 2)
+        return AuditResult(self.subject.name, verdict, reason, judged, every, (), self.stress, facts)
+
+    @staticmethod
+    def _undecided(
+        writes: tuple[Finding, ...], observation: Observation, why: str
+    ) -> tuple[tuple[JudgedWrite, ...], tuple[JudgedDraw, ...]]:
+        """Return all writes, and all draws, none of them judged."""
+        undecided = Judgement(None, f"undecided: {why}")
+        draws = (judged_draw(finding, undecided, ()) for finding in group_draws(observation.record))
+        return tuple(judged_write(finding, undecided, ()) for finding in writes), (*draws, *own_draws(observation))
 
     def _by_itself(self, references: References) -> str:
         time_for_it = Deadline(min(self.deadline.left(), REMEDYING * self.budget))

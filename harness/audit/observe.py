@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from harness.audit.state.graph import Graph, Node
 
 OVERLAPPING = 2
+# What calls that overlap have beside twenty times what they took alone.
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def observe(
     overlapping: tuple[Outcome, ...] = ()
     if not exchanged:
         pair = [requests[index % len(outcomes)] for index in range(OVERLAPPING)]
-        overlapping = observer.run_overlapping(pair, 10 + 20 * max(outcome.seconds for outcome in outcomes))
+        overlapping = observer.run_overlapping(pair, PATIENCE_S + 20 * max(outcome.seconds for outcome in outcomes))
     checkpoint.mark_written(write for writes in observer.record.writes.values() for write in writes)
     checkpoint.restore()
     seconds = tuple(outcome.seconds for outcome in outcomes)

@@ -80,6 +80,7 @@ class StressSummary:
     calls: int = 0
     changed: int = 0
     example: str = ""
+    unfinished: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from harness.audit.result import JudgedDraw, JudgedWrite, StressSummary, Verdict
 
 
-def decide(
-    writes: Sequence[JudgedWrite], draws: Sequence[JudgedDraw], stress: StressSummary, carried: str
+def decide(  # noqa: PLR0911 - one return for each reason
+    writes: Sequence[JudgedWrite],
+    draws: Sequence[JudgedDraw],
+    stress: StressSummary,
+    carried: str,
+    unseen: Sequence[str] = (),
 ) -> tuple[Verdict, str]:
-    """SAFE only if nothing shared was written, nothing drawn from a shared generator, and no output changed."""
+    """SAFE only if nothing shared was written, nothing drawn from a shared generator, and no output changed.
+
+    What could not be looked at, `unseen`, might have been written.
+    """
     shared_draws = [draw for draw in draws if draw.generator != OWN]
     harmful = [write for write in writes if write.harmful]
     harmful_draws = [draw for draw in shared_draws if draw.harmful]
@@ -34,6 +41,8 @@ def decide(
     if writes or shared_draws:
         counts = f"{len(writes)} writes to shared state and {len(shared_draws)} draws from shared generators"
         return "INCONCLUSIVE", f"{counts} were seen; none was shown to change an output, which is not a proof"
+    if unseen:
+        return "INCONCLUSIVE", f"no write to shared state was seen, but {unseen[0]}"
     return "SAFE", "nothing shared is written, nothing is drawn from a shared generator, outputs are bit-identical"
 
 

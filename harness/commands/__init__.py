@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     except HarnessError as error:
         print(f"python -m harness {parsed.command}: {error}", file=sys.stderr)  # noqa: T201 - a command line's message
         return EXIT_INCONCLUSIVE if isinstance(error, ReferenceFailedError) else EXIT_USAGE
-    except Exception:  # noqa: BLE001 - Python would leave with 1, and 1 is a verdict: UNSAFE, or FAIL
+    # Python would leave with 1, and 1 is a verdict: UNSAFE, or FAIL; who leaves might do so with 0, which is one too.
+    except (Exception, SystemExit):  # noqa: BLE001 - as said
         traceback.print_exc()
         return EXIT_USAGE

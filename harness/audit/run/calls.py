@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import dis
 import sys
 import threading
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 
 from harness.audit.watch.guards import is_held
+from harness.errors import SubjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,11 +64,27 @@ def copied(value: Any) -> Any:  # noqa: ANN401 - whatever a call returns
         return {key: copied(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
         return [copied(held) for held in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        own = copy.copy(value)
+        for name in _compared(value):
+            object.__setattr__(own, name, copied(getattr(value, name)))
+        return own
     return value
 
 
-def identical(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever a call returns
-    """Whether two results have the same shape, type and bits (NaN counts as equal to the same NaN)."""
+def _compared(value: Any) -> list[str]:  # noqa: ANN401 - an instance of a dataclass
+    return [field.name for field in dataclasses.fields(value) if field.compare]
+
+
+def identical(  # noqa: PLR0911 - one return for each sort of value
+    one: Any,  # noqa: ANN401 - whatever a call returns
+    other: Any,  # noqa: ANN401 - as above
+) -> bool:
+    """Whether two results have the same shape, type and bits (NaN counts as equal to the same NaN).
+
+    Raises:
+        SubjectError: they are of a type that cannot be compared.
+    """
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         if one.shape != other.shape or one.dtype != other.dtype:
             return False
@@ -77,7 +96,23 @@ def identical(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever a call r
         return one.keys() == other.keys() and all(identical(held, other[key]) for key, held in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(identical, one, other))
-    return bool(one is other or one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+    if dataclasses.is_dataclass(one) and type(one) is type(other):
+        return all(identical(getattr(one, name), getattr(other, name)) for name in _compared(one))
+    if one is other:
+        return True
+    if type(one) is type(other) and type(one).__eq__ is object.__eq__:
+        raise _incomparable(one)
+    try:
+        return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise _incomparable(one) from error
+
+
+def _incomparable(value: object) -> SubjectError:
+    return SubjectError(
+        f"a call returned {type(value).__name__}, which cannot be compared bit by bit; expected tensors, arrays, "
+        f"numbers, text, or lists, tuples, dictionaries and dataclasses of them"
+    )
 
 
 def difference(outcome: Outcome, reference: Outcome) -> str:
@@ -97,16 +132,16 @@ def difference(outcome: Outcome, reference: Outcome) -> str:
     return "its output changed"
 
 
-def run(call: Callable[[Any], Any], request: object, *, copy: bool = True) -> Outcome:
+def run(call: Callable[[Any], Any], request: object, *, copied_at_once: bool = True) -> Outcome:
     """Run one call in this thread."""
     start = time.perf_counter()
     try:
         value = call(request)
-    except Exception as error:  # noqa: BLE001 - whatever a subject raises is an observation
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a subject raises is an observation
         seconds = time.perf_counter() - start
         return Outcome(error=f"{type(error).__name__}: {error}", trace=traceback.format_exc(), seconds=seconds)
     seconds = time.perf_counter() - start
-    return Outcome(copied(value) if copy else value, seconds=seconds)
+    return Outcome(copied(value) if copied_at_once else value, seconds=seconds)
 
 
 def _line_of(instruction: dis.Instruction) -> int | None:
@@ -129,7 +164,7 @@ class Worker:
         if self._prepare is not None:
             self._prepare()
         try:
-            self._outcome = run(self._call, self._request, copy=False)
+            self._outcome = run(self._call, self._request, copied_at_once=False)
         finally:
             sys.settrace(None)
 

@@ -44,7 +44,14 @@ def counted(summary: StressSummary, outcomes: Sequence[Outcome], expected: Seque
     found = [calls.difference(outcome, reference) for outcome, reference in zip(outcomes, expected, strict=True)]
     wrong = [changed for changed in found if changed]
     example = summary.example or next(iter(wrong), "")
-    return replace(summary, calls=summary.calls + len(found), changed=summary.changed + len(wrong), example=example)
+    unfinished = summary.unfinished + sum(not outcome.finished for outcome in outcomes)
+    return replace(
+        summary,
+        calls=summary.calls + len(found),
+        changed=summary.changed + len(wrong),
+        example=example,
+        unfinished=unfinished,
+    )
 
 
 def run_freely_apart(

@@ -8,6 +8,7 @@ import functools
 import gc
 import itertools
 import os
+import random
 import sys
 import threading
 import types
@@ -46,7 +47,7 @@ ITERATORS: tuple[type, ...] = (
     itertools.count, itertools.cycle, enumerate, type(iter(())), type(iter([])), type(iter({})), type(iter(range(0))),
 )  # fmt: skip
 WALKED = (*CONTAINERS, tuple, frozenset)
-GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState)
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 NODE_LIMIT = 600_000
 ENVIRONMENT = "os.environ"
 # What two calls can write if a cache hands it to both.
@@ -70,19 +71,35 @@ def _results(cache: object) -> list[Any]:
     """What an lru_cache keeps, as far as two calls could write it."""
     tables = [table for table in gc.get_referents(cache) if type(table) is dict and table is not vars(cache)]
     entries = [value_stack.cached_result(entry) for table in tables for entry in table.values()]
-    return [entry for entry in entries if isinstance(entry, SHARED_RESULTS)]
+    return [
+        entry
+        for entry in entries
+        if isinstance(entry, SHARED_RESULTS) or (is_audited_package(type(entry).__module__) and not _is_plain(entry))
+    ]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether calls may share `value` as it is. A thread of one's own class may be the model, too."""
+    own_thread = isinstance(value, threading.Thread) and is_audited_package(type(value).__module__)
+    return isinstance(value, (*PLAIN_VALUES, *SYNCHRONISED)) and not own_thread
 
 
 def slots_of(value: object) -> Iterator[tuple[str, object]]:
     for cls in type(value).__mro__:
         names = cls.__dict__.get("__slots__", ())
         for name in (names,) if isinstance(names, str) else names:
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{cls.__name__.lstrip('_')}{name}"  # noqa: PLW2901 - as the class keeps it
             descriptor = cls.__dict__.get(name)
             if isinstance(descriptor, types.MemberDescriptorType):
                 try:
                     yield name, descriptor.__get__(value, cls)
                 except AttributeError:
                     continue
+
+
+def _is_pythons(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 class Graph:
@@ -93,6 +110,7 @@ class Graph:
         self.generators: dict[int, Path] = {}
         self.caches: dict[types.CodeType, Path] = {}
         self.known_globals: set[int] = set()
+        self.unseen: list[str] = []
         self.roots: dict[str, object] = dict(roots)
         self._starts: list[int] = []
         self._ranges: list[Memory] = []
@@ -147,7 +165,7 @@ class Graph:
             for name, value in list(vars(module).items()):
                 if isinstance(value, types.ModuleType) and is_own_module(value):
                     self.add_module(value)
-                elif not name.startswith("__") and not isinstance(value, type | types.ModuleType):
+                elif not _is_pythons(name) and not isinstance(value, type | types.ModuleType):
                     self.extend(path.attribute(name), value)
 
     def add_class(self, cls: type) -> Node | None:
@@ -173,9 +191,11 @@ class Graph:
             pending = deque([(path, value)])
             while pending and len(self.nodes) < NODE_LIMIT:
                 here, current = pending.popleft()
-                if id(current) in self.nodes or isinstance(current, (*PLAIN_VALUES, *SYNCHRONISED)):
+                if id(current) in self.nodes or _is_plain(current):
                     continue
                 pending.extend(self._take(here, current))
+            if pending and not self.unseen:
+                self.unseen.append(f"more than {NODE_LIMIT} objects are shared, and the rest was not looked at")
 
     def _take(  # noqa: PLR0911 - one return for each sort of object
         self,
@@ -190,7 +210,7 @@ class Graph:
             return
         if isinstance(value, types.ModuleType | types.BuiltinFunctionType):
             return
-        if isinstance(value, GENERATORS) or type(value).__module__ == "random":
+        if isinstance(value, GENERATORS) and not isinstance(value, random.SystemRandom):
             self.nodes[id(value)] = Node(value, path, "generator")
             self.generators[getattr(value, "_cdata", id(value))] = path
             return
@@ -265,6 +285,8 @@ class Graph:
         self.nodes[id(value)] = Node(value, path, "container" if container else "object")
         if container:
             yield from self._take_items(path, value)
+        if isinstance(value, torch.jit.ScriptModule):
+            yield from self._take_script(path, value)
         namespace = own_dictionary(value)
         if namespace is not None:
             yield from self._take_namespace(path, namespace)
@@ -274,6 +296,14 @@ class Graph:
         if not container or namespace is not None:
             for cls in type(value).__mro__:
                 yield path.step("class", cls), cls
+
+    def _take_script(self, path: Path, value: torch.jit.ScriptModule) -> Iterator[tuple[Path, object]]:
+        self.unseen.append(f"{path} is TorchScript, which keeps attributes where they cannot be seen")
+        for name, tensor in (*value.named_parameters(), *value.named_buffers()):
+            place = path
+            for step in name.split("."):
+                place = place.attribute(step)
+            yield place, tensor
 
     def _take_namespace(self, path: Path, namespace: dict[str, Any]) -> Iterator[tuple[Path, object]]:
         self.nodes[id(namespace)] = Node(namespace, path, "namespace")

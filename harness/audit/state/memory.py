@@ -21,8 +21,8 @@ def memory_of(value: object) -> tuple[int, int] | None:
         if isinstance(value, np.ndarray):
             low, high = np.byte_bounds(value)  # noqa: NPY201 - upstream pins numpy below 2
             return (int(low), int(high)) if high > low else None
-    except (RuntimeError, NotImplementedError):
-        return None  # a meta, sparse or fake tensor owns no memory
+    except (RuntimeError, NotImplementedError, ValueError):
+        return None  # a meta, sparse, fake or not yet initialised tensor owns no memory
     return None
 
 

@@ -92,10 +92,12 @@ def own_dictionary(value: object) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def held_attribute(value: object, name: str) -> object:
+def held_attribute(value: object, name: str) -> object:  # noqa: PLR0911 - one return for each way to hold
     """What `value` holds under `name`, without running a property or a `__getattr__`; ABSENT if nothing."""
     if isinstance(value, torch.Tensor) and name in TENSOR_ATTRIBUTES:
         return getattr(value, name)
+    if isinstance(value, torch.jit.ScriptModule):
+        return getattr(value, name, ABSENT)  # kept where Python has no dictionary
     namespace = value.__dict__ if isinstance(value, type) else own_dictionary(value)
     if namespace is not None:
         if name in namespace:

@@ -10,7 +10,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_cuda, _cudnn = torch.backends.cuda, torch.backends.cudnn
+_cuda, _cudnn, _mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ SETTINGS: Mapping[str, Setting] = {
     "torch.backends.cudnn.deterministic": _switch(_cudnn, "deterministic", "_set_cudnn_deterministic"),
     "torch.backends.cudnn.allow_tf32": _switch(_cudnn, "allow_tf32", "_set_cudnn_allow_tf32"),
     "torch.backends.cuda.matmul.allow_tf32": _switch(_cuda.matmul, "allow_tf32", "_set_cublas_allow_tf32"),
+    "torch.backends.mkldnn.enabled": _switch(_mkldnn, "enabled", "_set_mkldnn_enabled"),
     "torch.backends.cuda.flash_sdp": Setting(
         _cuda.flash_sdp_enabled, _cuda.enable_flash_sdp, "_set_sdp_use_flash"
     ),

@@ -30,7 +30,7 @@ def shell_of(value: object) -> Shell | None:
         return None
     try:
         return Shell(value.detach(), value.untyped_storage().nbytes(), value.requires_grad, _gradient(value))
-    except (RuntimeError, NotImplementedError):
+    except (RuntimeError, NotImplementedError, ValueError):
         return None
 
 

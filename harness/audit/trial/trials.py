@@ -99,7 +99,7 @@ class Experiment:
     def _start_from(self, before: Sequence[int]) -> None:
         self.restore()
         for index in before:
-            run(self.call, self.requests[index], copy=False)
+            run(self.call, self.requests[index], copied_at_once=False)
 
     def is_there(self, cells: Iterable[Cell]) -> bool:
         """Whether what holds any of `cells` exists before a call has run."""
@@ -192,7 +192,7 @@ class Experiment:
         base = self._cells.take(self.every_cell - keep)
         outcomes = []
         for index in order:
-            outcomes.append(run(self.call, self.requests[index], copy=False))
+            outcomes.append(run(self.call, self.requests[index], copied_at_once=False))
             _put(base)
         names = "".join(chr(ord("A") + position) for position in range(len(order)))
         return "; ".join(self._effects(tuple(outcomes), tuple(order), names))
