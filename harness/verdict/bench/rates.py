@@ -88,10 +88,10 @@ def speedup(
 
 
 def _nearest(cell: BenchCell, baselines: Iterable[BenchCell], cells: Sequence[BenchCell]) -> BenchCell | None:
-    """Return the baseline of the cell's round that ran next to it, before or after; None if none did."""
+    """Return the baseline of the cell's round that ran nearest to it, of two the later one; None if none did."""
     place = _place(cell, cells)
-    of_round = (baseline for baseline in baselines if baseline.round == cell.round)
-    return min(of_round, key=lambda baseline: abs(_place(baseline, cells) - place), default=None)
+    away = [(_place(baseline, cells) - place, baseline) for baseline in baselines if baseline.round == cell.round]
+    return min(away, key=lambda one: (abs(one[0]), -one[0]), default=(0, None))[1]
 
 
 def _place(cell: BenchCell, cells: Sequence[BenchCell]) -> int:
