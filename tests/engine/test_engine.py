@@ -389,7 +389,7 @@ def test_closing_waits_no_longer_than_it_was_told(model: ChatterboxTTS, monkeypa
 
     engine = ContinuousBatchingEngine(model, max_batch_size=1)
     with monkeypatch.context() as patch:
-        patch.setattr(_engine.time, "monotonic", lambda: now[0])
+        patch.setattr("stateless_tts.engine._engine.time.monotonic", lambda: now[0])
         patch.setattr(engine, "_threads", [Busy(), Busy(), Busy()])
         assert not engine.close(timeout=1.5)
     assert waits == [1.5, 0.0, 0.0]

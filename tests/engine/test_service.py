@@ -234,6 +234,7 @@ def test_the_streaming_adapter_names_the_language(cases: dict[str, Family]) -> N
         segment = StreamingSegment(0, "Guten Tag.", language="de", metadata={"max_new_tokens": 3})
         result = adapter.process_segment(segment, seed=1)
         assert result.error_msg == ""
+        assert result.audio is not None
         request = SpeechRequest("Guten Tag.", seed=segment_seed(1, 0), language_id="de", max_new_tokens=3)
         assert torch.equal(result.audio, engine.synthesize(request).audio)
 

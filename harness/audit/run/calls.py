@@ -100,7 +100,7 @@ def identical(  # noqa: PLR0911 - one return for each sort of value
         return all(identical(getattr(one, name), getattr(other, name)) for name in _compared(one))
     if one is other:
         return True
-    if type(one) is type(other) and type(one).__eq__ is object.__eq__:
+    if type(one) is type(other) and type(one).__eq__ is object.__eq__:  # type: ignore[comparison-overlap] # by mypy's types
         raise _incomparable(one)
     try:
         return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN

@@ -155,10 +155,10 @@ def test_the_process_ends_with_its_status_whatever_is_still_running(
     running: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    monkeypatch.setattr("os._exit", left.append)
-    monkeypatch.setattr("threading.enumerate", lambda: [threading.main_thread(), *threads])
     monitor = type("TMonitor", (threading.Thread,), {"__module__": "tqdm._monitor"})
-    threads = [threading.Thread(daemon=True) if running else monitor(daemon=True)]
+    threads = [threading.main_thread(), threading.Thread(daemon=True) if running else monitor(daemon=True)]
+    monkeypatch.setattr("os._exit", left.append)
+    monkeypatch.setattr("threading.enumerate", lambda: threads)
     with pytest.raises(SystemExit) as leaving:  # where the process would have ended, it goes on here
         leave(3)
     assert left == ([3] if running else [])

@@ -35,11 +35,13 @@ try:
         path = out / f"{number:04}.wav"
         status, error = "succeeded", ""
         if not path.exists():
+            part = path.with_suffix(".part")  # as the command line does: whoever is killed leaves no half of a file
             try:
-                path.write_text(line * 100)
+                part.write_text(line * 100)
+                part.replace(path)
                 BROKEN
             except OSError as problem:
-                path.unlink()
+                part.unlink()
                 status, error, code = "failed", f"cannot be written: {problem}", 1
         items.append({"name": path.name, "status": status, "error": error})
         time.sleep(0.15)
