@@ -19,7 +19,7 @@ from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSum
 from harness.audit.run import calls
 from harness.audit.run.process import process_left_as_found
 from harness.audit.run.references import References, choose_pairs, differs_by_itself, make_references
-from harness.audit.run.stress import counted, run_freely, run_freely_apart
+from harness.audit.run.stress import counted, freely_apart, run_freely
 from harness.audit.state.cells import Cells
 from harness.audit.state.checkpoint import Checkpoint
 from harness.audit.state.graph import Graph
@@ -176,9 +176,13 @@ class _Audit:
     def _run_concurrently(self, references: References, observation: Observation) -> None:
         """Plain concurrent runs, as long as the phase's share of the budget lasts."""
         self.note(f"{self.threads} threads at once")
-        run = run_freely_apart if observation.exchanged else run_freely
         outcomes, seconds = references.outcomes, self.budget * STRESSING
-        stress = run(self.subject.call, self.requests, outcomes, self.checkpoint.restore, self.threads, seconds)
+
+        def run() -> StressSummary:
+            call, restore = self.subject.call, self.checkpoint.restore
+            return run_freely(call, self.requests, outcomes, restore, self.threads, seconds)
+
+        stress = freely_apart(run, outcomes, self.threads, seconds) if observation.exchanged else run()
         # Watched operations may take other kernels than plain ones; what a watched call gave alone is right as well.
         alone = itertools.cycle(zip(outcomes, observation.outcomes, strict=True))
         right = [

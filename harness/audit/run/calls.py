@@ -21,7 +21,7 @@ from harness.audit.watch.guards import is_held
 from harness.errors import SubjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from harness.audit.watch.locate import Site
@@ -305,14 +305,3 @@ def run_together(
     workers = [Worker(call, request, ready).start() for request in requests]
     end = time.monotonic() + timeout
     return tuple(worker.wait(max(0.0, end - time.monotonic())) for worker in workers)
-
-
-@contextlib.contextmanager
-def fast_switching() -> Iterator[None]:
-    """Let threads take turns as often as the interpreter can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

@@ -9,6 +9,7 @@ from harness.audit.deadline import Deadline
 from harness.audit.result import StressSummary
 from harness.audit.run import calls
 from harness.audit.run.apart import Died, NoAnswer, run_apart
+from harness.run.switching import switch_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ def run_freely(
     summary = StressSummary(threads)
     while summary.calls == 0 or not end.passed():
         restore()
-        with calls.fast_switching():
+        with switch_interval(calls.SWITCH_INTERVAL):
             batch = [requests[index] for index in indices]
             outcomes = calls.run_together(call, batch, _patience(references, threads))
         summary = counted(summary, outcomes, [references[index] for index in indices])
@@ -54,19 +55,11 @@ def counted(summary: StressSummary, outcomes: Sequence[Outcome], expected: Seque
     )
 
 
-def run_freely_apart(
-    call: Callable[[Any], Any],
-    requests: Sequence[object],
-    references: Sequence[Outcome],
-    restore: Callable[[], object],
-    threads: int,
-    seconds: float,
+def freely_apart(
+    run: Callable[[], StressSummary], references: Sequence[Outcome], threads: int, seconds: float
 ) -> StressSummary:
-    """The same in a forked process, for calls that may end it: they exchange what shared tensors are made of."""
-    found = run_apart(
-        lambda: run_freely(call, requests, references, restore, threads, seconds),
-        10 * seconds + _patience(references, threads),
-    )
+    """Do `run` in a forked process, for calls that may end it: they exchange what shared tensors are made of."""
+    found = run_apart(run, 10 * seconds + _patience(references, threads))
     if isinstance(found, Died):
         return StressSummary(threads, threads, threads, f"the process in which they ran died of {found.how}")
     return StressSummary(threads, 0, 0, found.why) if isinstance(found, NoAnswer) else found

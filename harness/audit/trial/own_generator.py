@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.audit.watch.dispatch import Schema
+from harness.audit.watch.dispatch import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,15 +28,12 @@ class OwnGenerator(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch ships no types for it
         self._state = torch.Generator().manual_seed(SEED).get_state()
-        self._schemas: dict[Any, Schema] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None  # noqa: ANN401 - torch's signature
     ) -> object:  # fmt: skip
         keywords = kwargs or {}
-        schema = self._schemas.get(func)
-        if schema is None:
-            schema = self._schemas[func] = Schema(func)
+        schema = schema_of(func)
         if not schema.draws:
             return func(*args, **keywords)
         generator = schema.given_generator(args, keywords) or torch.default_generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,12 @@ def _tensors(value: object) -> Iterator[torch.Tensor]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _tensors(part)
+
+
+@cache
+def schema_of(function: Any) -> Schema:  # noqa: ANN401 - torch.ops overloads have no public type
+    """What `function`'s schema says; there are a few thousand operations."""
+    return Schema(function)
 
 
 class Schema:
@@ -75,15 +82,12 @@ class OperationWatch(TorchDispatchMode):
         self._graph = graph
         self._record = record
         self._before_write = before_write
-        self._schemas: dict[Any, Schema] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None  # noqa: ANN401 - torch's signature
     ) -> object:  # fmt: skip
         keywords = kwargs or {}
-        schema = self._schemas.get(func)
-        if schema is None:
-            schema = self._schemas[func] = Schema(func)
+        schema = schema_of(func)
         for tensor in schema.written(args, keywords):
             self._note_write(tensor, schema.name)
         if not schema.draws:

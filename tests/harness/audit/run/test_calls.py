@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
 
-from harness.audit.run.calls import Hold, Outcome, Worker, copied, difference, fast_switching, identical
+from harness.audit.run.calls import SWITCH_INTERVAL, Hold, Outcome, Worker, copied, difference, identical
+from harness.audit.run.stress import run_freely
 from harness.audit.watch.locate import Site
 
 
@@ -70,10 +72,15 @@ def test_a_call_behind_a_lock_is_seen_to_be_blocked() -> None:
     assert worker.wait(30).value == 1
 
 
-def test_the_switch_interval_is_put_back_after_an_error() -> None:
-    import sys
+def test_the_switch_interval_is_short_while_calls_run_freely_and_put_back_after_an_error() -> None:
+    before, seen = sys.getswitchinterval(), []
 
-    before = sys.getswitchinterval()
-    with pytest.raises(ValueError, match="boom"), fast_switching():
-        raise ValueError("boom")
+    def call(_request: object) -> int:
+        seen.append(sys.getswitchinterval())
+        return 1
+
+    run_freely(call, (1,), (Outcome(1),), lambda: None, 2, 0.0)
+    assert seen == [pytest.approx(SWITCH_INTERVAL)] * 2
+    with pytest.raises(ValueError, match="max"):
+        run_freely(call, (1,), (), lambda: None, 2, 0.0)
     assert sys.getswitchinterval() == before

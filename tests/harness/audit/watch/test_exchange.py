@@ -9,6 +9,7 @@ import torch
 
 from harness.audit import auditor
 from harness.audit.observe import observe
+from harness.audit.run.stress import run_freely
 from harness.audit.state.checkpoint import Checkpoint
 from harness.audit.state.graph import Graph
 from harness.audit.table import audit_lines
@@ -16,6 +17,8 @@ from tests.harness.audit.test_auditor import audited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.audit.result import StressSummary
 
 
 class Model(torch.nn.Module):
@@ -77,8 +80,10 @@ def test_calls_that_write_values_are_overlapped(name: str) -> None:
 
 
 def test_they_run_freely_only_in_a_process_that_may_die(monkeypatch: pytest.MonkeyPatch) -> None:
-    def here(*_arguments: Any) -> None:  # noqa: ANN401 - whatever it takes
-        pytest.fail("ran freely in the process of the audit")
+    def not_here(*arguments: Any) -> StressSummary:  # noqa: ANN401 - whatever it takes
+        if os.getpid() == process:
+            pytest.fail("ran freely in the process of the audit")
+        return run_freely(*arguments)
 
     model, process = Model(), os.getpid()
 
@@ -88,7 +93,7 @@ def test_they_run_freely_only_in_a_process_that_may_die(monkeypatch: pytest.Monk
         model.table.data = torch.full((2,), 1.0)
         return torch.tensor(value)
 
-    monkeypatch.setattr(auditor, "run_freely", here)
+    monkeypatch.setattr(auditor, "run_freely", not_here)
     result = audited(call, model)
 
     assert result.verdict == "UNSAFE"
