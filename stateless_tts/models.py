@@ -17,6 +17,7 @@ from chatterbox.vc import ChatterboxVC
 
 from .engine import ContinuousBatchingEngine
 from .errors import InvalidParameterError, StatelessTTSError
+from .files import sampled
 from .manager import StreamingModelManager, language_code, resolve_device
 from .synthetic import build_chatterbox
 from .voice_file import InvalidVoiceFileError, load_voice, voice_file_model
@@ -54,7 +55,6 @@ _CLASSES = MappingProxyType(
         CONVERSION: ChatterboxVC,
     }
 )
-_BLOCK_BYTES = 2**16
 
 
 class ModelError(StatelessTTSError, RuntimeError):
@@ -228,18 +228,10 @@ def _refuse_code(built_in_voice: Path) -> None:
 
 
 def _digest(folder: Path, family: str) -> str:
-    """Tell checkpoints apart by their files' sizes and some of their bytes, without reading gigabytes.
-
-    A copy is the same checkpoint: neither its folder nor its date counts.
-    """
+    """Tell checkpoints apart by their files' sizes and some of their bytes; a copy is the same checkpoint."""
     digest = hashlib.sha256()
     for name in (*_CHECKPOINT_FILES[family], "conds.pt"):
         file = folder / name
-        if file.is_file():
-            size = file.stat().st_size
-            digest.update(f"{name} {size} ".encode())
-            with file.open("rb") as opened:
-                for place in (0, size // 2, max(0, size - _BLOCK_BYTES)):  # the head of weights, and weights
-                    opened.seek(place)
-                    digest.update(opened.read(_BLOCK_BYTES))
+        for part in sampled(file) if file.is_file() else ():
+            digest.update(part)
     return digest.hexdigest()[:16]
