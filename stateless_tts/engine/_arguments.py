@@ -29,6 +29,13 @@ def checked_switch(name: str, value: object) -> bool:
     return value
 
 
+def checked_switch_or_none(name: str, value: object) -> bool | None:
+    """Return `value`, which has to be None or a bool."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidParameterError(f"{name}={value!r}: expected None, True or False")
+    return value
+
+
 def checked_seconds(name: str, value: object, *, zero_is_allowed: bool = False) -> float | None:
     """Return `value` as a float; None for None and infinity, which are no limit."""
     if value is None:

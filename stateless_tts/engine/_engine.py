@@ -15,12 +15,18 @@ from stateless_tts._calls import NamedCalls
 from stateless_tts.errors import EngineClosedError, EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
-from ._arguments import checked_integer, checked_integer_or_none, checked_seconds, checked_switch
+from ._arguments import (
+    checked_integer,
+    checked_integer_or_none,
+    checked_seconds,
+    checked_switch,
+    checked_switch_or_none,
+)
 from ._cores import Cores
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
-from ._job import causes
+from ._job import clear_frames
 from ._ledger import CLOSED, Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
@@ -129,8 +135,7 @@ class ContinuousBatchingEngine(NamedCalls):
             checked_integer_or_none("render_threads", render_threads, 1, _MOST_RENDERERS),
             exact=exact_render,
         )
-        if not (pack_weights is None or isinstance(pack_weights, bool)):
-            raise InvalidParameterError(f"pack_weights={pack_weights!r}: expected None, True or False")
+        pack_weights = checked_switch_or_none("pack_weights", pack_weights)
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
         own_dtype: torch.dtype = model.t3.speech_head.weight.dtype if hasattr(model, "t3") else model.s3gen.dtype
         self.dtype = own_dtype if dtype is None else dtype
@@ -337,11 +342,9 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
         run()
     except BaseException as error:  # noqa: BLE001 - a request that nobody works on any more must not wait for ever
         logger.critical("an engine thread ended: %s", traceback.format_exc())
-        # Futures keep it as their reason. Its frames refer to weights and caches, which shall not stay with them.
-        died = error
-        for cause in causes(error):
-            traceback.clear_frames(cause.__traceback__)
-            cause.__traceback__ = None
+        # Futures keep it as their reason. Its frames, this one too, refer to weights and caches, which shall not stay.
+        clear_frames(error)
+        died = error.with_traceback(None)
 
         def reason() -> EngineFailedError:
             failure = EngineFailedError(f"an engine thread ended with {died!r}; expected it to outlive its requests")

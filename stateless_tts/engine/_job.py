@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from stateless_tts.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
     from stateless_tts.families import Utterance
@@ -108,17 +106,16 @@ class Job:
 
         The traceback, which lives as long as the future, refers to their frames, and some of those to the job.
         """
-        for error in causes(raised):
-            traceback.clear_frames(error.__traceback__)
+        clear_frames(raised)
         self.voice = self.utterance = self.spoken = None
         del self.request, self.content  # nobody works on it any more
 
 
-def causes(raised: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, what it came from, what that came from, and so on; each once."""
+def clear_frames(raised: BaseException) -> None:
+    """Empty the frames that an exception, what it came from, what that came from, and so on, went through."""
     error: BaseException | None = raised
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        yield error
+        traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
