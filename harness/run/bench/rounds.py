@@ -24,6 +24,8 @@ ALONE = -1
 # Threads of one contestant's operations go on spinning for a moment after the last one.
 SETTLE_S = 0.25
 RIVALS = (LOCKED, POOL)
+# Enough that the end, when one process speaks and the others have nothing left to do, is not most of a cell.
+POOL_CALLS = 8
 # Of the plan's target. Rivals that run in one round only run with so many.
 PLANNED_WORKERS = 4
 # Cells that have targets, by part: they come first where time is short, and run once in any case.
@@ -66,8 +68,6 @@ class Effort:
         alone_calls: of baselines and engines before anything is timed; their outputs are references.
         least_calls: of every timed cell.
         most_locked_calls: of stock behind a lock, which does not speed up with more callers.
-        pool_calls: of the pool: enough that the end, when one process speaks and the others have nothing left to do, is
-            not most of it.
         baseline_calls: of stock one at a time.
         stateless_most_workers: the wrapper is not asked by more than these.
         rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
@@ -81,7 +81,6 @@ class Effort:
     least_calls: int
     most_locked_calls: int
     baseline_calls: int
-    pool_calls: int = 8
     stateless_most_workers: int = 16
     rivals_once: bool = False
     least_shared_calls: int = 0
@@ -92,7 +91,7 @@ class Effort:
         if subject.startswith(BASELINE):
             return self.baseline_calls
         if subject == POOL:
-            return max(self.pool_calls, POOL_PROCESSES)
+            return POOL_CALLS
         if subject == LOCKED:
             return min(self.most_locked_calls, max(workers, self.least_calls))
         of_engines = self.least_shared_calls if workers > 1 else self.least_single_calls
@@ -153,7 +152,7 @@ def choose_cells(
     """Choose what fits into `left_s` seconds, and keep its order.
 
     First comes what has not run yet, then what has; of both, what has targets before the rest. With the first cell of a
-    number of workers come the baselines beside it.
+    number of workers come the baselines beside it; where there are only baselines, they come for themselves.
     """
 
     def importance(cell: CellPlan) -> tuple[bool, bool, int]:
@@ -166,9 +165,9 @@ def choose_cells(
         if cell.beside is not None:
             beside[cell.beside] += estimates_s.get(cell.key, 0.0)
     chosen, accompanied = set(), set()
-    for cell in sorted((cell for cell in cells if cell.beside is None), key=importance):
+    for cell in sorted([cell for cell in cells if cell.beside is None] or cells, key=importance):
         seconds = estimates_s.get(cell.key, 0.0)
-        if cell.workers not in accompanied:
+        if cell.beside is None and cell.workers not in accompanied:
             seconds += beside[cell.workers]
         if seconds <= left_s:
             left_s -= seconds
@@ -265,9 +264,10 @@ def run_rounds(
             left_s /= rounds - turn
         targets = TARGETS[part]
         chosen = choose_cells(wanted, estimates, left_s, frozenset(ran), targets)
-        sure = {cell for cell in wanted if turn == 0 and cell.key in targets}
-        alone = all(cell.beside is not None for cell in wanted)
-        sure |= {cell for cell in wanted if cell.beside in {one.workers for one in sure} or alone}
+        only_baselines = all(cell.beside is not None for cell in wanted)
+        sure = {cell for cell in wanted if turn == 0 and (only_baselines or cell.key in targets)}
+        accompanied = {cell.workers for cell in sure}
+        sure |= {cell for cell in wanted if cell.beside in accompanied}
         for cell in wanted:
             if cell not in sure and (cell not in chosen or time.perf_counter() > ends_at):
                 yield BenchCell(part, cell.subject, cell.workers, turn, not_run="no time left")

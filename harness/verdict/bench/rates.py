@@ -78,24 +78,17 @@ def speedup(
     Requests that both cells answered are compared by the time `against` took for them; that is exact. If `against`
     spoke only a part of them, which a full-size run cannot avoid, seconds of audio per second are compared.
     """
-    ratios = [
-        ratio
-        for cell in ran(cells, part, subject, workers)
-        if (baseline := _nearest(cell, ran(cells, part, against), cells)) is not None
-        and (ratio := round_ratio(cell, baseline)) is not None
-    ]
+    places = {id(cell): place for place, cell in enumerate(cells)}
+    baselines = ran(cells, part, against)
+    ratios = []
+    for cell in ran(cells, part, subject, workers):
+        of_round = [baseline for baseline in baselines if baseline.round == cell.round]
+        # Of two that are as near, the later one.
+        away = {places[id(baseline)] - places[id(cell)]: baseline for baseline in of_round}
+        nearest = min(away, key=lambda places_away: (abs(places_away), -places_away), default=None)
+        if nearest is not None and (ratio := round_ratio(cell, away[nearest])) is not None:
+            ratios.append(ratio)
     return estimate(ratios)
-
-
-def _nearest(cell: BenchCell, baselines: Iterable[BenchCell], cells: Sequence[BenchCell]) -> BenchCell | None:
-    """Return the baseline of the cell's round that ran nearest to it, of two the later one; None if none did."""
-    place = _place(cell, cells)
-    away = [(_place(baseline, cells) - place, baseline) for baseline in baselines if baseline.round == cell.round]
-    return min(away, key=lambda one: (abs(one[0]), -one[0]), default=(0, None))[1]
-
-
-def _place(cell: BenchCell, cells: Sequence[BenchCell]) -> int:
-    return next(place for place, other in enumerate(cells) if other is cell)
 
 
 def round_ratio(cell: BenchCell, baseline: BenchCell) -> float | None:

@@ -107,6 +107,21 @@ def test_what_has_targets_stays_when_time_is_short() -> None:
     assert choose_cells(cells, estimates, 0.0) == ()
 
 
+def test_baselines_alone_keep_to_the_time_as_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.bench.rounds.SETTLE_S", 0.0)
+    stock = (contestant("sequential"),)
+    cells = plan_cells(stock, (1, 4), EFFORT)
+    seen = list(
+        run_rounds(
+            "whole", stock, REQUESTS, cells, rounds=3, ends_at=time.perf_counter(), effort=EFFORT,
+            seconds_per_call={"sequential": 1.0}, on_call=lambda _name: lambda: None,
+        )
+    )  # fmt: skip
+    # The first round in any case, and no other.
+    assert [cell.not_run for cell in seen] == [None] * 2 + ["no time left"] * 4
+    assert choose_cells(cells, {("sequential", 1): 10.0}, 30.0) == cells
+
+
 def test_of_the_rest_what_has_not_run_yet_goes_first() -> None:
     cells = (CellPlan("stateless", 1, 1), CellPlan("stateless", 4, 4))
     estimates = {cell.key: 10.0 for cell in cells}
