@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from stateless_tts.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
     from stateless_tts.families import Utterance
@@ -106,16 +108,17 @@ class Job:
 
         The traceback, which lives as long as the future, refers to their frames, and some of those to the job.
         """
-        clear_frames(raised)
+        for error in causes(raised):
+            traceback.clear_frames(error.__traceback__)
         self.voice = self.utterance = self.spoken = None
         del self.request, self.content  # nobody works on it any more
 
 
-def clear_frames(raised: BaseException) -> None:
-    """Empty the frames that an exception, what it came from, what that came from, and so on, went through."""
+def causes(raised: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what it came from, what that came from, and so on; each once."""
     error: BaseException | None = raised
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
+        yield error
         error = error.__cause__ or error.__context__
