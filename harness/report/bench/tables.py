@@ -54,10 +54,9 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> Table:
         sign = "at most " if row["most"] else "at least "
         spread = between(row["low"], row["high"], row.get("rounds", 0))
         text, tone = MET[row["met"]]
-        figures = (f"{sign}{row['at_least']:.2f}", number(row["aim"], 1), number(row["measured"], 2), spread)
-        table.append(
-            (Field(row["what"]), Field(row["against"]), *numbers(figures), Field(text, tone), Field(row["note"]))
-        )
+        figures = (f"{sign}{row['at_least']:.2f}", number(row["aim"], 1), number(row["measured"], 2))
+        words = (Field(row["what"]), Field(row["against"]))
+        table.append((*words, *numbers(figures), Field(spread), Field(text, tone), Field(row["note"])))
     return Table(heads, tuple(table))
 
 

@@ -49,7 +49,8 @@ def throughput(table: Sequence[Row], laws: Mapping[str, Any], cores: int | None)
         left, right = two_panels(figure)
         _lines(left, rows, "audio_s_per_s", theme)
         for subject, law in laws.items():
-            draw_law(left, law, subject_look(subject, names), max(counts), theme)
+            measured = [row["workers"] for row in table if row["subject"] == subject and not row["not_run"]]
+            draw_law(left, law, subject_look(subject, names), max(measured, default=1), theme)
         left.set(title="Throughput", ylabel="seconds of audio per second")
         _lines(right, rows, "speedup", theme)
         marks = [draw_target(right, TARGET_SPEEDUP, theme), draw_ideal(right, max(counts), theme)]

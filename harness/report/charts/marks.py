@@ -54,7 +54,7 @@ def draw_cores(axes: Axes, cores: int | None, theme: Theme) -> list[Line2D]:
 
 
 def draw_law(axes: Axes, law: Mapping[str, Any], look: Look, most: int, theme: Theme) -> None:
-    """Draw a fitted universal scalability law."""
+    """Draw a fitted universal scalability law, up to the `most` at a time that it was fitted to."""
     counts = np.linspace(1, most, CURVE_POINTS)
     slowdown = 1 + law["contention"] * (counts - 1) + law["coherence"] * counts * (counts - 1)
     axes.plot(counts, law["rate"] * counts / slowdown, color=theme.colour(look), linewidth=0.9, alpha=0.6, zorder=1)

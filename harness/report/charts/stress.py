@@ -82,7 +82,8 @@ def throughput(cells: Sequence[Cell], cores: int | None, laws: Mapping[str, Any]
         left, right = two_panels(figure)
         _draw_lines(left, cells, "utterances_per_s", theme)
         for name, law in laws.items():
-            draw_law(left, law, subject_look(name, names), max(counts), theme)
+            measured = [cell["threads"] for cell in cells if cell["subject"] == name and not cell["not_run"]]
+            draw_law(left, law, subject_look(name, names), max(measured, default=1), theme)
         left.set(title="Throughput", ylabel="utterances per second")
         baseline = [cell for cell in cells if cell["subject"] == BASELINE and cell["threads"] == TARGET_THREADS]
         if baseline and baseline[0]["utterances_per_s"]:
