@@ -29,9 +29,11 @@ def test_a_run_is_not_merged_with_itself(tmp_path: Path, capsys: pytest.CaptureF
     assert "run is given twice; expected the folder of another run" in capsys.readouterr().err
 
 
-def test_the_stages_that_were_timed_before_stay(tmp_path: Path) -> None:
+def test_the_stages_that_were_timed_before_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "stages.json").write_text("{}", encoding="utf-8")
     assert main(["bench", "--merge", str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 2
+    # It is the run to be merged that is missing; the stages are in nobody's way.
+    assert "nothing/bench-observations.jsonl" in capsys.readouterr().err
     assert (tmp_path / "stages.json").exists()
 
 
