@@ -16,7 +16,7 @@ from torch import nn
 from stateless_tts.private import with_private
 
 from ._backbone import projections
-from ._projections import Kernel, with_kernel
+from ._projections import COPYING, Kernel, with_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,10 +83,8 @@ def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> Priva
         kernels: for every shape among the projections.
     """
     if cast is t3:
-        packed = sum(
-            linear.weight.nbytes for _, linear in projections(t3) if kernels[shape_of(linear)] is Kernel.PACKED
-        )
-        return PrivateT3(with_kernels(t3, kernels), packed)
+        private = sum(linear.weight.nbytes for _, linear in projections(t3) if kernels[shape_of(linear)] in COPYING)
+        return PrivateT3(with_kernels(t3, kernels), private)
     private_bytes = sum(parameter.nbytes for parameter in cast.parameters())
     for path, linear in list(projections(cast)):
         if kernels[shape_of(linear)] is not Kernel.LINEAR:

@@ -13,10 +13,14 @@ import torch
 from torch import nn
 
 from ._huge_pages import put_packed_on_huge_pages
+from ._streamed_product import streamed_product
 
 
 class Kernel(Enum):
     """How a product of rows and weights is asked for."""
+
+    STREAMED = "streamed"
+    """Our own product over a private copy of the weight, which fetches weights while it multiplies. CPU, float32."""
 
     LINEAR = "linear"
     """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
@@ -26,6 +30,10 @@ class Kernel(Enum):
 
     PACKED = "packed"
     """oneDNN's product over a private copy of the weight, in the order in which the kernel reads it. CPU only."""
+
+
+COPYING = frozenset({Kernel.STREAMED, Kernel.PACKED})
+"""Kernels that have a copy of the weight."""
 
 
 class LeftLinear(nn.Module):
@@ -70,6 +78,39 @@ class PackedLinear(nn.Module):
         return product
 
 
+class StreamedLinear(nn.Module):
+    """`torch.nn.Linear` over a private copy of the weight in strips, which takes as much memory as the weight does.
+
+    Raises:
+        ValueError: `can_stream` says that there is no such product for this layer.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        product = streamed_product()
+        if product is None or not can_stream(linear):
+            raise ValueError(f"{linear} of {linear.weight.dtype} on {linear.weight.device} cannot be streamed")
+        self._product = product
+        with torch.inference_mode(mode=False), torch.no_grad():
+            self.weight = nn.Parameter(product.pack(linear.weight), requires_grad=False)
+        self.bias = linear.bias
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (..., in_features) to (..., out_features)."""
+        result = self._product.multiply(rows.reshape(-1, rows.size(-1)), self.weight)
+        if self.bias is not None:
+            result += self.bias
+        return result.view(*rows.shape[:-1], -1)
+
+
+def can_stream(linear: nn.Linear) -> bool:
+    """Whether this machine has a streamed product for `linear`."""
+    if linear.weight.device.type != "cpu" or linear.weight.dtype is not torch.float32:
+        return False
+    product = streamed_product()
+    return product is not None and product.takes(linear.out_features)
+
+
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this build and device have a packed product for `dtype`."""
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it untyped
@@ -84,6 +125,8 @@ def with_kernel(linear: nn.Linear, kernel: Kernel) -> nn.Module:
     """Return a module that maps rows as `linear` does, by way of `kernel`. `linear` is not written to."""
     if kernel is Kernel.LEFT:
         return LeftLinear(linear)
+    if kernel is Kernel.STREAMED:
+        return StreamedLinear(linear)
     if kernel is Kernel.PACKED:
         return PackedLinear(linear)
     return linear

@@ -21,7 +21,7 @@ from stateless_tts.private import with_private
 
 from ._backbone import backbone_of, projections
 from ._private_t3 import shape_of
-from ._projections import Kernel, can_pack, with_kernel
+from ._projections import Kernel, can_pack, can_stream, with_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
     chosen = {}
     for shape, linear in layers.items():
         candidates = []
-        for kernel in _kernels(linear, pack=pack, without_left=exactly_like_stock or max_requests == 1):
+        for kernel in _kernels(linear, pack=pack, like_stock=exactly_like_stock, alone=max_requests == 1):
             candidates.append(_measure(linear, kernel, wanted, findings, stock_only=exactly_like_stock))
             if candidates[-1].row_counts.issuperset(wanted):
                 break
@@ -136,12 +136,14 @@ def _decide(
     )
 
 
-def _kernels(linear: nn.Linear, *, pack: bool, without_left: bool) -> Iterable[Kernel]:
+def _kernels(linear: nn.Linear, *, pack: bool, like_stock: bool, alone: bool) -> Iterable[Kernel]:
     """Yield the kernels to try, best first. The order is fixed: a choice by stopwatch could differ between runs."""
     weight = linear.weight
+    if pack and not like_stock and can_stream(linear):
+        yield Kernel.STREAMED
     if pack and can_pack(weight.device, weight.dtype):
         yield Kernel.PACKED
-    if weight.device.type == "cpu" and not without_left:
+    if weight.device.type == "cpu" and not like_stock and not alone:
         yield Kernel.LEFT
     yield Kernel.LINEAR
 
