@@ -22,7 +22,7 @@ from pathlib import Path
 PACKAGE_ROOT = str(Path(__file__).parent)
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 FOUNDATION = frozenset(
-    {"torch", "numpy", "harness", "pytest", "_pytest", "pluggy", "hypothesis", "tqdm", "scipy", "numba"}
+    {"torch", "numpy", "harness", "pytest", "_pytest", "pluggy", "hypothesis", "tqdm", "scipy", "numba", "llvmlite"}
 )
 SUBJECTS_OF_OURS = ("harness.power.fault", "harness.subjects")
 SETTERS = frozenset({"__setattr__", "__delattr__", "__setitem__", "__delitem__"})

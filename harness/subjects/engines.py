@@ -51,8 +51,11 @@ def _speech(seed: int, **parameters: Any) -> SpeechRequest:  # noqa: ANN401 - a 
 
 def _engines(family: str, requests: tuple[SpeechRequest | ConversionRequest, ...]) -> Subject:
     model = build_chatterbox(family, profile="tiny", seed=SEED)
-    # What a process does once, before its calls: upstream's tables are filled, the packages of its languages imported.
+    # What a process does once, before its calls: upstream's tables are filled, the packages of its languages imported,
+    # an engine's products translated for this CPU.
     StatelessChatterBoxWrapper(model)
+    with ContinuousBatchingEngine(model, max_batch_size=2, render_workers=1):
+        pass
 
     def call(request: SpeechRequest | ConversionRequest) -> torch.Tensor:
         with ContinuousBatchingEngine(model, max_batch_size=2, render_workers=1) as engine:

@@ -87,9 +87,9 @@ class ContinuousBatchingEngine(NamedCalls):
         max_cache_bytes: most that the caches of the batch may grow to together; None for no bound. A request is
             counted with what `max_new_tokens` allows it: 491,520 bytes a token in float32 at full size.
         pack_weights: whether T3's weights may be copied into the order in which the CPU's kernels read them, which
-            makes steps of few requests faster. None allows it. A cast copy is replaced by its packed one. Without a
-            cast, packing takes as much memory again as T3's dense layers, once (2.05 GB in float32 at full size);
-            False saves that.
+            makes steps faster. None allows it. A cast copy is replaced by the one in that order, but for the layers
+            whose prompts need stock's own kernel (with AMX a quarter, 0.25 GB at full size). Without a cast, it takes
+            as much memory again as T3's dense layers, once (2.05 GB in float32 at full size); False saves that.
         render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32`, or
             `torch.bfloat16` for a faster flow that is further from stock's (0.3 GB and 0.14 GB of private copies at
             full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.

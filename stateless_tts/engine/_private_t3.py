@@ -78,19 +78,18 @@ def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> Priva
 
     Args:
         t3: the model's own.
-        cast: what `cast_copy` returned for it. If it is a copy, it is used up: where a packed weight takes the place
-            of a cast one, the cast one is let go.
+        cast: what `cast_copy` returned for it. If it is a copy, it is used up: where a weight in a kernel's own order
+            takes the place of a cast one, the cast one is let go.
         kernels: for every shape among the projections.
     """
     if cast is t3:
         private = sum(linear.weight.nbytes for _, linear in projections(t3) if kernels[shape_of(linear)] in COPYING)
         return PrivateT3(with_kernels(t3, kernels), private)
-    private_bytes = sum(parameter.nbytes for parameter in cast.parameters())
     for path, linear in list(projections(cast)):
         if kernels[shape_of(linear)] is not Kernel.LINEAR:
             parent, _, name = path.rpartition(".")
             setattr(cast.get_submodule(parent), name, with_kernel(linear, kernels[shape_of(linear)]))
-    return PrivateT3(cast, private_bytes)
+    return PrivateT3(cast, sum(parameter.nbytes for parameter in cast.parameters()))
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -13,14 +13,23 @@ import torch
 from torch import nn
 
 from ._huge_pages import put_packed_on_huge_pages
-from ._streamed_product import streamed_product
+from .streamed import streamed_product
 
 
 class Kernel(Enum):
     """How a product of rows and weights is asked for."""
 
     STREAMED = "streamed"
-    """Our own product over a private copy of the weight, which fetches weights while it multiplies. CPU, float32."""
+    """Our own product over a private copy of the weight, which fetches weights while it multiplies. CPU only."""
+
+    STREAMED_512 = "streamed, in sums of 512"
+    """The same, each result being added up from sums of 512 products, as oneDNN does for some depths."""
+
+    STREAMED_1024 = "streamed, in sums of 1024"
+    """The same, with sums of 1024."""
+
+    STREAMED_FEW = "streamed up to 64 rows"
+    """The same for steps, while prompts, whose many rows libraries multiply as well, are multiplied as LINEAR does."""
 
     LINEAR = "linear"
     """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
@@ -32,7 +41,12 @@ class Kernel(Enum):
     """oneDNN's product over a private copy of the weight, in the order in which the kernel reads it. CPU only."""
 
 
-COPYING = frozenset({Kernel.STREAMED, Kernel.PACKED})
+# The products in a sum, where they are not the arithmetic's first choice.
+_SUMS_OF = {Kernel.STREAMED_512: 512, Kernel.STREAMED_1024: 1024}
+# Most rows of STREAMED_FEW.
+_FEW_ROWS = 64
+STREAMED = frozenset({Kernel.STREAMED, Kernel.STREAMED_FEW, *_SUMS_OF})
+COPYING = STREAMED | {Kernel.PACKED}
 """Kernels that have a copy of the weight."""
 
 
@@ -81,34 +95,47 @@ class PackedLinear(nn.Module):
 class StreamedLinear(nn.Module):
     """`torch.nn.Linear` over a private copy of the weight in strips, which takes as much memory as the weight does.
 
+    Args:
+        linear: the layer.
+        kernel: one of its `streamed_kernels`.
+
     Raises:
-        ValueError: `can_stream` says that there is no such product for this layer.
+        ValueError: it is none of them.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, kernel: Kernel) -> None:
         super().__init__()
-        product = streamed_product()
-        if product is None or not can_stream(linear):
-            raise ValueError(f"{linear} of {linear.weight.dtype} on {linear.weight.device} cannot be streamed")
+        product = streamed_product(linear.weight.dtype)
+        if product is None or kernel not in streamed_kernels(linear):
+            layer = f"{linear} of {linear.weight.dtype} on {linear.weight.device}"
+            raise ValueError(f"{layer} cannot be multiplied {kernel.value} on this machine")
         self._product = product
+        self._sums_of = _SUMS_OF.get(kernel, product.arithmetic.sums_of[0])
         with torch.inference_mode(mode=False), torch.no_grad():
             self.weight = nn.Parameter(product.pack(linear.weight), requires_grad=False)
         self.bias = linear.bias
+        self.for_many_rows = linear if kernel is Kernel.STREAMED_FEW else None
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        result = self._product.multiply(rows.reshape(-1, rows.size(-1)), self.weight)
-        if self.bias is not None:
-            result += self.bias
-        return result.view(*rows.shape[:-1], -1)
+        if self.for_many_rows is not None and rows.numel() > _FEW_ROWS * rows.size(-1):
+            by_stock: torch.Tensor = self.for_many_rows(rows)
+            return by_stock
+        flat = rows.reshape(-1, rows.size(-1))
+        return self._product.multiply(flat, self.weight, self._sums_of, self.bias).view(*rows.shape[:-1], -1)
 
 
-def can_stream(linear: nn.Linear) -> bool:
-    """Whether this machine has a streamed product for `linear`."""
-    if linear.weight.device.type != "cpu" or linear.weight.dtype is not torch.float32:
-        return False
-    product = streamed_product()
-    return product is not None and product.takes(linear.out_features)
+def streamed_kernels(linear: nn.Linear) -> tuple[Kernel, ...]:
+    """Return the streamed products that this machine has for `linear`, best first."""
+    if linear.weight.device.type != "cpu":
+        return ()
+    product = streamed_product(linear.weight.dtype)
+    if product is None or not product.takes(linear.out_features, linear.in_features):
+        return ()
+    if linear.weight.dtype is torch.float32:  # any order will do, and the layer's own weight is there in any case
+        return (Kernel.STREAMED_FEW, Kernel.STREAMED)
+    sums = product.arithmetic.sums_of
+    return (Kernel.STREAMED, *(kernel for kernel, count in _SUMS_OF.items() if count in sums), Kernel.STREAMED_FEW)
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
@@ -125,8 +152,8 @@ def with_kernel(linear: nn.Linear, kernel: Kernel) -> nn.Module:
     """Return a module that maps rows as `linear` does, by way of `kernel`. `linear` is not written to."""
     if kernel is Kernel.LEFT:
         return LeftLinear(linear)
-    if kernel is Kernel.STREAMED:
-        return StreamedLinear(linear)
+    if kernel in STREAMED:
+        return StreamedLinear(linear, kernel)
     if kernel is Kernel.PACKED:
         return PackedLinear(linear)
     return linear

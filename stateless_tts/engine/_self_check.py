@@ -21,7 +21,7 @@ from stateless_tts.private import with_private
 
 from ._backbone import backbone_of, projections
 from ._private_t3 import shape_of
-from ._projections import Kernel, can_pack, can_stream, with_kernel
+from ._projections import Kernel, can_pack, streamed_kernels, with_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
     Args:
         t3: in the dtype to be served; not written to.
         max_requests: most requests to decode together.
-        pack: whether packed copies of weights may be made.
+        pack: whether copies of weights may be made, in the order in which a kernel reads them.
         exactly_like_stock: accept only products with the bits of stock's own step.
     """
     backbone = backbone_of(t3)
@@ -104,7 +104,7 @@ def plan_rows(t3: T3, max_requests: int, *, pack: bool, exactly_like_stock: bool
             candidates.append(_measure(linear, kernel, wanted, findings, stock_only=exactly_like_stock))
             if candidates[-1].row_counts.issuperset(wanted):
                 break
-        chosen[shape] = max(candidates, key=lambda candidate: max(candidate.row_counts, default=0))
+        chosen[shape] = max(candidates, key=_reach)
     kernels = {shape: candidate.kernel for shape, candidate in chosen.items()}
     feed_forward = t3.get_submodule(f"{backbone.blocks}.0.mlp")
     activated = _measure_whole(feed_forward, kernels, wanted, findings, stock_only=exactly_like_stock)
@@ -136,11 +136,16 @@ def _decide(
     )
 
 
+def _reach(candidate: _Candidate) -> tuple[int, int]:
+    """What to choose by: the most rows that a step may have, then how little it has to be padded."""
+    return max(candidate.row_counts, default=0), len(candidate.row_counts)
+
+
 def _kernels(linear: nn.Linear, *, pack: bool, like_stock: bool, alone: bool) -> Iterable[Kernel]:
     """Yield the kernels to try, best first. The order is fixed: a choice by stopwatch could differ between runs."""
     weight = linear.weight
-    if pack and not like_stock and can_stream(linear):
-        yield Kernel.STREAMED
+    if pack:
+        yield from streamed_kernels(linear)
     if pack and can_pack(weight.device, weight.dtype):
         yield Kernel.PACKED
     if weight.device.type == "cpu" and not like_stock and not alone:

@@ -71,7 +71,7 @@ class SpeechService(Service):
         family: the model's.
         max_batch_size: most requests to decode together.
         dtype: of T3.
-        pack: whether T3's weights may be packed.
+        pack: whether T3's weights may be copied into the order in which a kernel reads them.
         max_cache_bytes: most cache that one request may need; None for no bound.
     """
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 
 from stateless_tts.engine._backbone import projections
 from stateless_tts.engine._private_t3 import build_private_t3, cast_copy, shape_of, with_kernels
-from stateless_tts.engine._projections import Kernel, LeftLinear, PackedLinear
+from stateless_tts.engine._projections import Kernel, LeftLinear, PackedLinear, StreamedLinear, streamed_kernels
 
 if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
@@ -49,6 +50,26 @@ def test_packed_weights_take_the_place_of_cast_ones(model: ChatterboxTTS) -> Non
     assert isinstance(private.t3.tfmr.layers[0].self_attn.q_proj, PackedLinear)
     assert private.private_bytes == sum(parameter.numel() * 2 for parameter in model.t3.parameters())
     assert isinstance(model.t3.tfmr.layers[0].self_attn.q_proj, torch.nn.Linear)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("many_rows", [False, True])
+def test_weights_in_strips_are_counted(model: ChatterboxTTS, dtype: torch.dtype, many_rows: bool) -> None:
+    kernel = Kernel.STREAMED_FEW if many_rows else Kernel.STREAMED
+    cast = cast_copy(model.t3, dtype)
+    layers = dict(projections(cast))
+    kernels = {
+        shape_of(linear): kernel if kernel in streamed_kernels(linear) else Kernel.LINEAR for linear in layers.values()
+    }
+    if kernel not in kernels.values():
+        pytest.skip(f"this machine has no streamed product of {dtype}")
+    in_strips = sum(linear.weight.nbytes for linear in layers.values() if kernels[shape_of(linear)] is kernel)
+    whole = sum(parameter.nbytes for parameter in cast.parameters())
+    private = build_private_t3(model.t3, cast, kernels)
+    assert isinstance(private.t3.tfmr.layers[0].self_attn.q_proj, StreamedLinear)
+    assert isinstance(model.t3.tfmr.layers[0].self_attn.q_proj, torch.nn.Linear)
+    expected = in_strips if cast is model.t3 else whole + in_strips if many_rows else whole
+    assert private.private_bytes == expected
 
 
 def test_weights_that_are_shared_count_nothing(model: ChatterboxTTS) -> None:

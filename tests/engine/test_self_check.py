@@ -12,7 +12,8 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest
 from stateless_tts.engine import _self_check
-from stateless_tts.engine._projections import Kernel
+from stateless_tts.engine._private_t3 import shape_of
+from stateless_tts.engine._projections import COPYING, Kernel, streamed_kernels
 from stateless_tts.engine._self_check import RowPlan, plan_rows, verify_step
 
 if TYPE_CHECKING:
@@ -111,6 +112,21 @@ def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -
     cast = copy.deepcopy(model.t3).to(torch.bfloat16)
     plan = plan_rows(cast, 8, pack=True, exactly_like_stock=True)
     assert plan.like_stock
+
+
+@pytest.mark.parametrize(
+    ("requests", "pack", "expected"), [(8, True, Kernel.STREAMED_FEW), (40, True, Kernel.STREAMED), (8, False, None)]
+)
+def test_float32_is_streamed_where_it_can_be(
+    model: ChatterboxTTS, requests: int, pack: bool, expected: Kernel | None
+) -> None:
+    layer = model.t3.tfmr.layers[0].self_attn.q_proj
+    if Kernel.STREAMED not in streamed_kernels(layer):
+        pytest.skip("this machine has no streamed product of float32")
+    plan = plan_rows(model.t3, requests, pack=pack, exactly_like_stock=False)
+    kernel = plan.kernels[shape_of(layer)]
+    assert kernel is expected if expected else kernel not in COPYING
+    assert plan.row_counts == tuple(range(2, 2 * requests + 1, 2)) or not pack
 
 
 def test_rows_are_padded_to_the_next_count() -> None:

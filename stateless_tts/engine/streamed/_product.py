@@ -1,0 +1,200 @@
+"""A product, translated for this CPU, and shared out among torch's threads."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from functools import cache
+from typing import TYPE_CHECKING
+
+import llvmlite.binding as llvm
+import torch
+
+from stateless_tts.engine._huge_pages import put_on_huge_pages
+
+from ._arithmetic import JOB, fields
+from ._matrices import Matrices
+from ._vectors import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._arithmetic import Arithmetic
+
+logger = logging.getLogger(__name__)
+
+# Each thread takes neighbouring strips, so that what is fetched ahead is its own; a few times, as one may be slower.
+_PARTS_OF_A_THREAD = 4
+
+
+class StreamedProduct:
+    """The product of rows and weights of one dtype.
+
+    Args:
+        arithmetic: one that the CPU has.
+        features: of the CPU, as LLVM names them; `True` are those to use.
+
+    Raises:
+        RuntimeError: torch has no OpenMP of GNU's, or LLVM cannot translate for this CPU.
+        OSError: the system lets no process make machine code.
+    """
+
+    def __init__(self, arithmetic: Arithmetic, features: dict[str, bool]) -> None:
+        share_out = _openmp()
+        if share_out is None:
+            raise RuntimeError("a streamed product needs a torch that is built with GNU's OpenMP")
+        self.arithmetic = arithmetic
+        self._share_out = share_out
+        self._code, self._multiply = _translate(arithmetic.source() + _sharing(arithmetic.outputs), features)
+
+    def takes(self, outputs: int, depth: int) -> bool:
+        """Whether a weight of shape (outputs, depth) fills whole strips."""
+        return outputs % self.arithmetic.outputs == 0 and depth % self.arithmetic.unit == 0
+
+    def pack(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return a copy of `weight` in strips.
+
+        Args:
+            weight: of shape (outputs, depth) and the arithmetic's dtype, on the CPU; one that this `takes`.
+
+        Returns:
+            Of shape (strips, ...), contiguous.
+        """
+        strips = self.arithmetic.in_strips(weight.detach().contiguous())
+        packed = weight.new_empty(strips.shape)
+        put_on_huge_pages(packed.data_ptr(), packed.nbytes)
+        return packed.copy_(strips)
+
+    def multiply(
+        self, rows: torch.Tensor, packed: torch.Tensor, sums_of: int, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return ``rows @ weight.T + bias``, rounded once; as many threads compute as torch's operations have here.
+
+        Args:
+            rows: of shape (rows, depth) and the arithmetic's dtype, on the CPU.
+            packed: what `pack` returned for the weight.
+            sums_of: one of the arithmetic's own.
+            bias: of shape (outputs,), or None.
+
+        Returns:
+            Of shape (rows, outputs) and the arithmetic's dtype.
+
+        Raises:
+            ValueError: rows or weight are not that.
+        """
+        arithmetic, (strips, *_) = self.arithmetic, packed.shape
+        depth = arithmetic.depth_of(packed)
+        if depth is None or packed.dtype is not arithmetic.dtype or not packed.is_contiguous():
+            raise ValueError(f"a weight of {packed.dtype} and {tuple(packed.shape)}: expected what `pack` returned")
+        if rows.dtype is not arithmetic.dtype or rows.shape != (len(rows), depth):
+            expected = f"expected {arithmetic.dtype} and (rows, {depth})"
+            raise ValueError(f"rows of {rows.dtype} and {tuple(rows.shape)}: {expected}")
+        if rows.device.type != "cpu" or packed.device.type != "cpu":
+            raise ValueError(f"rows on {rows.device}, a weight on {packed.device}: expected both on the CPU")
+        if not rows.numel():
+            return rows.new_zeros((len(rows), strips * arithmetic.outputs))
+        numbers = arithmetic.arranged(rows)
+        groups = len(numbers)
+        rows_of_a_group = numbers.nbytes // (groups * depth * rows.itemsize)
+        result = rows.new_empty((groups * rows_of_a_group, strips * arithmetic.outputs), dtype=torch.float32)
+        threads = torch.get_num_threads()
+        values = {
+            "next_part": 0,
+            "parts": min(strips, threads * _PARTS_OF_A_THREAD),
+            "strips": strips,
+            "strip_bytes": packed.nbytes // strips,
+            "depth": depth // arithmetic.unit,
+            "sums_of": (sums_of or depth) // arithmetic.unit,
+            "groups": groups,
+            "rows": rows_of_a_group,
+            "numbers": numbers.data_ptr(),
+            "weights": packed.data_ptr(),
+            "result": result.data_ptr(),
+        }
+        job = (ctypes.c_int64 * len(JOB))(*(values[name] for name in JOB))
+        self._share_out(self._multiply, job, threads, 0)
+        result = result[: len(rows)]
+        if bias is not None:
+            result += bias
+        return result.to(arithmetic.dtype)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> StreamedProduct:
+        """It holds machine code, and nothing of any weight: copies of a layer share it."""
+        return self
+
+
+@cache
+def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
+    """Return the product for `dtype` on this CPU, or None where it cannot be had.
+
+    It takes AVX2 or AVX-512 for float32, AVX512_BF16 or AMX for bfloat16, and a torch with GNU's OpenMP.
+    """
+    try:
+        features = dict(llvm.get_host_cpu_features())
+        arithmetic = Matrices.of(features, dtype) or Vectors.of(features, dtype)
+        return None if arithmetic is None else StreamedProduct(arithmetic, features)
+    except (RuntimeError, OSError) as error:
+        logger.info("no streamed product of %s on this machine: %s", dtype, error)
+        return None
+
+
+def _openmp() -> Callable[..., None] | None:
+    """Return the function by which torch's own operations are shared out among its threads."""
+    libraries = ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
+    if not hasattr(libraries, "GOMP_parallel"):
+        return None
+    share_out = libraries.GOMP_parallel
+    share_out.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    share_out.restype = None
+    return share_out
+
+
+def _translate(source: str, features: dict[str, bool]) -> tuple[llvm.ExecutionEngine, int]:
+    """Return what holds the machine code, and the address of `multiply` in it."""
+    llvm.check_jit_execution()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    # Some CPUs are said to prefer narrow vectors, which would split every register in two.
+    named = ",".join(("+" if on else "-") + name for name, on in features.items()) + ",-prefer-256-bit"
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=named, opt=3)
+    module = llvm.parse_assembly(source)
+    module.verify()
+    code = llvm.create_mcjit_compiler(module, machine)
+    code.finalize_object()
+    return code, code.get_function_address("multiply")
+
+
+def _sharing(outputs: int) -> str:
+    """Return what each thread runs: it takes parts, each of some neighbouring strips, until there are none left."""
+    return f"""
+define void @multiply(ptr %job) {{
+entry:
+  {fields("parts", "strips", "strip_bytes", "weights", "result")}
+  call void @begin()
+  br label %next
+next:
+  %part = atomicrmw add ptr %job, i64 1 monotonic
+  %any = icmp ult i64 %part, %parts
+  br i1 %any, label %take, label %done
+take:
+  %part_next = add i64 %part, 1
+  %first_share = mul i64 %part, %strips
+  %first = udiv i64 %first_share, %parts
+  %last_share = mul i64 %part_next, %strips
+  %last = udiv i64 %last_share, %parts
+  br label %one
+one:
+  %index = phi i64 [%first, %take], [%index_next, %one]
+  %index_next = add i64 %index, 1
+  %offset = mul i64 %index, %strip_bytes
+  %own_weights = getelementptr i8, ptr %weights, i64 %offset
+  %own_result = getelementptr [{outputs} x float], ptr %result, i64 %index
+  call void @strip(ptr %job, ptr %own_weights, ptr %own_result)
+  %more = icmp ult i64 %index_next, %last
+  br i1 %more, label %one, label %next
+done:
+  call void @end()
+  ret void
+}}
+"""

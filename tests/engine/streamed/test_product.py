@@ -1,0 +1,204 @@
+"""The streamed product is a dense layer, and a row's bits are that row's alone."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import llvmlite.binding as llvm
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stateless_tts.engine.streamed import StreamedProduct, _product, streamed_product
+from stateless_tts.engine.streamed._matrices import Matrices
+from stateless_tts.engine.streamed._vectors import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FEATURES = dict(llvm.get_host_cpu_features())
+WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
+ARITHMETIC = {
+    "AVX-512": (Vectors.of(FEATURES, torch.float32), FEATURES),
+    "AVX2": (Vectors.of(WITHOUT_AVX512, torch.float32), WITHOUT_AVX512),
+    "AVX512_BF16": (Vectors.of(FEATURES, torch.bfloat16), FEATURES),
+    "AMX": (Matrices.of(FEATURES, torch.bfloat16), FEATURES),
+}
+UNITS = 32  # the depth of a weight that every arithmetic takes is a multiple
+LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "contiguous": lambda tensor: tensor,
+    "transposed": lambda tensor: tensor.t().contiguous().t(),
+    "every second column": lambda tensor: tensor.repeat_interleave(2, dim=1)[:, ::2],
+}
+
+
+@pytest.fixture(scope="module", params=ARITHMETIC)
+def product(request: pytest.FixtureRequest) -> StreamedProduct:
+    arithmetic, features = ARITHMETIC[request.param]
+    if arithmetic is None or not hasattr(_product, "_openmp") or _product._openmp() is None:
+        pytest.skip(f"this machine has no {request.param}, or torch no OpenMP of GNU's")
+    return StreamedProduct(arithmetic, features)
+
+
+@pytest.fixture
+def product_is_sought_anew() -> Iterator[None]:
+    streamed_product.cache_clear()
+    yield
+    streamed_product.cache_clear()
+
+
+def make(product: StreamedProduct, rows: int, depth: int, outputs: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(rows * depth + outputs)
+    numbers, weight = torch.randn(rows, depth, generator=generator), torch.randn(outputs, depth, generator=generator)
+    return numbers.to(product.arithmetic.dtype), weight.to(product.arithmetic.dtype)
+
+
+def multiply(product: StreamedProduct, rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return product.multiply(rows, product.pack(weight), product.arithmetic.sums_of[-1])
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows=st.integers(1, 60), depth=st.integers(1, 35), strips=st.integers(1, 9), data=st.data())
+def test_it_is_the_product(product: StreamedProduct, rows: int, depth: int, strips: int, data: st.DataObject) -> None:
+    numbers, weight = make(product, rows, UNITS * depth, 32 * strips)
+    sums_of = data.draw(st.sampled_from(product.arithmetic.sums_of))
+    result = product.multiply(numbers, product.pack(weight), sums_of)
+    expected = numbers.double() @ weight.double().T
+    assert result.dtype is product.arithmetic.dtype
+    rounding = expected.abs() * torch.finfo(result.dtype).eps
+    assert ((result - expected).abs() <= rounding + 1e-5 * (UNITS * depth) ** 0.5).all()
+
+
+@pytest.mark.parametrize("depth", [1, 3, 255, 257, 511])
+def test_float32_has_any_depth(product: StreamedProduct, depth: int) -> None:
+    if product.arithmetic.dtype is not torch.float32:
+        assert not product.takes(96, depth)
+        return
+    numbers, weight = make(product, 14, depth)
+    torch.testing.assert_close(multiply(product, numbers, weight), numbers @ weight.T, atol=1e-4, rtol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows=st.integers(2, 60), depth=st.integers(1, 35), threads=st.integers(1, 3), data=st.data())
+def test_a_rows_bits_are_its_own(
+    product: StreamedProduct, rows: int, depth: int, threads: int, data: st.DataObject
+) -> None:
+    numbers, weight = make(product, rows, UNITS * depth)
+    own = data.draw(st.integers(0, rows - 1))
+    alone = multiply(product, numbers[own : own + 1], weight)
+    numbers[:own] *= 3
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        among_others = multiply(product, numbers, weight)[own : own + 1]
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone, among_others)
+
+
+@pytest.mark.parametrize(("depth", "outputs"), [(1024, 256), (1024, 1024), (4096, 256)])
+@pytest.mark.parametrize("rows", [2, 8, 32])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_bfloat16_can_have_stocks_bits(depth: int, outputs: int, rows: int, with_bias: bool) -> None:
+    product = streamed_product(torch.bfloat16)
+    if product is None:
+        pytest.skip("this machine has no streamed product of bfloat16")
+    numbers, weight = make(product, rows, depth, outputs)
+    bias = weight[:, 0].clone() if with_bias else None
+    stock = torch.nn.functional.linear(numbers, weight, bias)
+    packed = product.pack(weight)
+    assert any(torch.equal(product.multiply(numbers, packed, sums, bias), stock) for sums in product.arithmetic.sums_of)
+
+
+@pytest.mark.parametrize("of_rows", LAYOUTS)
+@pytest.mark.parametrize("of_weight", LAYOUTS)
+def test_tensors_may_lie_anyhow(product: StreamedProduct, of_rows: str, of_weight: str) -> None:
+    numbers, weight = make(product, 20, 320)
+    expected = multiply(product, numbers, weight)
+    assert torch.equal(multiply(product, LAYOUTS[of_rows](numbers), LAYOUTS[of_weight](weight)), expected)
+    with torch.inference_mode():
+        made_here = numbers.clone()
+    assert torch.equal(multiply(product, made_here, weight), expected)
+    assert torch.equal(multiply(product, numbers[:1].expand(20, -1), weight), expected[:1].expand(20, -1))
+
+
+def test_callers_share_a_weight(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 24, 640, 256)
+    packed = product.pack(weight)
+    expected = product.multiply(numbers, packed, 0)
+    with ThreadPoolExecutor(8) as callers:
+        results = list(callers.map(lambda _: product.multiply(numbers, packed, 0), range(64)))
+    assert all(torch.equal(result, expected) for result in results)
+    assert torch.equal(packed, product.pack(weight))
+
+
+@pytest.mark.parametrize("depth", [32, 256, 288, 1024])
+def test_what_memory_held_before_does_not_matter(product: StreamedProduct, depth: int) -> None:
+    numbers, weight = make(product, 5, depth)
+    packed = product.pack(weight)
+    torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
+    try:
+        assert torch.empty(1).isnan().all()
+        result = product.multiply(numbers, packed, product.arithmetic.sums_of[-1])
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
+    assert torch.isfinite(result).all()
+
+
+def test_what_is_not_finite_stays_in_its_row(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 4, 320)
+    numbers[1, 7] = float("inf")
+    numbers[2, 7] = float("nan")
+    finite = torch.isfinite(multiply(product, numbers, weight)).all(dim=1)
+    assert finite.tolist() == [True, False, False, True]
+
+
+def test_no_rows_give_no_rows(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 0, 64)
+    assert multiply(product, numbers, weight).shape == (0, 96)
+
+
+def test_rows_that_do_not_fit_are_refused(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 2, 64)
+    for wrong in (numbers[:, :32], numbers[0], numbers.double()):
+        with pytest.raises(ValueError, match=r"expected torch\..* and \(rows, 64\)"):
+            multiply(product, wrong, weight)
+    with pytest.raises(ValueError, match="expected both on the CPU"):
+        multiply(product, numbers.to("meta"), weight)
+
+
+def test_a_weight_that_is_not_in_strips_is_refused(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 2, 64)
+    packed = product.pack(weight)
+    other = next(one for one, _ in ARITHMETIC.values() if one is not None and one.outputs != product.arithmetic.outputs)
+    for wrong in (weight, packed.double(), packed.transpose(0, 1), other.in_strips(weight)):
+        with pytest.raises(ValueError, match="expected what `pack` returned"):
+            product.multiply(numbers, wrong, 0)
+
+
+def test_outputs_have_to_fill_strips(product: StreamedProduct) -> None:
+    assert product.takes(4096, 1024)
+    assert not product.takes(8194, 1024)
+
+
+def test_a_copy_is_the_product_itself(product: StreamedProduct) -> None:
+    assert copy.deepcopy(product) is product
+
+
+@pytest.mark.usefixtures("product_is_sought_anew")
+@pytest.mark.parametrize("cause", ["no vectors", "no OpenMP of GNU's", "no leave to make machine code"])
+def test_there_is_none_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    def refuse() -> None:
+        raise OSError("this is not allowed")
+
+    if cause == "no vectors":
+        monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"sse2": True})
+    elif cause == "no OpenMP of GNU's":
+        monkeypatch.setattr(_product, "_openmp", lambda: None)
+    else:
+        monkeypatch.setattr(llvm, "check_jit_execution", refuse)
+    assert streamed_product(torch.float32) is None
+    assert streamed_product(torch.bfloat16) is None
