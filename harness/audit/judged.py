@@ -53,6 +53,7 @@ def judged_write(finding: Finding, judgement: Judgement, remedies: tuple[Remedy,
         stack=finding.place.stack,
         paths=finding.paths,
         count=finding.count,
+        guard="" if finding.guard is None else str(finding.guard),
     )
 
 

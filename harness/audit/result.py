@@ -32,6 +32,7 @@ class JudgedWrite:
         stack: the stack at the write, outermost frame first.
         paths: all paths this line writes, if there are several.
         count: how often the write was seen.
+        guard: the lock of the written object itself that was held at every one of these writes, if there was one.
     """
 
     path: str
@@ -45,6 +46,7 @@ class JudgedWrite:
     stack: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     count: int = 1
+    guard: str = ""
 
 
 @dataclass(frozen=True)

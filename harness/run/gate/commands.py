@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.unfinished import TIME_WAS_UP, is_left
 from harness.hazards.verdict import confirmed_on_stock, not_played
 from harness.run.gate.process import environment
 from harness.run.gate.records import CommandOutcome
@@ -42,9 +43,17 @@ def read_stress(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
 
 
 def read_audit(result: dict[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return the audit's own reason, and what it counted."""
+    """Return the audit's own reason, and what it counted.
+
+    A write under a lock that the audit had no time to judge counts as none: with time it may turn out to be guarded.
+    The audit itself is inconclusive then.
+    """
     draws = sum(draw["generator"] != "own" for draw in result["draws"])
-    return f"{result['verdict']}: {result['reason']}", {"writes": len(result["writes"]), "shared draws": draws}
+    waiting = sum(bool(write["guard"]) and is_left(write["harmful"], write["evidence"]) for write in result["writes"])
+    text = f"{result['verdict']}: {result['reason']}"
+    if waiting:
+        text += f"; for {waiting} of them, each under a lock, {TIME_WAS_UP}"
+    return text, {"writes": len(result["writes"]) - waiting, "shared draws": draws}
 
 
 def read_hazards(result: dict[str, Any]) -> tuple[str, dict[str, int]]:

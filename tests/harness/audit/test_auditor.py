@@ -275,6 +275,7 @@ def test_a_cache_that_is_also_read_without_its_lock_is_not() -> None:
 
     assert result.verdict == "INCONCLUSIVE"
     assert result.guarded == ()
+    assert [write.guard for write in result.writes] == ["model.lock"]
 
 
 def test_a_call_that_raises_by_itself_is_reported_as_that() -> None:

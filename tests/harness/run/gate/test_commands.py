@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.audit.unfinished import TIME_WAS_UP
 from harness.run.gate import commands as module
 from harness.run.gate.commands import Command, commands_of, read_audit, read_hazards, read_stress, run_commands
 
@@ -65,6 +66,27 @@ def test_the_commands_own_files_are_read() -> None:
         "draws": [{"generator": "own"}, {"generator": "shared"}],
     }
     assert read_audit(audit) == ("SAFE: fine", {"writes": 0, "shared draws": 1})
+
+
+def test_writes_under_a_lock_that_there_was_no_time_to_judge_are_told_and_not_counted() -> None:
+    def write(guard: str, harmful: bool | None, evidence: str) -> dict[str, Any]:
+        return {"guard": guard, "harmful": harmful, "evidence": evidence}
+
+    late = f"undecided: {TIME_WAS_UP} before this could be scheduled"
+    audit = {
+        "verdict": "INCONCLUSIVE",
+        "reason": "4 writes",
+        "writes": [
+            write("cache.lock", None, late),
+            write("", None, late),
+            write("cache.lock", False, "clean"),
+            write("cache.lock", None, "undecided: it could not be held there"),
+        ],
+        "draws": [],
+    }
+    text, figures = read_audit(audit)
+    assert figures == {"writes": 3, "shared draws": 0}
+    assert text == f"INCONCLUSIVE: 4 writes; for 1 of them, each under a lock, {TIME_WAS_UP}"
 
 
 def test_hazards_that_fail_are_told_from_those_that_could_not_be_tried() -> None:
