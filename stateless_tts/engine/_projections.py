@@ -29,7 +29,8 @@ class Kernel(Enum):
     """The same, with sums of 1024."""
 
     STREAMED_FEW = "streamed up to 64 rows"
-    """The same for steps, while prompts, whose many rows libraries multiply as well, are multiplied as LINEAR does."""
+    """STREAMED for at most 64 rows in all, LINEAR for more, as most prompts are: libraries multiply these as fast. A
+    row's bits are its own only among numbers of rows on one side."""
 
     LINEAR = "linear"
     """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
@@ -122,7 +123,8 @@ class StreamedLinear(nn.Module):
             by_stock: torch.Tensor = self.for_many_rows(rows)
             return by_stock
         flat = rows.reshape(-1, rows.size(-1))
-        return self._product.multiply(flat, self.weight, self._sums_of, self.bias).view(*rows.shape[:-1], -1)
+        result = self._product.multiply(flat, self.weight, self._sums_of, self.bias)
+        return result.view(*rows.shape[:-1], result.size(-1))
 
 
 def streamed_kernels(linear: nn.Linear) -> tuple[Kernel, ...]:

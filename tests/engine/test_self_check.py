@@ -12,8 +12,9 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest
 from stateless_tts.engine import _self_check
+from stateless_tts.engine._backbone import projections
 from stateless_tts.engine._private_t3 import shape_of
-from stateless_tts.engine._projections import COPYING, Kernel, streamed_kernels
+from stateless_tts.engine._projections import COPYING, Kernel, streamed_kernels, with_kernel
 from stateless_tts.engine._self_check import RowPlan, plan_rows, verify_step
 
 if TYPE_CHECKING:
@@ -112,6 +113,25 @@ def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -
     cast = copy.deepcopy(model.t3).to(torch.bfloat16)
     plan = plan_rows(cast, 8, pack=True, exactly_like_stock=True)
     assert plan.like_stock
+    if not plan.singly:
+        for linear in {shape_of(linear): linear for _, linear in projections(cast)}.values():
+            product = with_kernel(linear, plan.kernels[shape_of(linear)])
+            for rows in (plan.row_counts[-1], 110):
+                numbers = torch.randn(rows, linear.in_features).bfloat16()
+                assert torch.equal(product(numbers), linear(numbers))
+
+
+def test_a_product_unlike_stocks_for_prompts_alone_is_refused(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlike_for_many(linear: nn.Linear, kernel: Kernel) -> nn.Module:
+        if kernel is Kernel.LINEAR:
+            return linear
+        return Seeing(linear, lambda rows: torch.full((len(rows), 1), 1.0 if len(rows) == 120 else 0.0))
+
+    monkeypatch.setattr(_self_check, "with_kernel", unlike_for_many)
+    plan = plan_rows(model.t3, 4, pack=True, exactly_like_stock=True)
+    assert set(plan.kernels.values()) == {Kernel.LINEAR}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +162,9 @@ def test_a_whole_step_is_verified() -> None:
     assert verify_step(lambda numbers: [bits[number] for number in numbers], 3)
     assert not verify_step(lambda numbers: [bits[number] + len(numbers) for number in numbers], 3)
     assert not verify_step(lambda numbers: [bits[number] + place for place, number in enumerate(numbers)], 3)
+    second_of_four = [0.0, 1.0, 0.0, 0.0]
+    more = torch.arange(4.0)
+    assert not verify_step(lambda numbers: [more[n] + p for n, p in zip(numbers, second_of_four, strict=False)], 4)
 
 
 def test_counts_beyond_the_number_of_probes_are_measured_as_they_are() -> None:
@@ -151,3 +174,12 @@ def test_counts_beyond_the_number_of_probes_are_measured_as_they_are() -> None:
     probes = torch.zeros(64, 2)
     digests = [_self_check._digest(knows_many, probes, count) for count in (64, 130, 200, 201, 256)]
     assert digests[0] == digests[1] == digests[2] != digests[3] == digests[4]
+
+
+def test_places_beyond_the_number_of_probes_are_measured_as_well() -> None:
+    def knows_place(rows: torch.Tensor) -> torch.Tensor:
+        return rows + (torch.arange(len(rows))[:, None] >= 100)
+
+    probes = torch.zeros(64, 2)
+    assert _self_check._digest(knows_place, probes, 100) is not None
+    assert _self_check._digest(knows_place, probes, 130) is None

@@ -38,7 +38,7 @@ class Matrices:
     def of(features: dict[str, bool], dtype: torch.dtype) -> Matrices | None:
         """Return the arithmetic for a CPU with these features, as LLVM names them, or None if it has none.
 
-        The process needs leave of the kernel to use the registers; torch asks for it, once.
+        The process needs leave of the kernel to use the registers, which torch asks for.
         """
         if dtype is torch.bfloat16 and features.get("amx-bf16") and torch.cpu._init_amx():  # noqa: SLF001
             return Matrices()

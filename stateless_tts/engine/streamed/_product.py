@@ -35,14 +35,14 @@ class StreamedProduct:
         features: of the CPU, as LLVM names them; `True` are those to use.
 
     Raises:
-        RuntimeError: torch has no OpenMP of GNU's, or LLVM cannot translate for this CPU.
+        RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
         OSError: the system lets no process make machine code.
     """
 
     def __init__(self, arithmetic: Arithmetic, features: dict[str, bool]) -> None:
         share_out = _openmp()
         if share_out is None:
-            raise RuntimeError("a streamed product needs a torch that is built with GNU's OpenMP")
+            raise RuntimeError("a streamed product needs a torch whose OpenMP has GOMP_parallel")
         self.arithmetic = arithmetic
         self._share_out = share_out
         self._code, self._multiply = _translate(arithmetic.source() + _sharing(arithmetic.outputs), features)
@@ -68,7 +68,7 @@ class StreamedProduct:
     def multiply(
         self, rows: torch.Tensor, packed: torch.Tensor, sums_of: int, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return ``rows @ weight.T + bias``, rounded once; as many threads compute as torch's operations have here.
+        """Return ``rows @ weight.T + bias``, added up in float32, by as many threads as torch's operations have here.
 
         Args:
             rows: of shape (rows, depth) and the arithmetic's dtype, on the CPU.
@@ -80,7 +80,7 @@ class StreamedProduct:
             Of shape (rows, outputs) and the arithmetic's dtype.
 
         Raises:
-            ValueError: rows or weight are not that.
+            ValueError: an argument is not that.
         """
         arithmetic, (strips, *_) = self.arithmetic, packed.shape
         depth = arithmetic.depth_of(packed)
@@ -89,6 +89,8 @@ class StreamedProduct:
         if rows.dtype is not arithmetic.dtype or rows.shape != (len(rows), depth):
             expected = f"expected {arithmetic.dtype} and (rows, {depth})"
             raise ValueError(f"rows of {rows.dtype} and {tuple(rows.shape)}: {expected}")
+        if sums_of not in arithmetic.sums_of:
+            raise ValueError(f"sums_of={sums_of}: expected one of {arithmetic.sums_of}")
         if rows.device.type != "cpu" or packed.device.type != "cpu":
             raise ValueError(f"rows on {rows.device}, a weight on {packed.device}: expected both on the CPU")
         if not rows.numel():
@@ -127,7 +129,8 @@ class StreamedProduct:
 def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
     """Return the product for `dtype` on this CPU, or None where it cannot be had.
 
-    It takes AVX2 or AVX-512 for float32, AVX512_BF16 or AMX for bfloat16, and a torch with GNU's OpenMP.
+    It takes AVX2 or AVX-512 for float32, AVX512_BF16 or AMX for bfloat16, and an OpenMP under torch that has GNU's
+    entry points. Where there is AMX, it is used: oneDNN kept from it by ``ONEDNN_MAX_CPU_ISA`` has other bits.
     """
     try:
         features = dict(llvm.get_host_cpu_features())
@@ -154,7 +157,7 @@ def _translate(source: str, features: dict[str, bool]) -> tuple[llvm.ExecutionEn
     llvm.check_jit_execution()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # Some CPUs are said to prefer narrow vectors, which would split every register in two.
+    # To be sure: where narrow vectors are preferred, every register might be split in two.
     named = ",".join(("+" if on else "-") + name for name, on in features.items()) + ",-prefer-256-bit"
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=named, opt=3)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.streamed import StreamedProduct, _product, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
 from stateless_tts.engine.streamed._vectors import Vectors
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FEATURES = dict(llvm.get_host_cpu_features())
 WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
 ARITHMETIC = {
-    "AVX-512": (Vectors.of(FEATURES, torch.float32), FEATURES),
+    "AVX-512": (Vectors.of(FEATURES, torch.float32) if FEATURES.get("avx512f") else None, FEATURES),
     "AVX2": (Vectors.of(WITHOUT_AVX512, torch.float32), WITHOUT_AVX512),
     "AVX512_BF16": (Vectors.of(FEATURES, torch.bfloat16), FEATURES),
     "AMX": (Matrices.of(FEATURES, torch.bfloat16), FEATURES),
@@ -38,7 +39,7 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.fixture(scope="module", params=ARITHMETIC)
 def product(request: pytest.FixtureRequest) -> StreamedProduct:
     arithmetic, features = ARITHMETIC[request.param]
-    if arithmetic is None or not hasattr(_product, "_openmp") or _product._openmp() is None:
+    if arithmetic is None or _product._openmp() is None:
         pytest.skip(f"this machine has no {request.param}, or torch no OpenMP of GNU's")
     return StreamedProduct(arithmetic, features)
 
@@ -61,7 +62,7 @@ def multiply(product: StreamedProduct, rows: torch.Tensor, weight: torch.Tensor)
 
 
 @settings(deadline=None, max_examples=30)
-@given(rows=st.integers(1, 60), depth=st.integers(1, 35), strips=st.integers(1, 9), data=st.data())
+@given(rows=st.integers(1, 250), depth=st.integers(1, 35), strips=st.integers(1, 9), data=st.data())
 def test_it_is_the_product(product: StreamedProduct, rows: int, depth: int, strips: int, data: st.DataObject) -> None:
     numbers, weight = make(product, rows, UNITS * depth, 32 * strips)
     sums_of = data.draw(st.sampled_from(product.arithmetic.sums_of))
@@ -82,18 +83,20 @@ def test_float32_has_any_depth(product: StreamedProduct, depth: int) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(rows=st.integers(2, 60), depth=st.integers(1, 35), threads=st.integers(1, 3), data=st.data())
+@given(rows=st.integers(2, 120), depth=st.integers(1, 35), threads=st.integers(1, 3), data=st.data())
 def test_a_rows_bits_are_its_own(
     product: StreamedProduct, rows: int, depth: int, threads: int, data: st.DataObject
 ) -> None:
     numbers, weight = make(product, rows, UNITS * depth)
+    packed = product.pack(weight)
     own = data.draw(st.integers(0, rows - 1))
-    alone = multiply(product, numbers[own : own + 1], weight)
+    sums_of = data.draw(st.sampled_from(product.arithmetic.sums_of))
+    alone = product.multiply(numbers[own : own + 1], packed, sums_of)
     numbers[:own] *= 3
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        among_others = multiply(product, numbers, weight)[own : own + 1]
+        among_others = product.multiply(numbers, packed, sums_of)[own : own + 1]
     finally:
         torch.set_num_threads(before)
     assert torch.equal(alone, among_others)
@@ -128,9 +131,15 @@ def test_tensors_may_lie_anyhow(product: StreamedProduct, of_rows: str, of_weigh
 def test_callers_share_a_weight(product: StreamedProduct) -> None:
     numbers, weight = make(product, 24, 640, 256)
     packed = product.pack(weight)
-    expected = product.multiply(numbers, packed, 0)
+    sums_of = product.arithmetic.sums_of[0]
+    expected = product.multiply(numbers, packed, sums_of)
+
+    def call(_: int) -> torch.Tensor:
+        use_cores(2)
+        return product.multiply(numbers, packed, sums_of)
+
     with ThreadPoolExecutor(8) as callers:
-        results = list(callers.map(lambda _: product.multiply(numbers, packed, 0), range(64)))
+        results = list(callers.map(call, range(64)))
     assert all(torch.equal(result, expected) for result in results)
     assert torch.equal(packed, product.pack(weight))
 
@@ -173,10 +182,26 @@ def test_rows_that_do_not_fit_are_refused(product: StreamedProduct) -> None:
 def test_a_weight_that_is_not_in_strips_is_refused(product: StreamedProduct) -> None:
     numbers, weight = make(product, 2, 64)
     packed = product.pack(weight)
-    other = next(one for one, _ in ARITHMETIC.values() if one is not None and one.outputs != product.arithmetic.outputs)
-    for wrong in (weight, packed.double(), packed.transpose(0, 1), other.in_strips(weight)):
+    other = Vectors(product.arithmetic.dtype, lanes=8 if product.arithmetic.outputs > 16 else 16, rows=6)
+    if isinstance(product.arithmetic, Matrices):
+        other = Vectors(torch.bfloat16, lanes=16, rows=12)
+    for wrong in (weight, packed.double(), packed.transpose(0, 1), other.in_strips(weight).contiguous()):
         with pytest.raises(ValueError, match="expected what `pack` returned"):
-            product.multiply(numbers, wrong, 0)
+            product.multiply(numbers, wrong, product.arithmetic.sums_of[0])
+
+
+def test_sums_that_are_none_of_the_arithmetics_are_refused(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 2, 64)
+    with pytest.raises(ValueError, match="sums_of=1: expected one of"):
+        product.multiply(numbers, product.pack(weight), 1)
+
+
+def test_without_leave_there_is_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: False)
+    assert Matrices.of({"amx-bf16": True}, torch.bfloat16) is None
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: True)
+    assert Matrices.of({"amx-bf16": True}, torch.bfloat16) is not None
+    assert Matrices.of({"amx-bf16": True}, torch.float32) is None
 
 
 def test_outputs_have_to_fill_strips(product: StreamedProduct) -> None:
