@@ -61,15 +61,11 @@ def cast_copy(t3: T3, dtype: torch.dtype) -> T3:
 
 def with_kernels(t3: T3, kernels: Mapping[Shape, Kernel]) -> T3:
     """Return a view of `t3` that multiplies by way of `kernels`, chosen by the shape of the layer."""
-    chosen = {path: kernels[shape_of(linear)] for path, linear in projections(t3)}
-    changed = {path: kernel for path, kernel in chosen.items() if kernel is not Kernel.LINEAR}
+    changed = [path for path, linear in projections(t3) if kernels[shape_of(linear)] is not Kernel.LINEAR]
     if not changed:
         return t3
     view = with_private(t3, sorted({path.rpartition(".")[0] for path in changed} - {""}))
-    for path, kernel in changed.items():
-        parent, _, name = path.rpartition(".")
-        owner = view.get_submodule(parent)
-        setattr(owner, name, with_kernel(getattr(owner, name), kernel))
+    _multiply_by(kernels, view)
     return view
 
 
@@ -85,11 +81,16 @@ def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> Priva
     if cast is t3:
         private = sum(linear.weight.nbytes for _, linear in projections(t3) if kernels[shape_of(linear)] in COPYING)
         return PrivateT3(with_kernels(t3, kernels), private)
-    for path, linear in list(projections(cast)):
+    _multiply_by(kernels, cast)
+    return PrivateT3(cast, sum(parameter.nbytes for parameter in cast.parameters()))
+
+
+def _multiply_by(kernels: Mapping[Shape, Kernel], private: T3) -> None:
+    """Put modules that multiply by way of `kernels` in the place of the projections of `private`."""
+    for path, linear in list(projections(private)):
         if kernels[shape_of(linear)] is not Kernel.LINEAR:
             parent, _, name = path.rpartition(".")
-            setattr(cast.get_submodule(parent), name, with_kernel(linear, kernels[shape_of(linear)]))
-    return PrivateT3(cast, sum(parameter.nbytes for parameter in cast.parameters()))
+            setattr(private.get_submodule(parent), name, with_kernel(linear, kernels[shape_of(linear)]))
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

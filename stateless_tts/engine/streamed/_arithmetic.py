@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
 
 FETCH_AHEAD_BYTES = 32 * 1024
 """How far ahead of what is multiplied weights are fetched; a core's caches have room for more."""
+
+LINE_BYTES = 64
+"""Of a cache, and of a row of AMX's registers."""
+
+FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+"""What `fetches` calls."""
 
 JOB = {
     "next_part": "i64",
@@ -76,7 +84,24 @@ def fields(*names: str) -> str:
         if name in names:
             read.append(f"%{name}_at = getelementptr i64, ptr %job, i64 {place}")
             read.append(f"%{name} = load {type_}, ptr %{name}_at")
-    return "\n  ".join(read)
+    return block(read)
+
+
+def block(lines: Iterable[str]) -> str:
+    """Return lines of assembly as they stand in a function."""
+    return "\n  ".join(lines)
+
+
+def fetches(start: str, count: int) -> list[str]:
+    """Return lines that ask for so many cache lines of weights from the pointer `start` on."""
+    return [
+        line
+        for place in range(count)
+        for line in (
+            f"%fetch{place} = getelementptr i8, ptr {start}, i64 {place * LINE_BYTES}",
+            f"call void @llvm.prefetch.p0(ptr %fetch{place}, i32 0, i32 2, i32 1)",
+        )
+    ]
 
 
 def filled_up(rows: torch.Tensor, multiple: int) -> torch.Tensor:

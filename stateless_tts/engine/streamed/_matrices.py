@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from ._arithmetic import FETCH_AHEAD_BYTES, fields, filled_up
+from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, LINE_BYTES, block, fetches, fields, filled_up
 
 _SIDE = 16  # rows of a register, and sums in each of them
 _NUMBERS = 32  # bfloat16 in a row of a register
 _REGISTER_BYTES = 1024
-_LINE = 64
 _OUTPUTS = 2 * _SIDE
 # A block is what a strip has for 32 numbers: two registers of weights.
 _BLOCK_BYTES = 2 * _REGISTER_BYTES
@@ -62,9 +61,9 @@ class Matrices:
         return filled_up(rows, _SIDE).view(-1, _SIDE, rows.size(1))
 
     def source(self) -> str:
-        configuration = [1, 0, *[0] * 14, *[_LINE, 0] * 8, *[0] * 16, *[_SIDE] * 8, *[0] * 8]
+        configuration = [1, 0, *[0] * 14, *[LINE_BYTES, 0] * 8, *[0] * 16, *[_SIDE] * 8, *[0] * 8]
         return f"""
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+{FETCH}
 declare void @llvm.x86.ldtilecfg(ptr)
 declare void @llvm.x86.tilerelease()
 declare void @llvm.x86.tilezero(i8)
@@ -86,7 +85,7 @@ define private void @end() {{
 define private void @strip(ptr %job, ptr %weights, ptr %result) {{
 entry:
   {fields("strips", "depth", "groups", "numbers")}
-  %row_bytes = mul i64 %depth, {_LINE}
+  %row_bytes = mul i64 %depth, {LINE_BYTES}
   %register_bytes = mul i64 %row_bytes, {_SIDE}
   %result_bytes = mul i64 %strips, {_OUTPUTS * 4}
   %register_results = mul i64 %result_bytes, {_SIDE}
@@ -115,18 +114,10 @@ done:
     def _group(self, halves: int) -> str:
         """Return a function that multiplies 16 times `halves` rows with a strip."""
         zero = [f"call void @llvm.x86.tilezero(i8 {register})" for half in range(halves) for register in _SUMS[half]]
-        fetch = [
-            line
-            for place in range(_BLOCK_BYTES // _LINE)
-            for line in (
-                f"%fetch{place} = getelementptr i8, ptr %block, i64 {FETCH_AHEAD_BYTES + place * _LINE}",
-                f"call void @llvm.prefetch.p0(ptr %fetch{place}, i32 0, i32 2, i32 1)",
-            )
-        ]
         load = [
             "%second = getelementptr i8, ptr %block, i64 1024",
-            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[0]}, ptr %block, i64 {_LINE})",
-            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[1]}, ptr %second, i64 {_LINE})",
+            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[0]}, ptr %block, i64 {LINE_BYTES})",
+            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[1]}, ptr %second, i64 {LINE_BYTES})",
         ]
         multiply = [
             line
@@ -148,29 +139,29 @@ done:
             for line in (
                 f"%results_before{half}_{place} = mul i64 %result_bytes, {half * _SIDE}",
                 f"%row{half}_{place} = getelementptr i8, ptr %result, i64 %results_before{half}_{place}",
-                f"%at{half}_{place} = getelementptr i8, ptr %row{half}_{place}, i64 {place * _LINE}",
+                f"%at{half}_{place} = getelementptr i8, ptr %row{half}_{place}, i64 {place * LINE_BYTES}",
                 f"call void @llvm.x86.tilestored64(i8 {register}, ptr %at{half}_{place}, i64 %result_bytes)",
             )
         ]
-        zero_text, loop_text, store_text = ("\n  ".join(lines) for lines in (zero, [*fetch, *load, *multiply], store))
         return f"""
 define private void @group{halves}(ptr %numbers, i64 %row_bytes, ptr %weights, i64 %depth,
                                    ptr %result, i64 %result_bytes) {{
 entry:
-  {zero_text}
+  {block(zero)}
   br label %loop
 loop:
   %step = phi i64 [0, %entry], [%step_next, %loop]
   %number = phi ptr [%numbers, %entry], [%number_next, %loop]
   %block = phi ptr [%weights, %entry], [%block_next, %loop]
-  {loop_text}
+  %ahead = getelementptr i8, ptr %block, i64 {FETCH_AHEAD_BYTES}
+  {block([*fetches("%ahead", _BLOCK_BYTES // LINE_BYTES), *load, *multiply])}
   %step_next = add i64 %step, 1
-  %number_next = getelementptr i8, ptr %number, i64 {_LINE}
+  %number_next = getelementptr i8, ptr %number, i64 {LINE_BYTES}
   %block_next = getelementptr i8, ptr %block, i64 {_BLOCK_BYTES}
   %more = icmp ult i64 %step_next, %depth
   br i1 %more, label %loop, label %end
 end:
-  {store_text}
+  {block(store)}
   ret void
 }}
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ._arithmetic import FETCH_AHEAD_BYTES, fields, filled_up
+from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, block, fetches, fields, filled_up
 
 _VECTORS = 2  # of outputs, in a strip
 _NUMBER_BYTES = 4  # of a float32, or of a pair of bfloat16
@@ -142,7 +142,7 @@ done:
             else f"declare {sums} @llvm.x86.avx512bf16.dpbf16ps.512({sums}, <32 x bfloat>, <32 x bfloat>)"
         )
         return f"""
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+{FETCH}
 declare i64 @llvm.umin.i64(i64, i64)
 {multiply}"""
 
@@ -197,7 +197,6 @@ declare i64 @llvm.umin.i64(i64, i64)
                 f"store {sums} %total{row}_{place}, ptr %at{row}_{place}, align 4",
             )
         ]
-        begin_text, loop_text, end_text = ("\n  ".join(lines) for lines in (begin, [*load, *spread, *multiply], add))
         return f"""
 define private void @tile{rows}(ptr %numbers, i64 %number_step, ptr %weights, i64 %length,
                                 ptr %ahead, i64 %ahead_step, ptr %result, i64 %result_step, i1 %first) {{
@@ -208,11 +207,8 @@ loop:
   %number = phi ptr [%numbers, %entry], [%number_next, %loop]
   %weight = phi ptr [%weights, %entry], [%weight_next, %loop]
   %fetch = phi ptr [%ahead, %entry], [%fetch_next, %loop]
-  {begin_text}
-  call void @llvm.prefetch.p0(ptr %fetch, i32 0, i32 2, i32 1)
-  %fetch_line = getelementptr i8, ptr %fetch, i64 64
-  call void @llvm.prefetch.p0(ptr %fetch_line, i32 0, i32 2, i32 1)
-  {loop_text}
+  {block(begin)}
+  {block([*fetches("%fetch", 2), *load, *spread, *multiply])}
   %depth_next = add i64 %depth, 1
   %number_next = getelementptr i8, ptr %number, i64 %number_step
   %weight_next = getelementptr {vector}, ptr %weight, i64 {_VECTORS}
@@ -220,7 +216,7 @@ loop:
   %more = icmp ult i64 %depth_next, %length
   br i1 %more, label %loop, label %end
 end:
-  {end_text}
+  {block(add)}
   ret void
 }}
 """
