@@ -2,11 +2,11 @@
 
 The estimator is called ten times an utterance, and nine tenths of it are the matrix products, attention and
 convolutions of its transformer and residual blocks. Here their weights are packed once, in the order in which the
-kernels read them; activations and additions are part of the product; attention has no mask, because for one utterance
-upstream's masks nothing; and frames stay rows, which spares the copies between upstream's two layouts. In bfloat16
-these products run on the CPU's bfloat16 units, while what carries the signal from block to block, the normalisations
-and the solver stay in float32. The result is close to stock's, not equal to it; it depends, like stock's, on the
-request alone.
+kernels read them; norms, activations and additions are part of the product, where the CPU has matrix units; attention
+has no mask, because for one utterance upstream's masks nothing; and frames stay rows, which spares the copies between
+upstream's two layouts. In bfloat16 these products run on the CPU's bfloat16 units, while what carries the signal from
+block to block, the normalisations and the solver stay in float32. The result is close to stock's, not equal to it; it
+depends, like stock's, on the request alone.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from torch.nn import functional
 
 from stateless_tts.private import with_private
 
-from ._dense import Dense, own
+from ._dense import NormMish, dense, own
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
+from .matrix_units import matrix_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatterbox.models.s3gen import S3Gen
 
+    from ._dense import Dense
     from ._halves import Halves
 
 _ESTIMATOR = "flow.decoder.estimator"
 _QUERIES_AT_A_TIME = 512
-# In float32; beyond, the square of the exponential would overflow some day.
-_MISH_IS_LINEAR_FROM = 20.0
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
@@ -43,11 +43,6 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # by torch
         return False
     return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - torch has no public name for it
-
-
-def has_matrix_units() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in registers made for them (AMX), which fused attention uses."""
-    return bool(torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - torch has no public name for it
 
 
 def has_packed_float32(device: torch.device) -> bool:
@@ -100,16 +95,13 @@ class FastTransformerBlock(nn.Module):
     def __init__(self, block: BasicTransformerBlock, dtype: torch.dtype) -> None:
         super().__init__()
         attention, (first, _, last) = block.attn1, block.ff.net
-        self.dtype = dtype
         self.heads: int = attention.heads
-        self.attention_norm = block.norm1
-        self.feed_forward_norm = block.norm3
         scaled = attention.to_q.weight * attention.scale  # a power of two at full size, so that no bit is lost
         joint = torch.cat([scaled, attention.to_k.weight, attention.to_v.weight])
-        self.queries_keys_values = Dense(joint, None, dtype)
-        self.mix = Dense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
-        self.widen = Dense(first.proj.weight, first.proj.bias, dtype, activation="gelu")
-        self.narrow = Dense(last.weight, last.bias, dtype)
+        self.queries_keys_values = dense(joint, None, dtype, norm=block.norm1)
+        self.mix = dense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
+        self.widen = dense(first.proj.weight, first.proj.bias, dtype, "gelu", norm=block.norm3)
+        self.narrow = dense(last.weight, last.bias, dtype)
 
     def forward(
         self,
@@ -118,14 +110,9 @@ class FastTransformerBlock(nn.Module):
         timestep: torch.Tensor | None = None,  # noqa: ARG002 - as upstream calls it
     ) -> torch.Tensor:
         """Map float32 (rows, frames, channels) to the same shape and dtype."""
-        rows, frames, _ = hidden_states.shape
-        normed = self.attention_norm(hidden_states).to(self.dtype)
-        joint = self.queries_keys_values(normed).view(rows, frames, 3, self.heads, -1)
-        queries, keys, values = joint.permute(2, 0, 3, 1, 4)  # each (rows, heads, frames, head_dim)
-        attended = _attention(queries, keys, values)
-        hidden_states = self.mix.added_to(hidden_states, attended.transpose(1, 2).reshape(rows, frames, -1))
-        normed = self.feed_forward_norm(hidden_states).to(self.dtype)
-        return self.narrow.added_to(hidden_states, self.widen(normed))
+        attended = _attention(self.queries_keys_values(hidden_states), self.heads)
+        hidden_states = self.mix.added_to(hidden_states, attended)
+        return self.narrow.added_to(hidden_states, self.widen(hidden_states))
 
 
 class FastResnetBlock(nn.Module):
@@ -135,26 +122,26 @@ class FastResnetBlock(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.time = block.mlp
-        self.first, self.first_norm = _convolution_and_norm(block.block1.block, dtype)
-        self.second, self.second_norm = _convolution_and_norm(block.block2.block, dtype)
+        self.first, self.first_ending = _convolution_and_ending(block.block1.block, dtype, dtype)
+        self.second, self.second_ending = _convolution_and_ending(block.block2.block, dtype, torch.float32)
         self.past: int = block.block1.block[0].causal_padding[0]
-        self.pass_by = Dense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
+        self.pass_by = dense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor, time_emb: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Map float32 (rows, channels, frames) to as many frames of as many channels as upstream's block gives."""
-        frames = x.transpose(1, 2).to(self.dtype)
-        hidden = _mish(self.first_norm(self._convolved(self.first, frames)))
-        hidden = hidden + self.time(time_emb).unsqueeze(1)
-        hidden = _mish(self.second_norm(self._convolved(self.second, hidden.to(self.dtype))))
-        return self.pass_by.added_to(hidden, frames.contiguous()).transpose(1, 2)
+        frames = self._with_past(x.transpose(1, 2).to(self.dtype))
+        hidden = self.first_ending(self.first(self._windows(frames)), self.time(time_emb))
+        hidden = self.second_ending(self.second(self._windows(self._with_past(hidden))))
+        return self.pass_by.added_to(hidden, frames[:, self.past :]).transpose(1, 2)
 
-    def _convolved(self, dense: Dense, frames: torch.Tensor) -> torch.Tensor:
-        """Return float32 (rows, frames, channels): each frame's product with itself and those before it."""
-        count = frames.size(1)
-        padded = functional.pad(frames, (0, 0, self.past, 0))
-        windows = torch.cat([padded[:, shift : shift + count] for shift in range(self.past + 1)], dim=-1)
-        convolved: torch.Tensor = dense(windows)
-        return convolved.float()
+    def _with_past(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return `frames`, of shape (rows, frames, channels), with silent ones before them; contiguous."""
+        return functional.pad(frames, (0, 0, self.past, 0)).contiguous()
+
+    def _windows(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return for each frame, without its past, itself behind those before it: neighbours overlap in memory."""
+        rows, count, channels = frames.shape
+        return frames.as_strided((rows, count - self.past, (self.past + 1) * channels), frames.stride())
 
 
 class FastCausalConv(nn.Module):
@@ -174,18 +161,30 @@ class FastCausalConv(nn.Module):
         return functional.conv1d(padded, self.weight, self.bias, dilation=self.dilation, groups=self.groups).float()
 
 
-def _attention(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return the attention of queries that are scaled already; all of shape (rows, heads, frames, head_dim).
+def _attention(joint: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return the attention, of shape (rows, frames, channels), of queries that are scaled already.
 
-    In bfloat16 torch's fused attention computes its products slower than float32 ones where there is no AMX; written
-    out, they are oneDNN's. So many queries at a time bound the memory that their scores take.
+    Without matrix units, torch's fused attention computes bfloat16 products slower than float32 ones; written out, they
+    are oneDNN's. So many queries at a time bound the memory that their scores take.
+
+    Args:
+        joint: queries, keys and values of all heads, of shape (rows, frames, 3 * channels).
+        heads: how many.
     """
-    if queries.dtype is not torch.bfloat16 or has_matrix_units():
-        return functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
-    queries, keys, values = (one.contiguous() for one in (queries, keys, values))
-    transposed = keys.transpose(-2, -1)
-    parts = [_softmax(part @ transposed) @ values for part in torch.split(queries, _QUERIES_AT_A_TIME, dim=-2)]
-    return torch.cat(parts, dim=-2)
+    units = matrix_units(joint.dtype)
+    rows, frames, width = joint.shape
+    if units is not None and units.takes_heads_of(width // 3 // heads):
+        return units.attention(joint.contiguous(), heads)
+    # Each (rows, heads, frames, head_dim).
+    queries, keys, values = joint.view(rows, frames, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    if joint.dtype is torch.bfloat16:
+        queries, keys, values = (one.contiguous() for one in (queries, keys, values))
+        transposed = keys.transpose(-2, -1)
+        parts = [_softmax(part @ transposed) @ values for part in torch.split(queries, _QUERIES_AT_A_TIME, dim=-2)]
+        attended = torch.cat(parts, dim=-2)
+    else:
+        attended = functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+    return attended.transpose(1, 2).reshape(rows, frames, -1)
 
 
 def _softmax(scores: torch.Tensor) -> torch.Tensor:
@@ -193,19 +192,12 @@ def _softmax(scores: torch.Tensor) -> torch.Tensor:
     return scores.to_mkldnn().softmax(-1).to_dense()
 
 
-def _convolution_and_norm(block: nn.Sequential, dtype: torch.dtype) -> tuple[Dense, nn.LayerNorm]:
-    """Return upstream's causal convolution as a product with windows of frames, and the norm that follows it."""
+def _convolution_and_ending(block: nn.Sequential, dtype: torch.dtype, result: torch.dtype) -> tuple[Dense, NormMish]:
+    """Return upstream's causal convolution as a product with windows of frames, and what follows it."""
     convolution, _, norm, *_ = block
     out_channels, in_channels, width = convolution.weight.shape
     weight = convolution.weight.permute(0, 2, 1).reshape(out_channels, width * in_channels)
-    return Dense(weight, convolution.bias, dtype), norm
-
-
-def _mish(values: torch.Tensor) -> torch.Tensor:
-    """Return `values` times the hyperbolic tangent of their softplus, by way of a single exponential."""
-    grown = values.clamp(max=_MISH_IS_LINEAR_FROM).exp_()
-    ratio = grown.add(2.0).mul_(grown)
-    return ratio.div_(ratio + 2.0).mul_(values)
+    return dense(weight, convolution.bias, dtype, to_float32=True), NormMish(norm, result)
 
 
 def _is_within(path: str, replaced: Iterable[str]) -> bool:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
-import llvmlite.binding as llvm
 import torch
 
 from stateless_tts.engine._huge_pages import put_on_huge_pages
+from stateless_tts.engine._machine_code import MachineCode, cpu_features
 
 from ._arithmetic import JOB, fields
 from ._matrices import Matrices
 from ._vectors import Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._arithmetic import Arithmetic
 
 logger = logging.getLogger(__name__)
@@ -40,12 +37,8 @@ class StreamedProduct:
     """
 
     def __init__(self, arithmetic: Arithmetic, features: dict[str, bool]) -> None:
-        share_out = _openmp()
-        if share_out is None:
-            raise RuntimeError("a streamed product needs a torch whose OpenMP has GOMP_parallel")
         self.arithmetic = arithmetic
-        self._share_out = share_out
-        self._code, self._multiply = _translate(arithmetic.source() + _sharing(arithmetic.outputs), features)
+        self._code = MachineCode(arithmetic.source() + _sharing(arithmetic.outputs), ["multiply"], features)
 
     def takes(self, outputs: int, depth: int) -> bool:
         """Whether a weight of shape (outputs, depth) fills whole strips."""
@@ -113,16 +106,11 @@ class StreamedProduct:
             "weights": packed.data_ptr(),
             "result": result.data_ptr(),
         }
-        job = (ctypes.c_int64 * len(JOB))(*(values[name] for name in JOB))
-        self._share_out(self._multiply, job, threads, 0)
+        self._code.run("multiply", [values[name] for name in JOB], threads)
         result = result[: len(rows)]
         if bias is not None:
             result += bias
         return result.to(arithmetic.dtype)
-
-    def __deepcopy__(self, memo: dict[int, object]) -> StreamedProduct:
-        """It holds machine code, and nothing of any weight: copies of a layer share it."""
-        return self
 
 
 @cache
@@ -133,39 +121,12 @@ def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
     entry points. Where there is AMX, it is used: oneDNN kept from it by ``ONEDNN_MAX_CPU_ISA`` has other bits.
     """
     try:
-        features = dict(llvm.get_host_cpu_features())
+        features = cpu_features()
         arithmetic = Matrices.of(features, dtype) or Vectors.of(features, dtype)
         return None if arithmetic is None else StreamedProduct(arithmetic, features)
     except (RuntimeError, OSError) as error:
         logger.info("no streamed product of %s on this machine: %s", dtype, error)
         return None
-
-
-def _openmp() -> Callable[..., None] | None:
-    """Return the function by which torch's own operations are shared out among its threads."""
-    libraries = ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
-    if not hasattr(libraries, "GOMP_parallel"):
-        return None
-    share_out = libraries.GOMP_parallel
-    share_out.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    share_out.restype = None
-    return share_out
-
-
-def _translate(source: str, features: dict[str, bool]) -> tuple[llvm.ExecutionEngine, int]:
-    """Return what holds the machine code, and the address of `multiply` in it."""
-    llvm.check_jit_execution()
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    # To be sure: where narrow vectors are preferred, every register might be split in two.
-    named = ",".join(("+" if on else "-") + name for name, on in features.items()) + ",-prefer-256-bit"
-    target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=named, opt=3)
-    module = llvm.parse_assembly(source)
-    module.verify()
-    code = llvm.create_mcjit_compiler(module, machine)
-    code.finalize_object()
-    return code, code.get_function_address("multiply")
 
 
 def _sharing(outputs: int) -> str:

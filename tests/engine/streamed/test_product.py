@@ -12,15 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stateless_tts.engine import _machine_code
+from stateless_tts.engine._machine_code import cpu_features, openmp
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine.streamed import StreamedProduct, _product, streamed_product
+from stateless_tts.engine.streamed import StreamedProduct, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
 from stateless_tts.engine.streamed._vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FEATURES = dict(llvm.get_host_cpu_features())
+FEATURES = cpu_features()
 WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
 ARITHMETIC = {
     "AVX-512": (Vectors.of(FEATURES, torch.float32) if FEATURES.get("avx512f") else None, FEATURES),
@@ -39,7 +41,7 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.fixture(scope="module", params=ARITHMETIC)
 def product(request: pytest.FixtureRequest) -> StreamedProduct:
     arithmetic, features = ARITHMETIC[request.param]
-    if arithmetic is None or _product._openmp() is None:
+    if arithmetic is None or openmp() is None:
         pytest.skip(f"this machine has no {request.param}, or torch no OpenMP of GNU's")
     return StreamedProduct(arithmetic, features)
 
@@ -216,8 +218,9 @@ def test_outputs_have_to_fill_strips(product: StreamedProduct) -> None:
     assert not product.takes(8194, 1024)
 
 
-def test_a_copy_is_the_product_itself(product: StreamedProduct) -> None:
-    assert copy.deepcopy(product) is product
+def test_a_copy_multiplies_as_well(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 4, 64)
+    assert torch.equal(multiply(copy.deepcopy(product), numbers, weight), multiply(product, numbers, weight))
 
 
 @pytest.mark.usefixtures("product_is_sought_anew")
@@ -229,7 +232,7 @@ def test_there_is_none_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch, c
     if cause == "no vectors":
         monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"sse2": True})
     elif cause == "no OpenMP of GNU's":
-        monkeypatch.setattr(_product, "_openmp", lambda: None)
+        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
     else:
         monkeypatch.setattr(llvm, "check_jit_execution", refuse)
     assert streamed_product(torch.float32) is None

@@ -11,6 +11,7 @@ import torch
 from harness.run.bench.fidelity import OTHER_SEED, log_mel_distance_db, measure_fidelity, signal_to_noise_db
 from harness.run.bench.stages import packed_dtypes
 from stateless_tts import SpeechRequest
+from stateless_tts.engine.matrix_units import matrix_units
 
 if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
@@ -41,12 +42,16 @@ def test_the_mel_distance_hears_loudness_and_no_phase() -> None:
     packed_dtypes("cpu") != (torch.float32, torch.bfloat16), reason="oneDNN lacks products of one dtype on this machine"
 )
 def test_the_engines_rendering_stays_this_near_to_stocks(model: ChatterboxTTS) -> None:
-    """The bounds that README and reports refer to, with what the tiny model measured beside them."""
+    """The bounds that README and reports refer to, with what the tiny model measured beside them.
+
+    In float32 they are those of matrix units, which keep 16 bits of a number; oneDNN's are held to more.
+    """
     request = SpeechRequest("A quick word with you.", seed=3, max_new_tokens=25)
     found = {one.rendering: one for one in measure_fidelity(model, [request], "tiny")}
     exact, fast, other = (found[name] for name in ("float32", "bfloat16", OTHER_SEED))
-    assert exact.mel_snr_db > 100  # 129
-    assert exact.waveform_snr_db > 45  # 62 to 65
-    assert exact.log_mel_distance_db < 0.05  # 0.002
+    units = matrix_units(torch.float32) is not None
+    assert exact.mel_snr_db > (95 if units else 100)  # 104 with units, 129 without
+    assert exact.waveform_snr_db > (25 if units else 45)  # 32 to 36, 62 to 65
+    assert exact.log_mel_distance_db < (0.2 if units else 0.05)  # 0.05 to 0.08, 0.002
     assert fast.mel_snr_db > 40  # 48
     assert fast.log_mel_distance_db < other.log_mel_distance_db  # 2.8 below 3.4

@@ -1,0 +1,78 @@
+"""Functions that LLVM translates for this CPU, and torch's own threads run.
+
+LLVM comes with librosa, by way of numba.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+import llvmlite.binding as llvm
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+class MachineCode:
+    """Functions of one argument, a table of 8-byte values that is theirs to write to.
+
+    Args:
+        source: LLVM assembly.
+        functions: names of those to be run, each ``void @name(ptr)`` in the assembly.
+        features: of the CPU, as LLVM names them; `True` are those to use.
+
+    Raises:
+        RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
+        OSError: the system lets no process make machine code.
+    """
+
+    def __init__(self, source: str, functions: Iterable[str], features: dict[str, bool]) -> None:
+        share_out = openmp()
+        if share_out is None:
+            raise RuntimeError("machine code of our own needs a torch whose OpenMP has GOMP_parallel")
+        self._share_out = share_out
+        self._code = _translate(source, features)
+        self._addresses = {name: self._code.get_function_address(name) for name in functions}
+
+    def run(self, name: str, values: Sequence[int], threads: int) -> None:
+        """Run a function in so many of torch's threads at a time, all with one table of these values."""
+        table = (ctypes.c_int64 * len(values))(*values)
+        self._share_out(self._addresses[name], table, threads, 0)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> MachineCode:
+        """It holds nothing of any weight: copies of a layer share it."""
+        return self
+
+
+def cpu_features() -> dict[str, bool]:
+    """Return what the CPU has, as LLVM names it."""
+    return dict(llvm.get_host_cpu_features())
+
+
+def openmp() -> Callable[..., None] | None:
+    """Return the function by which torch's own operations are shared out among its threads."""
+    libraries = ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
+    if not hasattr(libraries, "GOMP_parallel"):
+        return None
+    share_out = libraries.GOMP_parallel
+    share_out.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    share_out.restype = None
+    return share_out
+
+
+def _translate(source: str, features: dict[str, bool]) -> llvm.ExecutionEngine:
+    """Return what holds the machine code."""
+    llvm.check_jit_execution()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    # To be sure: where narrow vectors are preferred, every register might be split in two.
+    named = ",".join(("+" if on else "-") + name for name, on in features.items()) + ",-prefer-256-bit"
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=named, opt=3)
+    module = llvm.parse_assembly(source)
+    module.verify()
+    code = llvm.create_mcjit_compiler(module, machine)
+    code.finalize_object()
+    return code

@@ -1,0 +1,213 @@
+"""Assembly of self-attention: every thread takes a head at a time, and 32 queries of it at a time.
+
+Scores of 32 queries with all keys stay in the core's cache, so that nothing has to be said twice: maximum, exponentials
+and sum are of whole rows. The exponentials meet the values as they are; their sum divides the result.
+"""
+
+from __future__ import annotations
+
+import math
+
+from . import _panels as panels
+from ._assembly import Function, read
+from ._vectors import (
+    FLOATS,
+    HALVES,
+    LANES,
+    LOG2_E,
+    VECTOR_BYTES,
+    added_up,
+    all_lanes,
+    fma,
+    in_bfloat16,
+    maximum,
+    number,
+    power_of_two,
+    spread,
+)
+
+FIELDS = {
+    "next_head": "i64",
+    "heads": "i64",
+    "frames": "i64",
+    "row_bytes": "i64",
+    "head_bytes": "i64",
+    "result_row_bytes": "i64",
+    "steps": "i64",
+    "blocks": "i64",
+    "room_bytes": "i64",
+    "queries": "ptr",
+    "keys": "ptr",
+    "values": "ptr",
+    "room": "ptr",
+    "result": "ptr",
+}
+"""What attention is told: the next head to take, heads there are, frames; bytes from a frame's numbers to the next
+frame's, and from a head's to the next head's, in what comes and in the result; steps of a head's numbers and blocks of
+32 frames; bytes of the room that each head has for itself; where everything lies."""
+
+_SCORES_PADDING_BYTES = 64
+"""Between the scores of two queries, lest those of 1,024 keys all want the same places in the cache."""
+
+_VECTORS = panels.SIDE // LANES
+# Far below any, and far enough from where float32 ends to be added to.
+_NO_SCORE = -1e30
+
+
+def room_bytes(blocks: int, steps: int, parts: int) -> int:
+    """Return what a head needs: keys, values, queries and exponentials as panels; scores, and a number for each row."""
+    all_panels = (2 * blocks * steps + steps + blocks) * panels.step_bytes(parts)
+    return all_panels + panels.SIDE * (blocks * panels.SIDE * 4 + _SCORES_PADDING_BYTES + 4)
+
+
+def source(name: str, parts: int) -> str:
+    """Return a function for `FIELDS`. All numbers have so many parts."""
+    return _Attention(name, parts).source()
+
+
+class _Attention:
+    """The function, and what all of its steps are told.
+
+    A head's room holds, one behind the other: the keys, a panel for every block of frames; the values, a panel for
+    every 32 of their numbers; a block of queries; its exponentials; its scores, and a number for each query, which
+    shifts the scores at first and then divides the result.
+    """
+
+    def __init__(self, name: str, parts: int) -> None:
+        self.code = code = Function(name, {"table": "ptr"}, public=True)
+        self.parts = parts
+        self.told = told = read(code, FIELDS)
+        self.head_panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
+        self.frames_panel_bytes = code.times(told["blocks"], panels.step_bytes(parts))
+        self.scores_bytes = code.plus(code.times(told["blocks"], panels.SIDE * 4), _SCORES_PADDING_BYTES)
+        self.sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
+
+    def source(self) -> str:
+        code, told = self.code, self.told
+        panels.begin(code)
+        with code.share("%table", told["heads"]) as head:
+            offset = code.times(head, told["head_bytes"])
+            queries, keys, values, result = (
+                code.after(told[one], offset) for one in ("queries", "keys", "values", "result")
+            )
+            key_panels = code.after(told["room"], code.times(head, told["room_bytes"]))
+            value_panels = code.after(key_panels, code.times(told["blocks"], self.head_panel_bytes))
+            query_panel = code.after(value_panels, code.times(told["steps"], self.frames_panel_bytes))
+            shares_panel = code.after(query_panel, self.head_panel_bytes)
+            scores = code.after(shares_panel, self.frames_panel_bytes)
+            self._arrange(keys, key_panels, values, value_panels)
+            with code.loop(told["blocks"]) as block:
+                self._block_of_frames("rows_panel", queries, block.index, query_panel)
+                rows = code.least(code.minus(told["frames"], code.times(block.index, panels.SIDE)), panels.SIDE)
+                self._score(query_panel, key_panels, scores)
+                self._take_shares(rows, scores, shares_panel)
+                own_result = code.after(
+                    result, code.times(code.times(block.index, panels.SIDE), told["result_row_bytes"])
+                )
+                self._mix(rows, shares_panel, value_panels, scores, own_result)
+        panels.end(code)
+        return code.source()
+
+    def _arrange(self, keys: str, key_panels: str, values: str, value_panels: str) -> None:
+        """Make panels of all keys and values of a head."""
+        code, told = self.code, self.told
+        with code.loop(told["blocks"]) as block:
+            panel = code.after(key_panels, code.times(block.index, self.head_panel_bytes))
+            self._block_of_frames("transposed_panel", keys, block.index, panel)
+        with code.loop(told["steps"]) as strip:
+            columns = code.after(values, code.times(strip.index, panels.SIDE * panels.number_bytes(self.parts)))
+            panel = code.after(value_panels, code.times(strip.index, self.frames_panel_bytes))
+            panels.make(code, "columns_panel", columns, told["row_bytes"], told["frames"], told["blocks"], panel)
+
+    def _block_of_frames(self, function: str, numbers: str, block: str, panel: str) -> None:
+        """Make a panel of a block of frames."""
+        code, told = self.code, self.told
+        first = code.times(block, panels.SIDE)
+        own = code.after(numbers, code.times(first, told["row_bytes"]))
+        rows = code.minus(told["frames"], first)
+        panels.make(code, function, own, told["row_bytes"], rows, told["steps"], panel)
+
+    def _score(self, query_panel: str, key_panels: str, scores: str) -> None:
+        """Multiply a block of queries with all keys."""
+        code, told = self.code, self.told
+        with code.loop(told["blocks"]) as block:
+            keys = code.after(key_panels, code.times(block.index, self.head_panel_bytes))
+            own_scores = code.after(scores, code.times(block.index, panels.SIDE * 4))
+            panels.multiply(code, query_panel, keys, told["steps"], own_scores, self.scores_bytes)
+
+    def _take_shares(self, rows: str, scores: str, shares_panel: str) -> None:
+        """Turn scores into exponentials."""
+        code = self.code
+        with code.loop(rows) as row:
+            own_scores = code.after(scores, code.times(row.index, self.scores_bytes))
+            self._shift(own_scores, self._number_of(scores, row.index))
+        # In a loop of their own, lest every row waits for its maximum.
+        with code.loop(rows) as row:
+            own_scores = code.after(scores, code.times(row.index, self.scores_bytes))
+            own_shares = panels.row_of_panel(code, shares_panel, row.index, self.parts)
+            self._exponentials(own_scores, own_shares, self._number_of(scores, row.index))
+
+    def _number_of(self, scores: str, row: str) -> str:
+        """Return where a query's own number lies."""
+        code = self.code
+        return code.after(scores, code.times(self.scores_bytes, panels.SIDE), code.times(row, 4))
+
+    def _shift(self, scores: str, shift: str) -> None:
+        """Keep what is added to a query's scores, in powers of two, so that the greatest becomes 0.
+
+        Beyond the last key, scores become so low that their exponentials are nothing.
+        """
+        code, told = self.code, self.told
+        last = code.times(code.minus(told["blocks"], 1), panels.SIDE)
+        lanes = f"<{', '.join(f'i64 {lane}' for lane in range(LANES))}>"
+        for vector in range(_VECTORS):
+            at = code.after(scores, code.times(last, 4), vector * VECTOR_BYTES)
+            left = spread(code, "i64", code.minus(told["frames"], code.plus(last, vector * LANES)))
+            is_key = code.let(f"icmp slt <{LANES} x i64> {lanes}, {left}")
+            kept = f"{FLOATS} {code.load(FLOATS, at)}, {FLOATS} {all_lanes(_NO_SCORE)}"
+            code.store(FLOATS, code.let(f"select <{LANES} x i1> {is_key}, {kept}"), at)
+        with code.loop(told["blocks"], most=(FLOATS, all_lanes(-math.inf)), at=("ptr", scores)) as block:
+            most = block.now["most"]
+            for vector in range(_VECTORS):
+                most = maximum(code, most, code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES)))
+            block.then.update(most=most, at=code.after(block.now["at"], panels.SIDE * 4))
+        top = code.let(f"call float @llvm.vector.reduce.fmax.v{LANES}f32({FLOATS} {block.then['most']})")
+        code.store("float", code.let(f"fmul float {top}, {number(-LOG2_E)}"), shift)
+
+    def _exponentials(self, scores: str, panel: str, shift: str) -> None:
+        """Turn a query's scores into a row of exponentials, and its shift into the inverse of their sum."""
+        code = self.code
+        down = spread(code, "float", code.load("float", shift))
+        start = {"total": (FLOATS, all_lanes(0.0)), "at": ("ptr", scores), "panel": ("ptr", panel)}
+        with code.loop(self.told["blocks"], **start) as block:
+            total = block.now["total"]
+            for vector in range(_VECTORS):
+                score = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
+                power = power_of_two(code, fma(code, score, all_lanes(LOG2_E), down))
+                total = code.let(f"fadd {FLOATS} {total}, {power}")
+                for part, one in enumerate(in_bfloat16(code, power, self.parts)):
+                    at = code.after(block.now["panel"], part * panels.REGISTER_BYTES + vector * VECTOR_BYTES // 2)
+                    code.store(HALVES, one, at)
+            block.then.update(
+                total=total,
+                at=code.after(block.now["at"], panels.SIDE * 4),
+                panel=code.after(block.now["panel"], panels.step_bytes(self.parts)),
+            )
+        code.store("float", code.let(f"fdiv float 1.0, {added_up(code, block.then['total'])}"), shift)
+
+    def _mix(self, rows: str, shares_panel: str, value_panels: str, scores: str, result: str) -> None:
+        """Multiply a block's exponentials with all values, and divide by their sums."""
+        code, told = self.code, self.told
+        with code.loop(told["steps"]) as strip:
+            values = code.after(value_panels, code.times(strip.index, self.frames_panel_bytes))
+            panels.multiply(code, shares_panel, values, told["blocks"], self.sums, str(panels.SIDE * 4))
+            first = code.after(result, code.times(strip.index, panels.SIDE * panels.number_bytes(self.parts)))
+            with code.loop(rows) as row:
+                inverse = spread(code, "float", code.load("float", self._number_of(scores, row.index)))
+                own_sums = code.after(self.sums, code.times(row.index, panels.SIDE * 4))
+                own_result = code.after(first, code.times(row.index, told["result_row_bytes"]))
+                for vector in range(_VECTORS):
+                    total = code.load(FLOATS, code.after(own_sums, vector * VECTOR_BYTES))
+                    total = code.let(f"fmul {FLOATS} {total}, {inverse}")
+                    at = code.after(own_result, vector * LANES * panels.number_bytes(self.parts))
+                    panels.store_numbers(code, total, at, self.parts)

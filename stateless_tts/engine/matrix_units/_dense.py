@@ -1,0 +1,95 @@
+"""Assembly of a dense layer: every thread takes some panels of rows and multiplies them with all weights."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from . import _panels as panels
+from ._assembly import Function, read
+from ._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
+
+FIELDS = {
+    "next_share": "i64",
+    "shares": "i64",
+    "rows": "i64",
+    "row_bytes": "i64",
+    "steps": "i64",
+    "strips": "i64",
+    "numbers": "ptr",
+    "weights": "ptr",
+    "bias": "ptr",
+    "residual": "ptr",
+    "panels": "ptr",
+    "result": "ptr",
+    "epsilon": "float",
+}
+"""What a layer is told: the next share of the rows to take, and the shares there are; rows, and the bytes from one to
+the next; steps of the depth; strips, which are panels of weights; where everything lies, with room for the rows as
+panels; what is added to a variance, if rows are normed. Strips and biases, residual and result lie side by side."""
+
+Ending = Literal["none", "float32", "gelu", "add"]
+"""What is done with a result before it is put in its place: `float32` leaves it in that, `add` adds the residual, in
+float32 as well."""
+
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
+FLOAT32: tuple[Ending, ...] = ("float32", "add")
+
+
+def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
+    """Return a function for `FIELDS`. Numbers have so many parts; what is normed is float32."""
+    result_parts = 2 if ending in FLOAT32 else parts
+    code = Function(name, {"table": "ptr"}, public=True)
+    told = read(code, FIELDS)
+    count = code.over(code.plus(told["rows"], panels.SIDE - 1), panels.SIDE)
+    panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
+    panel_rows_bytes = code.times(told["row_bytes"], panels.SIDE)
+    sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
+    panels.begin(code)
+    with code.share("%table", told["shares"]) as share:
+        first = code.over(code.times(share, count), told["shares"])
+        following = code.over(code.times(code.plus(share, 1), count), told["shares"])
+        own = code.minus(following, first)
+        with code.loop(own) as turn:
+            panel = code.plus(first, turn.index)
+            numbers = code.after(told["numbers"], code.times(panel, panel_rows_bytes))
+            to = code.after(told["panels"], code.times(panel, panel_bytes))
+            rows = code.minus(told["rows"], code.times(panel, panels.SIDE))
+            if normed:
+                panels.make_normed(code, numbers, told["row_bytes"], rows, told["steps"], to, told["epsilon"])
+            else:
+                panels.make(code, "rows_panel", numbers, told["row_bytes"], rows, told["steps"], to)
+        with code.loop(told["strips"]) as strip:
+            weights = code.after(told["weights"], code.times(strip.index, panel_bytes))
+            with code.loop(own) as turn:
+                panel = code.plus(first, turn.index)
+                left = code.after(told["panels"], code.times(panel, panel_bytes))
+                panels.multiply(code, left, weights, told["steps"], sums, str(panels.SIDE * 4))
+                _end(code, told, ending, result_parts, (panel, strip.index, sums))
+    panels.end(code)
+    return code.source()
+
+
+def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, place: tuple[str, str, str]) -> None:
+    """Put the sums of a panel and a strip where they belong."""
+    panel, strip, sums = place
+    outputs = code.times(told["strips"], panels.SIDE)
+    before = code.times(strip, panels.SIDE)
+    bias_at = code.after(told["bias"], code.times(before, 4))
+    biases = [code.load(FLOATS, code.after(bias_at, vector * VECTOR_BYTES)) for vector in range(panels.SIDE // LANES)]
+    first_row = code.times(panel, panels.SIDE)
+    rows = code.least(code.minus(told["rows"], first_row), panels.SIDE)
+    with code.loop(rows) as row:
+        own_sums = code.after(sums, code.times(row.index, panels.SIDE * 4))
+        number = code.plus(code.times(code.plus(first_row, row.index), outputs), before)
+        result = code.after(told["result"], code.times(number, panels.number_bytes(result_parts)))
+        residual = code.after(told["residual"], code.times(number, 4))
+        for vector, bias in enumerate(biases):
+            total = code.load(FLOATS, code.after(own_sums, vector * VECTOR_BYTES))
+            total = code.let(f"fadd {FLOATS} {total}, {bias}")
+            if ending == "gelu":
+                total = gelu(code, total)
+            elif ending == "add":
+                old = code.load(FLOATS, code.after(residual, vector * VECTOR_BYTES))
+                total = code.let(f"fadd {FLOATS} {total}, {old}")
+            at = code.after(result, vector * LANES * panels.number_bytes(result_parts))
+            panels.store_numbers(code, total, at, result_parts)

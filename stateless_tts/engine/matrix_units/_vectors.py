@@ -1,0 +1,169 @@
+"""Functions of sixteen float32 numbers at a time."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._assembly import Function
+
+LANES = 16
+FLOATS = f"<{LANES} x float>"
+HALVES = f"<{LANES} x bfloat>"
+WORDS = f"<{LANES} x i32>"
+SHORTS = f"<{LANES} x i16>"
+VECTOR_BYTES = 64
+
+DECLARATIONS = f"""
+declare {FLOATS} @llvm.fma.v{LANES}f32({FLOATS}, {FLOATS}, {FLOATS})
+declare {FLOATS} @llvm.maxnum.v{LANES}f32({FLOATS}, {FLOATS})
+declare {FLOATS} @llvm.minnum.v{LANES}f32({FLOATS}, {FLOATS})
+declare {FLOATS} @llvm.rint.v{LANES}f32({FLOATS})
+declare {FLOATS} @llvm.fabs.v{LANES}f32({FLOATS})
+declare {FLOATS} @llvm.copysign.v{LANES}f32({FLOATS}, {FLOATS})
+declare {FLOATS} @llvm.x86.avx512.rcp14.ps.512({FLOATS}, {FLOATS}, i16)
+declare float @llvm.sqrt.f32(float)
+declare float @llvm.vector.reduce.fmax.v{LANES}f32({FLOATS})
+declare float @llvm.vector.reduce.fadd.v{LANES}f32(float, {FLOATS})
+"""
+LOG2_E = math.log2(math.e)
+# In float32; beyond, the square of the exponential would overflow some day.
+_MISH_IS_LINEAR_FROM = 20.0
+# Of 2 to the power of x, for x from -0.5 to 0.5: Taylor's, whose first term left out is below 1.3e-7.
+_POWER_OF_TWO = [math.log(2) ** k / math.factorial(k) for k in range(7)]
+_LEAST_EXPONENT = -126.0
+_EXPONENT_BIAS = 127
+_MANTISSA_BITS = 23
+# Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| <= 1.5e-7. oneDNN's gelu uses it as well.
+_ERF_P = 0.3275911
+_ERF = [0.0, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429]
+
+
+def number(value: float) -> str:
+    """Return a float32 constant as LLVM writes it: as the float64 that is equal to it."""
+    (exact,) = struct.unpack("<f", struct.pack("<f", value))
+    return f"0x{struct.pack('>d', exact).hex().upper()}"
+
+
+def all_lanes(value: float) -> str:
+    """Return a vector constant."""
+    return f"<{', '.join([f'float {number(value)}'] * LANES)}>"
+
+
+def spread(code: Function, type_: str, value: str) -> str:
+    """Return a vector with `value`, of this element type, in every lane."""
+    vector = f"<{LANES} x {type_}>"
+    first = code.let(f"insertelement {vector} poison, {type_} {value}, i32 0")
+    return code.let(f"shufflevector {vector} {first}, {vector} poison, {WORDS} zeroinitializer")
+
+
+def fma(code: Function, first: str, second: str, third: str) -> str:
+    """Return ``first * second + third``."""
+    return _call(code, "fma", first, second, third)
+
+
+def inverse(code: Function, x: str) -> str:
+    """Return ``1 / x`` for finite numbers that are not tiny, by a step of Newton's from an estimate of 14 bits.
+
+    Its error is below 1e-8 of it before rounding, and dividing takes twice as long.
+    """
+    undecided = f"{FLOATS} {x}, {FLOATS} zeroinitializer, i16 -1"
+    estimate = code.let(f"call {FLOATS} @llvm.x86.avx512.rcp14.ps.512({undecided})")
+    wrong = fma(code, code.let(f"fneg {FLOATS} {x}"), estimate, all_lanes(1.0))
+    return fma(code, estimate, wrong, estimate)
+
+
+def power_of_two(code: Function, exponent: str) -> str:
+    """Return 2 to the power of numbers that are at most 127; below -126 it stays what it is there."""
+    exponent = _call(code, "maxnum", exponent, all_lanes(_LEAST_EXPONENT))
+    whole = _call(code, "rint", exponent)
+    part = code.let(f"fsub {FLOATS} {exponent}, {whole}")
+    mantissa = _polynomial(code, _POWER_OF_TWO, part)
+    words = code.let(f"fptosi {FLOATS} {whole} to {WORDS}")
+    biased = code.let(f"add {WORDS} {words}, {_all_words(_EXPONENT_BIAS)}")
+    bits = code.let(f"shl {WORDS} {biased}, {_all_words(_MANTISSA_BITS)}")
+    scale = code.let(f"bitcast {WORDS} {bits} to {FLOATS}")
+    return code.let(f"fmul {FLOATS} {mantissa}, {scale}")
+
+
+def gelu(code: Function, x: str) -> str:
+    """Return ``x * (1 + erf(x / sqrt(2))) / 2``."""
+    scaled = code.let(f"fmul {FLOATS} {x}, {all_lanes(math.sqrt(0.5))}")
+    size = _call(code, "fabs", scaled)
+    below = fma(code, size, all_lanes(_ERF_P), all_lanes(1.0))
+    t = inverse(code, below)
+    square = code.let(f"fmul {FLOATS} {scaled}, {scaled}")
+    bell = power_of_two(code, code.let(f"fmul {FLOATS} {square}, {all_lanes(-LOG2_E)}"))
+    tail = code.let(f"fmul {FLOATS} {_polynomial(code, _ERF, t)}, {bell}")
+    erf = _call(code, "copysign", code.let(f"fsub {FLOATS} {all_lanes(1.0)}, {tail}"), scaled)
+    half = code.let(f"fmul {FLOATS} {x}, {all_lanes(0.5)}")
+    return fma(code, half, erf, half)
+
+
+def mish(code: Function, x: str) -> str:
+    """Return ``x * tanh(softplus(x))``, which is ``x * r / (r + 2)`` with ``r = e**x * (e**x + 2)``."""
+    bounded = code.let(
+        f"fmul {FLOATS} {_call(code, 'minnum', x, all_lanes(_MISH_IS_LINEAR_FROM))}, {all_lanes(LOG2_E)}"
+    )
+    grown = power_of_two(code, bounded)
+    ratio = code.let(f"fmul {FLOATS} {grown}, {code.let(f'fadd {FLOATS} {grown}, {all_lanes(2.0)}')}")
+    below = code.let(f"fadd {FLOATS} {ratio}, {all_lanes(2.0)}")
+    tanh = code.let(f"fmul {FLOATS} {ratio}, {inverse(code, below)}")
+    return code.let(f"fmul {FLOATS} {x}, {tanh}")
+
+
+def mean_and_scale(code: Function, numbers: str, vectors: str, epsilon: str) -> tuple[str, str]:
+    """Return the mean of so many vectors of float32, in every lane, and what makes their variance, and epsilon, 1."""
+    count = code.let(f"sitofp i64 {code.times(vectors, LANES)} to float")
+    with code.loop(vectors, total=(FLOATS, all_lanes(0.0)), at=("ptr", numbers)) as turn:
+        vector = code.load(FLOATS, turn.now["at"])
+        turn.then["total"] = code.let(f"fadd {FLOATS} {turn.now['total']}, {vector}")
+        turn.then["at"] = code.after(turn.now["at"], VECTOR_BYTES)
+    mean = spread(code, "float", code.let(f"fdiv float {added_up(code, turn.then['total'])}, {count}"))
+    with code.loop(vectors, total=(FLOATS, all_lanes(0.0)), at=("ptr", numbers)) as turn:
+        away = code.let(f"fsub {FLOATS} {code.load(FLOATS, turn.now['at'])}, {mean}")
+        turn.then["total"] = fma(code, away, away, turn.now["total"])
+        turn.then["at"] = code.after(turn.now["at"], VECTOR_BYTES)
+    variance = code.let(f"fdiv float {added_up(code, turn.then['total'])}, {count}")
+    above = code.let(f"fadd float {variance}, {epsilon}")
+    root = code.let(f"call float @llvm.sqrt.f32(float {above})")
+    return mean, spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
+
+
+def added_up(code: Function, vector: str) -> str:
+    """Return the sum of a vector's numbers."""
+    return code.let(f"call reassoc float @llvm.vector.reduce.fadd.v{LANES}f32(float -0.0, {FLOATS} {vector})")
+
+
+def maximum(code: Function, first: str, second: str) -> str:
+    """Return the greater of each two numbers."""
+    return _call(code, "maxnum", first, second)
+
+
+def in_bfloat16(code: Function, numbers: str, parts: int) -> list[str]:
+    """Return so many bfloat16 vectors whose sum is nearest to `numbers`: each is what the ones before left over."""
+    found = []
+    for part in range(parts):
+        found.append(code.let(f"fptrunc {FLOATS} {numbers} to {HALVES}"))
+        if part + 1 < parts:
+            whole = code.let(f"fpext {HALVES} {found[-1]} to {FLOATS}")
+            numbers = code.let(f"fsub {FLOATS} {numbers}, {whole}")
+    return found
+
+
+def _polynomial(code: Function, coefficients: list[float], x: str) -> str:
+    *others, total = map(all_lanes, coefficients)
+    for coefficient in reversed(others):
+        total = fma(code, total, x, coefficient)
+    return total
+
+
+def _all_words(value: int) -> str:
+    return f"<{', '.join([f'i32 {value}'] * LANES)}>"
+
+
+def _call(code: Function, function: str, *vectors: str) -> str:
+    given = ", ".join(f"{FLOATS} {vector}" for vector in vectors)
+    return code.let(f"call {FLOATS} @llvm.{function}.v{LANES}f32({given})")

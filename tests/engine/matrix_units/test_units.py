@@ -1,0 +1,297 @@
+"""Matrix units compute what torch does, but for rounding, and a row's bits are that row's alone."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, get_args
+
+import llvmlite.binding as llvm
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from stateless_tts.engine import _machine_code
+from stateless_tts.engine._own_cores import use_cores
+from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, matrix_units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EPSILON = 1e-5
+# Of a result, against its own size and the size that its terms would have if they did not cancel out.
+ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 1.2e-2}
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def units(request: pytest.FixtureRequest) -> MatrixUnits:
+    found = matrix_units(request.param)
+    if found is None:
+        pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
+    return found
+
+
+@pytest.fixture
+def units_are_sought_anew() -> Iterator[None]:
+    matrix_units.cache_clear()
+    yield
+    matrix_units.cache_clear()
+
+
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape) + seed))
+
+
+def layer(units: MatrixUnits, depth: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a weight, the weight in panels, and a bias."""
+    weight = (noise(outputs, depth) / depth**0.5).to(units.dtype)
+    return weight, units.pack(weight), noise(outputs)
+
+
+def joint_of(units: MatrixUnits, rows: int, frames: int, heads: int, head_dim: int) -> torch.Tensor:
+    joint = noise(rows, frames, 3, heads, head_dim)
+    joint[:, :, 0] *= head_dim**-0.5
+    return joint.flatten(2).to(units.dtype)
+
+
+def attention_of(joint: torch.Tensor, heads: int) -> torch.Tensor:
+    queries, keys, values = joint.double().view(*joint.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+    attended = functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+    return attended.transpose(1, 2).flatten(2)
+
+
+def assert_near(units: MatrixUnits, found: torch.Tensor, expected: torch.Tensor) -> None:
+    tolerance = ROUNDING[units.dtype]
+    torch.testing.assert_close(found.double(), expected.double(), rtol=tolerance, atol=tolerance)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=st.integers(1, 150),
+    steps=st.integers(1, 12),
+    panels=st.integers(1, 5),
+    ending=st.sampled_from(get_args(Ending)),
+    normed=st.booleans(),
+)
+def test_it_is_the_layer(
+    units: MatrixUnits, rows: int, steps: int, panels: int, ending: Ending, *, normed: bool
+) -> None:
+    weight, packed, bias = layer(units, 32 * steps, 32 * panels)
+    numbers = noise(rows, 32 * steps) * 2 + 1
+    given_numbers = numbers if normed else numbers.to(units.dtype)
+    residual = noise(rows, 32 * panels, seed=1) if ending == "add" else None
+    epsilon = EPSILON if normed else None
+    found = units.dense(given_numbers, packed, bias, ending, residual, epsilon)
+    exact = given_numbers.double()
+    if normed:
+        exact = functional.layer_norm(exact, (32 * steps,), eps=EPSILON)
+    expected = functional.linear(exact, weight.double(), bias.double())
+    if ending == "gelu":
+        expected = functional.gelu(expected)
+    if residual is not None:
+        expected = expected + residual
+    assert found.dtype is (torch.float32 if ending in {"add", "float32"} else units.dtype)
+    assert_near(units, found, expected)
+
+
+def test_float32_keeps_sixteen_bits() -> None:
+    units = matrix_units(torch.float32)
+    if units is None:
+        pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
+    weight, packed, bias = layer(units, 256, 256)
+    numbers = noise(64, 256)
+    exact = functional.linear(numbers.double(), weight.double(), bias.double())
+    error = (units.dense(numbers, packed, bias) - exact).pow(2).mean().sqrt()
+    assert 1e-7 < error < 1e-5  # 4e-6; of 8 bits it would be 2e-3, of 24 3e-7
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rows=st.integers(1, 2), frames=st.integers(1, 130), heads=st.integers(1, 3), head_dim=st.sampled_from([32, 64, 96])
+)
+def test_it_is_attention(units: MatrixUnits, rows: int, frames: int, heads: int, head_dim: int) -> None:
+    joint = joint_of(units, rows, frames, heads, head_dim)
+    found = units.attention(joint, heads)
+    assert found.dtype is units.dtype
+    assert_near(units, found, attention_of(joint, heads))
+
+
+@pytest.mark.parametrize("frames", [1024, 1100])
+def test_attention_sees_long_utterances_whole(units: MatrixUnits, frames: int) -> None:
+    joint = joint_of(units, 1, frames, 1, 64)
+    assert_near(units, units.attention(joint, 1), attention_of(joint, 1))
+
+
+def test_great_scores_pick_one_value(units: MatrixUnits) -> None:
+    joint = joint_of(units, 1, 50, 1, 64)
+    joint[..., :64] *= 3000
+    assert_near(units, units.attention(joint, 1), attention_of(joint, 1))
+
+
+@settings(deadline=None, max_examples=25)
+@given(utterances=st.integers(1, 2), rows=st.integers(1, 40), vectors=st.integers(1, 20))
+def test_it_is_norm_and_mish(units: MatrixUnits, utterances: int, rows: int, vectors: int) -> None:
+    channels = 16 * vectors
+    numbers, added = noise(utterances, rows, channels) * 5 - 3, noise(utterances, channels)
+    weight, bias = noise(2, channels)
+    weight *= 30  # far into both ends of mish
+    normed = functional.layer_norm(numbers.double(), (channels,), weight.double(), bias.double(), EPSILON)
+    expected = functional.mish(normed) + added.double().unsqueeze(1)
+    assert_near(units, units.norm_mish(numbers, weight, bias, EPSILON, added), expected)
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(2, 120), own=st.data())
+def test_a_rows_bits_are_its_own(units: MatrixUnits, rows: int, own: st.DataObject) -> None:
+    _, packed, bias = layer(units, 256, 64)
+    numbers = noise(rows, 256).to(units.dtype)
+    one = own.draw(st.integers(0, rows - 1))
+    alone = units.dense(numbers[one : one + 1], packed, bias)
+    numbers[:one] *= 3
+    before = torch.get_num_threads()
+    torch.set_num_threads(own.draw(st.integers(1, 3)))
+    try:
+        among_others = units.dense(numbers, packed, bias)[one : one + 1]
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone, among_others)
+
+
+def test_threads_change_no_bit(units: MatrixUnits, threads: int) -> None:
+    joint, numbers = joint_of(units, 1, 70, 5, 64), noise(1, 70, 64)
+    weight, bias = noise(2, 64)
+
+    def all_of_it() -> tuple[torch.Tensor, torch.Tensor]:
+        return units.attention(joint, 5), units.norm_mish(numbers, weight, bias, EPSILON, bias[None])
+
+    found = all_of_it()
+    torch.set_num_threads(2)
+    assert all(torch.equal(one, other) for one, other in zip(found, all_of_it(), strict=True)), threads
+
+
+def test_rows_may_overlap(units: MatrixUnits) -> None:
+    _, packed, bias = layer(units, 96, 32)
+    frames = noise(40, 32).to(units.dtype)
+    windows = frames.as_strided((38, 96), (32, 1))
+    assert torch.equal(units.dense(windows, packed, bias), units.dense(windows.contiguous(), packed, bias))
+
+
+def test_callers_share_a_weight(units: MatrixUnits) -> None:
+    weight, packed, bias = layer(units, 256, 96)
+    numbers, joint = noise(100, 256).to(units.dtype), joint_of(units, 1, 100, 2, 64)
+    expected = units.dense(numbers, packed, bias), units.attention(joint, 2)
+
+    def call(_: int) -> tuple[torch.Tensor, torch.Tensor]:
+        use_cores(2)
+        return units.dense(numbers, packed, bias), units.attention(joint, 2)
+
+    with ThreadPoolExecutor(8) as callers:
+        results = list(callers.map(call, range(32)))
+    for result in results:
+        assert all(torch.equal(one, other) for one, other in zip(result, expected, strict=True))
+    assert torch.equal(packed, units.pack(weight))
+
+
+def test_what_memory_held_before_does_not_matter(units: MatrixUnits) -> None:
+    _, packed, bias = layer(units, 64, 64)
+    numbers, joint = noise(37, 64), joint_of(units, 1, 37, 2, 64)
+    torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
+    try:
+        assert torch.empty(1).isnan().all()
+        results = [
+            units.dense(numbers.to(units.dtype), packed, bias),
+            units.dense(numbers, packed, bias, epsilon=EPSILON),
+            units.attention(joint, 2),
+            units.norm_mish(numbers[None], bias, bias, EPSILON, bias[None]),
+        ]
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
+    assert all(torch.isfinite(result).all() for result in results)
+
+
+def test_what_is_not_finite_stays_in_its_row(units: MatrixUnits) -> None:
+    _, packed, bias = layer(units, 64, 32)
+    numbers = noise(4, 64).to(units.dtype)
+    numbers[1, 7] = float("inf")
+    numbers[2, 7] = float("nan")
+    finite = torch.isfinite(units.dense(numbers, packed, bias)).all(dim=1)
+    assert finite.tolist() == [True, False, False, True]
+
+
+def test_nothing_gives_nothing(units: MatrixUnits) -> None:
+    _, packed, bias = layer(units, 64, 32)
+    assert units.dense(noise(0, 64).to(units.dtype), packed, bias).shape == (0, 32)
+    assert units.attention(joint_of(units, 1, 0, 2, 64), 2).shape == (1, 0, 128)
+    assert units.norm_mish(noise(1, 0, 32), bias, bias, EPSILON, bias[None]).shape == (1, 0, 32)
+
+
+REFUSED: dict[str, Callable[[MatrixUnits, torch.Tensor, torch.Tensor, torch.Tensor], object]] = {
+    "rows of": lambda units, rows, packed, bias: units.dense(rows[:, :32], packed, bias),
+    "rows of torch.float64": lambda units, rows, packed, bias: units.dense(rows.double(), packed, bias),
+    "side by side": lambda units, rows, packed, bias: units.dense(rows.t().contiguous().t(), packed, bias),
+    "on the CPU": lambda units, rows, packed, bias: units.dense(rows.to("meta"), packed, bias),
+    "packed of": lambda units, rows, packed, bias: units.dense(rows, packed.float(), bias),
+    "bias of": lambda units, rows, packed, bias: units.dense(rows, packed, bias[:-1]),
+    "with residual=None": lambda units, rows, packed, bias: units.dense(rows, packed, bias, "add"),
+    "residual of": lambda units, rows, packed, bias: units.dense(rows, packed, bias, "add", bias),
+    "for 2 heads": lambda units, rows, _, __: units.attention(rows[None], 2),
+    "joint of": lambda units, rows, _, __: units.attention(rows.repeat(1, 3)[None].double(), 1),
+    r"rows of torch.float32 and \(1, 2, 40\)": lambda units, _, __, bias: units.norm_mish(
+        noise(1, 2, 40), bias, bias, EPSILON, bias[None]
+    ),
+    "added of": lambda units, _, __, bias: units.norm_mish(noise(1, 2, 32), bias, bias, EPSILON, bias),
+}
+
+
+@pytest.mark.parametrize("told", REFUSED)
+def test_what_does_not_fit_is_refused(units: MatrixUnits, told: str) -> None:
+    _, packed, bias = layer(units, 64, 32)
+    with pytest.raises(ValueError, match=told):
+        REFUSED[told](units, noise(2, 64).to(units.dtype), packed, bias)
+
+
+def test_panels_have_to_be_filled(units: MatrixUnits) -> None:
+    assert units.takes(1024, 256)
+    assert not units.takes(80, 256)
+    assert not units.takes(256, 80)
+    assert units.takes_heads_of(64)
+    assert not units.takes_heads_of(48)
+    assert not units.takes_channels(20)
+
+
+def test_a_copy_computes_as_well(units: MatrixUnits) -> None:
+    _, packed, bias = layer(units, 64, 32)
+    numbers = noise(3, 64).to(units.dtype)
+    assert torch.equal(copy.deepcopy(units).dense(numbers, packed, bias), units.dense(numbers, packed, bias))
+
+
+@pytest.mark.usefixtures("units_are_sought_anew")
+@pytest.mark.parametrize("cause", ["no AMX", "no leave to use it", "no OpenMP of GNU's", "no leave to make code"])
+def test_there_are_none_where_they_cannot_be_had(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    def refuse() -> None:
+        raise OSError("this is not allowed")
+
+    has_all = dict.fromkeys(_units._FEATURES, True)
+    monkeypatch.setattr(_units, "cpu_features", lambda: has_all)
+    monkeypatch.setattr(torch.cpu, "_init_amx", lambda: True)
+    if cause == "no AMX":
+        monkeypatch.setattr(_units, "cpu_features", lambda: has_all | {"amx-bf16": False})
+    elif cause == "no leave to use it":
+        monkeypatch.setattr(torch.cpu, "_init_amx", lambda: False)
+    elif cause == "no OpenMP of GNU's":
+        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
+    else:
+        monkeypatch.setattr(llvm, "check_jit_execution", refuse)
+    assert matrix_units(torch.float32) is None
+    assert matrix_units(torch.bfloat16) is None
+    assert matrix_units(torch.float16) is None
