@@ -1,7 +1,7 @@
 """S3Gen's dense layers and attention in the CPU's units for matrices, AMX.
 
-AMX multiplies bfloat16 six to ten times as fast as vector registers multiply float32. What is in bfloat16 uses it by way
-of torch, whose attention spends most of its time elsewhere; float32 does not use it at all. Here both do: float32
+AMX multiplies bfloat16 six to ten times as fast as vector registers multiply float32. What is in bfloat16 uses it by
+way of torch, whose attention spends most of its time elsewhere; float32 does not use it at all. Here both do: float32
 numbers as sums of two bfloat16, three products for one (`_panels`). LLVM translates the kernels, written from Python
 (`_assembly`), for the CPU at hand; torch's own threads run them.
 """

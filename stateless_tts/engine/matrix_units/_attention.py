@@ -49,6 +49,8 @@ frame's, and from a head's to the next head's, in what comes and in the result; 
 _SCORES_PADDING_BYTES = 64
 """Between the scores of two queries, lest those of 1,024 keys all want the same places in the cache."""
 
+# Of exponentials, by the parts of a number; their errors are below what so many parts leave out.
+_DEGREES = {1: 3, 2: 4}
 _VECTORS = panels.SIDE // LANES
 # Far below any, and far enough from where float32 ends to be added to.
 _NO_SCORE = -1e30
@@ -183,7 +185,7 @@ class _Attention:
             total = block.now["total"]
             for vector in range(_VECTORS):
                 score = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
-                power = power_of_two(code, fma(code, score, all_lanes(LOG2_E), down))
+                power = power_of_two(code, fma(code, score, all_lanes(LOG2_E), down), _DEGREES[self.parts])
                 total = code.let(f"fadd {FLOATS} {total}, {power}")
                 for part, one in enumerate(in_bfloat16(code, power, self.parts)):
                     at = code.after(block.now["panel"], part * panels.REGISTER_BYTES + vector * VECTOR_BYTES // 2)

@@ -6,6 +6,9 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
 if TYPE_CHECKING:
     from ._assembly import Function
 
@@ -18,9 +21,7 @@ VECTOR_BYTES = 64
 
 DECLARATIONS = f"""
 declare {FLOATS} @llvm.fma.v{LANES}f32({FLOATS}, {FLOATS}, {FLOATS})
-declare {FLOATS} @llvm.maxnum.v{LANES}f32({FLOATS}, {FLOATS})
 declare {FLOATS} @llvm.minnum.v{LANES}f32({FLOATS}, {FLOATS})
-declare {FLOATS} @llvm.rint.v{LANES}f32({FLOATS})
 declare {FLOATS} @llvm.fabs.v{LANES}f32({FLOATS})
 declare {FLOATS} @llvm.copysign.v{LANES}f32({FLOATS}, {FLOATS})
 declare {FLOATS} @llvm.x86.avx512.rcp14.ps.512({FLOATS}, {FLOATS}, i16)
@@ -31,11 +32,13 @@ declare float @llvm.vector.reduce.fadd.v{LANES}f32(float, {FLOATS})
 LOG2_E = math.log2(math.e)
 # In float32; beyond, the square of the exponential would overflow some day.
 _MISH_IS_LINEAR_FROM = 20.0
-# Of 2 to the power of x, for x from -0.5 to 0.5: Taylor's, whose first term left out is below 1.3e-7.
-_POWER_OF_TWO = [math.log(2) ** k / math.factorial(k) for k in range(7)]
-_LEAST_EXPONENT = -126.0
-_EXPONENT_BIAS = 127
+# The largest error of 2 to the power of x, x from -0.5 to 0.5, by polynomials of these degrees, relative to it.
+POWER_ERRORS = {3: 1.1e-4, 4: 4e-6, 5: 2e-7}
+_LEAST_EXPONENT = -125.0
 _MANTISSA_BITS = 23
+_DEGREE = 5
+# Added to a number of few digits, it leaves its whole part in the last bits.
+_ROUNDING = 1.5 * 2**_MANTISSA_BITS
 # Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| <= 1.5e-7. oneDNN's gelu uses it as well.
 _ERF_P = 0.3275911
 _ERF = [0.0, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429]
@@ -75,17 +78,25 @@ def inverse(code: Function, x: str) -> str:
     return fma(code, estimate, wrong, estimate)
 
 
-def power_of_two(code: Function, exponent: str) -> str:
-    """Return 2 to the power of numbers that are at most 127; below -126 it stays what it is there."""
-    exponent = _call(code, "maxnum", exponent, all_lanes(_LEAST_EXPONENT))
-    whole = _call(code, "rint", exponent)
-    part = code.let(f"fsub {FLOATS} {exponent}, {whole}")
-    mantissa = _polynomial(code, _POWER_OF_TWO, part)
-    words = code.let(f"fptosi {FLOATS} {whole} to {WORDS}")
-    biased = code.let(f"add {WORDS} {words}, {_all_words(_EXPONENT_BIAS)}")
-    bits = code.let(f"shl {WORDS} {biased}, {_all_words(_MANTISSA_BITS)}")
-    scale = code.let(f"bitcast {WORDS} {bits} to {FLOATS}")
-    return code.let(f"fmul {FLOATS} {mantissa}, {scale}")
+def power_of_two(code: Function, exponent: str, degree: int) -> str:
+    """Return 2 to the power of numbers that are at most 126; below -125 it stays what it is there.
+
+    The whole part goes to the exponent of what a polynomial says of the rest. `POWER_ERRORS` has the error by degree.
+    """
+    exponent = maximum(code, exponent, all_lanes(_LEAST_EXPONENT))
+    shifted = code.let(f"fadd {FLOATS} {exponent}, {all_lanes(_ROUNDING)}")
+    whole = code.let(f"fsub {FLOATS} {shifted}, {all_lanes(_ROUNDING)}")
+    mantissa = _polynomial(code, _powers_of_two(degree), code.let(f"fsub {FLOATS} {exponent}, {whole}"))
+    bits, to_add = (code.let(f"bitcast {FLOATS} {one} to {WORDS}") for one in (mantissa, shifted))
+    moved = code.let(f"shl {WORDS} {to_add}, {_all_words(_MANTISSA_BITS)}")
+    return code.let(f"bitcast {WORDS} {code.let(f'add {WORDS} {bits}, {moved}')} to {FLOATS}")
+
+
+def _powers_of_two(degree: int) -> list[float]:
+    """Return the coefficients of the polynomial through 2 to the power of Chebyshev's points, the constant first."""
+    through = Chebyshev.interpolate(np.exp2, degree, domain=[-0.5, 0.5])  # type: ignore[no-untyped-call] # by numpy
+    polynomial = through.convert(kind=Polynomial)
+    return [float(coefficient) for coefficient in polynomial.coef]
 
 
 def gelu(code: Function, x: str) -> str:
@@ -95,7 +106,7 @@ def gelu(code: Function, x: str) -> str:
     below = fma(code, size, all_lanes(_ERF_P), all_lanes(1.0))
     t = inverse(code, below)
     square = code.let(f"fmul {FLOATS} {scaled}, {scaled}")
-    bell = power_of_two(code, code.let(f"fmul {FLOATS} {square}, {all_lanes(-LOG2_E)}"))
+    bell = power_of_two(code, code.let(f"fmul {FLOATS} {square}, {all_lanes(-LOG2_E)}"), _DEGREE)
     tail = code.let(f"fmul {FLOATS} {_polynomial(code, _ERF, t)}, {bell}")
     erf = _call(code, "copysign", code.let(f"fsub {FLOATS} {all_lanes(1.0)}, {tail}"), scaled)
     half = code.let(f"fmul {FLOATS} {x}, {all_lanes(0.5)}")
@@ -107,7 +118,7 @@ def mish(code: Function, x: str) -> str:
     bounded = code.let(
         f"fmul {FLOATS} {_call(code, 'minnum', x, all_lanes(_MISH_IS_LINEAR_FROM))}, {all_lanes(LOG2_E)}"
     )
-    grown = power_of_two(code, bounded)
+    grown = power_of_two(code, bounded, _DEGREE)
     ratio = code.let(f"fmul {FLOATS} {grown}, {code.let(f'fadd {FLOATS} {grown}, {all_lanes(2.0)}')}")
     below = code.let(f"fadd {FLOATS} {ratio}, {all_lanes(2.0)}")
     tanh = code.let(f"fmul {FLOATS} {ratio}, {inverse(code, below)}")
@@ -139,7 +150,8 @@ def added_up(code: Function, vector: str) -> str:
 
 def maximum(code: Function, first: str, second: str) -> str:
     """Return the greater of each two numbers."""
-    return _call(code, "maxnum", first, second)
+    greater = code.let(f"fcmp ogt {FLOATS} {first}, {second}")
+    return code.let(f"select <{LANES} x i1> {greater}, {FLOATS} {first}, {FLOATS} {second}")
 
 
 def in_bfloat16(code: Function, numbers: str, parts: int) -> list[str]:
