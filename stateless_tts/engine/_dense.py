@@ -30,7 +30,7 @@ class Dense(nn.Module, ABC):
 
     @abstractmethod
     def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return `residual`, contiguous and in float32, plus the product; there is no activation."""
+        """Return `residual`, contiguous and in float32, plus the product; of a layer without norm and activation."""
 
 
 def dense(
@@ -51,7 +51,12 @@ def dense(
         activation: of the result.
         norm: over in_features, taken of each row first, which is float32 then.
         to_float32: whether the result is float32 whatever `dtype` is; without activation.
+
+    Raises:
+        ValueError: `to_float32` with an activation.
     """
+    if to_float32 and activation != "none":
+        raise ValueError(f"activation={activation!r}: expected 'none' with to_float32=True")
     units = matrix_units(dtype)
     with torch.inference_mode(mode=False), torch.no_grad():
         if units is None or not units.takes(*weight.shape):
@@ -84,9 +89,11 @@ class _ByUnits(Dense):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         flat = rows.reshape(-1, rows.size(-1))
         result = self._units.dense(flat, self.weight, self.bias, self._ending, epsilon=self._epsilon)
-        return result.view(*rows.shape[:-1], -1)
+        return result.view(*rows.shape[:-1], result.size(-1))
 
     def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        assert self._epsilon is None
+        assert self._ending == "none"
         flat, old = rows.reshape(-1, rows.size(-1)), residual.view(-1, residual.size(-1))
         return self._units.dense(flat, self.weight, self.bias, "add", old).view(residual.shape)
 
@@ -124,6 +131,8 @@ class _ByOneDNN(Dense):
         return product.float() if self._to_float32 else product
 
     def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        assert self.norm is None
+        assert self._activation == "none"
         if rows.dtype is not residual.dtype:
             product: torch.Tensor = self(rows)
             return product.float().add_(residual)

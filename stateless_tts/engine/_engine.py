@@ -92,7 +92,8 @@ class ContinuousBatchingEngine(NamedCalls):
             as much memory again as T3's dense layers, once (2.05 GB in float32 at full size); False saves that.
         render_dtype: of the products, attention and convolutions of S3Gen's flow: `torch.float32`, or
             `torch.bfloat16` for a faster flow that is further from stock's (0.3 GB and 0.14 GB of private copies at
-            full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32.
+            full size). None follows `dtype`, on CPUs with bfloat16 instructions; elsewhere it is float32. On CPUs with
+            AMX, float32 products and attention keep 16 of a number's 24 bits, as torch's float32 precision "high" does.
         exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
             bits of stock's for the same speech tokens, on `render_threads` cores. `render_dtype` must not be bfloat16.
         render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with

@@ -3,7 +3,8 @@
 Upstream's layout keeps a channel's samples side by side, for which oneDNN's convolutions of few channels are slow, and
 makes five new tensors for each activation. Its transposed convolutions cost memory: oneDNN prepares a kernel for every
 new length, keeps a thousand of them, and one for these layers holds up to 30 MB for 4 s of audio. Products and
-activations are upstream's, in float32; only the order of additions inside a convolution differs.
+activations are upstream's, in float32; only the order of additions inside a convolution differs, and where the CPU has
+matrix units, the products of transposed convolutions keep 16 bits.
 """
 
 from __future__ import annotations

@@ -95,6 +95,17 @@ def test_a_convolution_may_be_left_in_float32_and_ended(by: str, dtype: torch.dt
     near(dtype, found, expected if sums is None else expected + sums.unsqueeze(1))
 
 
+def test_no_rows_give_no_rows(by: str) -> None:
+    del by
+    with torch.inference_mode():
+        assert dense(noise(64, 32), None, torch.float32)(noise(1, 0, 32)).shape == (1, 0, 64)
+
+
+def test_what_is_left_in_float32_has_no_activation() -> None:
+    with pytest.raises(ValueError, match="activation='gelu': expected 'none' with to_float32=True"):
+        dense(noise(64, 32), None, torch.bfloat16, "gelu", to_float32=True)
+
+
 def test_channels_that_fill_no_vector_are_normed_too() -> None:
     norm, rows = a_norm(40), noise(1, 3, 40)
     with torch.inference_mode():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from stateless_tts import Voice
-from stateless_tts.engine import _fast_flow, can_pack
+from stateless_tts.engine import _dense, _fast_flow, can_pack
 from stateless_tts.engine._fast_flow import (
     _QUERIES_AT_A_TIME,
     FastCausalConv,
@@ -92,7 +92,20 @@ def test_s3gen_keeps_its_modules(model: ChatterboxTTS, dtype: torch.dtype) -> No
     assert view.mel2wav is model.s3gen.mel2wav
 
 
+@pytest.fixture(params=["matrix units", "oneDNN"])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Say by what blocks are computed in this test."""
+    way: str = request.param
+    if way == "oneDNN":
+        for module in (_dense, _fast_flow):
+            monkeypatch.setattr(module, "matrix_units", lambda _: None)
+    elif matrix_units(torch.float32) is None:
+        pytest.skip("this machine has no matrix units")
+    return way
+
+
 @both_dtypes
+@pytest.mark.usefixtures("by")
 def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dtype) -> None:
     resnet, (block, *_) = model.s3gen.flow.decoder.estimator.mid_blocks[0]
     frames = torch.randn(2, 30, block.norm1.normalized_shape[0], generator=torch.Generator().manual_seed(1))
@@ -106,12 +119,8 @@ def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dty
 
 
 @both_dtypes
-@pytest.mark.parametrize("with_units", [False, True])
-def test_attention_is_attention(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, *, with_units: bool) -> None:
-    if with_units and matrix_units(dtype) is None:
-        pytest.skip("this machine has no matrix units")
-    if not with_units:
-        monkeypatch.setattr(_fast_flow, "matrix_units", lambda _: None)
+@pytest.mark.usefixtures("by")
+def test_attention_is_attention(dtype: torch.dtype) -> None:
     frames, heads, head_dim = _QUERIES_AT_A_TIME + 44, 2, 64
     noise = torch.randn(3, 2, frames, heads, head_dim, generator=torch.Generator().manual_seed(4))
     noise[0] /= 8

@@ -124,7 +124,7 @@ def _t3_step(model: ChatterboxTTS, dtype: torch.dtype, device: str) -> StageMeas
 def _fast_flow(
     s3gen: S3Gen, dtype: torch.dtype, flow_of: Callable[[S3Gen], torch.Tensor], what: str, repeats: int
 ) -> StageMeasurement:
-    """Time the flow as the engine computes it; its arithmetic is stock's."""
+    """Time the flow as the engine computes it; its arithmetic is counted as stock's, whatever units do it."""
     view = fast_s3gen(s3gen, dtype, torch.get_num_threads())
     seconds = best_seconds(lambda: flow_of(view), repeats, "cpu")
     name = str(dtype).removeprefix("torch.")

@@ -102,6 +102,10 @@ class Function:
         self.do(f"br i1 {more}, label %{head}, label %{end}")
         self._begin(end)
 
+    def take(self, counter: str) -> str:
+        """Return a number that no other thread takes from this counter, which counts up."""
+        return self.let(f"atomicrmw add ptr {counter}, i64 1 monotonic")
+
     @contextmanager
     def share(self, counter: str, count: str) -> Iterator[str]:
         """Repeat what is written inside for every number below `count` that no other thread has taken.
@@ -113,7 +117,7 @@ class Function:
         head, body, end = (self._name().removeprefix("%") for _ in range(3))
         self.do(f"br label %{head}")
         self._lines.append(f"{head}:")
-        taken = self.let(f"atomicrmw add ptr {counter}, i64 1 monotonic")
+        taken = self.take(counter)
         any_left = self.let(f"icmp slt i64 {taken}, {count}")
         self.do(f"br i1 {any_left}, label %{body}, label %{end}")
         self._begin(body)

@@ -18,16 +18,15 @@ from ._vectors import (
     VECTOR_BYTES,
     added_up,
     all_lanes,
-    fma,
     in_bfloat16,
     maximum,
-    number,
     power_of_two,
     spread,
 )
 
 FIELDS = {
     "next_head": "i64",
+    "next_room": "i64",
     "heads": "i64",
     "frames": "i64",
     "row_bytes": "i64",
@@ -42,14 +41,14 @@ FIELDS = {
     "room": "ptr",
     "result": "ptr",
 }
-"""What attention is told: the next head to take, heads there are, frames; bytes from a frame's numbers to the next
-frame's, and from a head's to the next head's, in what comes and in the result; steps of a head's numbers and blocks of
-32 frames; bytes of the room that each head has for itself; where everything lies."""
+"""What attention is told: the next head to take, the next thread's room, heads there are, frames; bytes from a frame's
+numbers to the next frame's, and from a head's to the next head's, in what comes and in the result; steps of a head's
+numbers and blocks of 32 frames; bytes of the room that each thread has for itself; where everything lies."""
 
 _SCORES_PADDING_BYTES = 64
 """Between the scores of two queries, lest those of 1,024 keys all want the same places in the cache."""
 
-# Of exponentials, by the parts of a number; their errors are below what so many parts leave out.
+# Of exponentials, by the parts of a number, which leave out as much as these do.
 _DEGREES = {1: 3, 2: 4}
 _VECTORS = panels.SIDE // LANES
 # Far below any, and far enough from where float32 ends to be added to.
@@ -57,7 +56,7 @@ _NO_SCORE = -1e30
 
 
 def room_bytes(blocks: int, steps: int, parts: int) -> int:
-    """Return what a head needs: keys, values, queries and exponentials as panels; scores, and a number for each row."""
+    """Return what a thread needs: keys, values, queries and exponentials as panels; scores, a number for each row."""
     all_panels = (2 * blocks * steps + steps + blocks) * panels.step_bytes(parts)
     return all_panels + panels.SIDE * (blocks * panels.SIDE * 4 + _SCORES_PADDING_BYTES + 4)
 
@@ -70,9 +69,9 @@ def source(name: str, parts: int) -> str:
 class _Attention:
     """The function, and what all of its steps are told.
 
-    A head's room holds, one behind the other: the keys, a panel for every block of frames; the values, a panel for
-    every 32 of their numbers; a block of queries; its exponentials; its scores, and a number for each query, which
-    shifts the scores at first and then divides the result.
+    A thread's room holds, one behind the other: the keys, a panel for every block of frames; the values, a panel for
+    every 32 of their numbers; a block of queries; its exponentials; its scores, and a number for each query: its
+    greatest score at first, and then what its result is multiplied with.
     """
 
     def __init__(self, name: str, parts: int) -> None:
@@ -87,12 +86,12 @@ class _Attention:
     def source(self) -> str:
         code, told = self.code, self.told
         panels.begin(code)
+        key_panels = code.after(told["room"], code.times(code.take(code.after("%table", 8)), told["room_bytes"]))
         with code.share("%table", told["heads"]) as head:
             offset = code.times(head, told["head_bytes"])
             queries, keys, values, result = (
                 code.after(told[one], offset) for one in ("queries", "keys", "values", "result")
             )
-            key_panels = code.after(told["room"], code.times(head, told["room_bytes"]))
             value_panels = code.after(key_panels, code.times(told["blocks"], self.head_panel_bytes))
             query_panel = code.after(value_panels, code.times(told["steps"], self.frames_panel_bytes))
             shares_panel = code.after(query_panel, self.head_panel_bytes)
@@ -142,7 +141,7 @@ class _Attention:
         code = self.code
         with code.loop(rows) as row:
             own_scores = code.after(scores, code.times(row.index, self.scores_bytes))
-            self._shift(own_scores, self._number_of(scores, row.index))
+            self._find_greatest(own_scores, self._number_of(scores, row.index))
         # In a loop of their own, lest every row waits for its maximum.
         with code.loop(rows) as row:
             own_scores = code.after(scores, code.times(row.index, self.scores_bytes))
@@ -154,10 +153,10 @@ class _Attention:
         code = self.code
         return code.after(scores, code.times(self.scores_bytes, panels.SIDE), code.times(row, 4))
 
-    def _shift(self, scores: str, shift: str) -> None:
-        """Keep what is added to a query's scores, in powers of two, so that the greatest becomes 0.
+    def _find_greatest(self, scores: str, greatest: str) -> None:
+        """Keep the greatest of a query's scores.
 
-        Beyond the last key, scores become so low that their exponentials are nothing.
+        Beyond the last key, scores become so low that their exponentials are next to nothing, 2e-38.
         """
         code, told = self.code, self.told
         last = code.times(code.minus(told["blocks"], 1), panels.SIDE)
@@ -173,19 +172,20 @@ class _Attention:
             for vector in range(_VECTORS):
                 most = maximum(code, most, code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES)))
             block.then.update(most=most, at=code.after(block.now["at"], panels.SIDE * 4))
-        top = code.let(f"call float @llvm.vector.reduce.fmax.v{LANES}f32({FLOATS} {block.then['most']})")
-        code.store("float", code.let(f"fmul float {top}, {number(-LOG2_E)}"), shift)
+        top = code.let(f"call float @llvm.vector.reduce.fmaximum.v{LANES}f32({FLOATS} {block.then['most']})")
+        code.store("float", top, greatest)
 
-    def _exponentials(self, scores: str, panel: str, shift: str) -> None:
-        """Turn a query's scores into a row of exponentials, and its shift into the inverse of their sum."""
+    def _exponentials(self, scores: str, panel: str, greatest: str) -> None:
+        """Turn a query's scores into a row of exponentials, and the greatest into the inverse of their sum."""
         code = self.code
-        down = spread(code, "float", code.load("float", shift))
+        top = spread(code, "float", code.load("float", greatest))
         start = {"total": (FLOATS, all_lanes(0.0)), "at": ("ptr", scores), "panel": ("ptr", panel)}
         with code.loop(self.told["blocks"], **start) as block:
             total = block.now["total"]
             for vector in range(_VECTORS):
                 score = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
-                power = power_of_two(code, fma(code, score, all_lanes(LOG2_E), down), _DEGREES[self.parts])
+                below = code.let(f"fmul {FLOATS} {code.let(f'fsub {FLOATS} {score}, {top}')}, {all_lanes(LOG2_E)}")
+                power = power_of_two(code, below, _DEGREES[self.parts])
                 total = code.let(f"fadd {FLOATS} {total}, {power}")
                 for part, one in enumerate(in_bfloat16(code, power, self.parts)):
                     at = code.after(block.now["panel"], part * panels.REGISTER_BYTES + vector * VECTOR_BYTES // 2)
@@ -195,7 +195,7 @@ class _Attention:
                 at=code.after(block.now["at"], panels.SIDE * 4),
                 panel=code.after(block.now["panel"], panels.step_bytes(self.parts)),
             )
-        code.store("float", code.let(f"fdiv float 1.0, {added_up(code, block.then['total'])}"), shift)
+        code.store("float", code.let(f"fdiv float 1.0, {added_up(code, block.then['total'])}"), greatest)
 
     def _mix(self, rows: str, shares_panel: str, value_panels: str, scores: str, result: str) -> None:
         """Multiply a block's exponentials with all values, and divide by their sums."""

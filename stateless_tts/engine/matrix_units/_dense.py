@@ -10,22 +10,25 @@ from ._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
 
 FIELDS = {
     "next_share": "i64",
+    "next_room": "i64",
     "shares": "i64",
     "rows": "i64",
     "row_bytes": "i64",
     "steps": "i64",
     "strips": "i64",
+    "room_bytes": "i64",
     "numbers": "ptr",
     "weights": "ptr",
     "bias": "ptr",
     "residual": "ptr",
-    "panels": "ptr",
+    "room": "ptr",
     "result": "ptr",
     "epsilon": "float",
 }
-"""What a layer is told: the next share of the rows to take, and the shares there are; rows, and the bytes from one to
-the next; steps of the depth; strips, which are panels of weights; where everything lies, with room for the rows as
-panels; what is added to a variance, if rows are normed. Strips and biases, residual and result lie side by side."""
+"""What a layer is told: the next share of the rows to take, and the next thread's room; shares there are; rows, and the
+bytes from one to the next; steps of the depth; strips, which are panels of weights; bytes of the room that each thread
+has for the rows of a share as panels; where everything lies; what is added to a variance, if rows are normed. Strips
+and biases, residual and result lie side by side."""
 
 Ending = Literal["none", "float32", "gelu", "add"]
 """What is done with a result before it is put in its place: `float32` leaves it in that, `add` adds the residual, in
@@ -45,6 +48,7 @@ def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
     panel_rows_bytes = code.times(told["row_bytes"], panels.SIDE)
     sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
     panels.begin(code)
+    room = code.after(told["room"], code.times(code.take(code.after("%table", 8)), told["room_bytes"]))
     with code.share("%table", told["shares"]) as share:
         first = code.over(code.times(share, count), told["shares"])
         following = code.over(code.times(code.plus(share, 1), count), told["shares"])
@@ -52,7 +56,7 @@ def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
         with code.loop(own) as turn:
             panel = code.plus(first, turn.index)
             numbers = code.after(told["numbers"], code.times(panel, panel_rows_bytes))
-            to = code.after(told["panels"], code.times(panel, panel_bytes))
+            to = code.after(room, code.times(turn.index, panel_bytes))
             rows = code.minus(told["rows"], code.times(panel, panels.SIDE))
             if normed:
                 panels.make_normed(code, numbers, told["row_bytes"], rows, told["steps"], to, told["epsilon"])
@@ -62,7 +66,7 @@ def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
             weights = code.after(told["weights"], code.times(strip.index, panel_bytes))
             with code.loop(own) as turn:
                 panel = code.plus(first, turn.index)
-                left = code.after(told["panels"], code.times(panel, panel_bytes))
+                left = code.after(room, code.times(turn.index, panel_bytes))
                 panels.multiply(code, left, weights, told["steps"], sums, str(panels.SIDE * 4))
                 _end(code, told, ending, result_parts, (panel, strip.index, sums))
     panels.end(code)

@@ -211,13 +211,6 @@ def number_bytes(parts: int) -> int:
     return 2 * parts
 
 
-def load_numbers(code: Function, pointer: str, parts: int) -> str:
-    """Return 16 numbers as float32."""
-    if parts > 1:
-        return code.load(FLOATS, pointer)
-    return code.let(f"fpext {HALVES} {code.load(HALVES, pointer)} to {FLOATS}")
-
-
 def store_numbers(code: Function, vector: str, pointer: str, parts: int) -> None:
     """Put 16 float32 numbers there as numbers of so many parts."""
     if parts > 1:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# So many rows as panels fit a core's second cache with a strip of weights, at the depths that S3Gen has.
+_PANELS_OF_A_SHARE = 16
 _PARTS = {torch.bfloat16: 1, torch.float32: 2}
 _FEATURES = ("amx-bf16", "amx-tile", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
 
@@ -53,7 +55,7 @@ class MatrixUnits:
 
     def takes(self, outputs: int, depth: int) -> bool:
         """Whether a weight of shape (outputs, depth) fills whole panels."""
-        return outputs % SIDE == 0 and depth % STEP == 0
+        return outputs % SIDE == 0 and depth % STEP == 0 and outputs * depth > 0
 
     def takes_heads_of(self, head_dim: int) -> bool:
         """Whether heads of so many numbers fill whole panels."""
@@ -67,7 +69,7 @@ class MatrixUnits:
         """Return a copy of `weight` in panels.
 
         Args:
-            weight: of shape (outputs, depth) and this dtype, on the CPU; one that this `takes`.
+            weight: floating point of shape (outputs, depth), on the CPU; one that this `takes`.
 
         Returns:
             bfloat16 of shape (panels, steps of the depth, halves of a panel, parts, pairs of numbers, outputs, 2),
@@ -125,19 +127,23 @@ class MatrixUnits:
         if not len(rows):
             return result
         blocks, threads = -(-len(rows) // SIDE), torch.get_num_threads()
-        room = torch.empty(blocks * steps * _panels.step_bytes(parts), dtype=torch.uint8)
+        shares = min(blocks, max(threads, -(-blocks // _PANELS_OF_A_SHARE)))
+        room_bytes = -(-blocks // shares) * steps * _panels.step_bytes(parts)
+        room = packed.new_empty(threads * room_bytes, dtype=torch.uint8)
         values = {
             "next_share": 0,
-            "shares": min(threads, blocks),
+            "next_room": 0,
+            "shares": shares,
             "rows": len(rows),
             "row_bytes": rows.stride(0) * rows.itemsize,
             "steps": steps,
             "strips": panels,
+            "room_bytes": room_bytes,
             "numbers": rows.data_ptr(),
             "weights": packed.data_ptr(),
             "bias": bias.data_ptr(),
             "residual": 0 if residual is None else residual.data_ptr(),
-            "panels": room.data_ptr(),
+            "room": room.data_ptr(),
             "result": result.data_ptr(),
             "epsilon": _bits(epsilon or 0.0),
         }
@@ -209,10 +215,12 @@ class MatrixUnits:
             return result
         steps, blocks = head_dim // STEP, -(-frames // SIDE)
         room_bytes = _attention.room_bytes(blocks, steps, self._parts)
-        room = torch.empty(heads * room_bytes, dtype=torch.uint8)
+        threads = torch.get_num_threads()
+        room = joint.new_empty(threads * room_bytes, dtype=torch.uint8)
         all_heads_bytes = heads * head_dim * joint.itemsize
         values = {
             "next_head": 0,
+            "next_room": 0,
             "heads": heads,
             "frames": frames,
             "row_bytes": width * joint.itemsize,
@@ -227,7 +235,7 @@ class MatrixUnits:
             start = row.data_ptr()
             values.update(queries=start, keys=start + all_heads_bytes, values=start + 2 * all_heads_bytes)
             values["result"] = attended.data_ptr()
-            self._code.run("attention", [values[name] for name in _attention.FIELDS], torch.get_num_threads())
+            self._code.run("attention", [values[name] for name in _attention.FIELDS], threads)
         return result
 
 
