@@ -150,7 +150,8 @@ def _stages(result: Mapping[str, Any]) -> list[Section]:
             "Stock's stages are upstream's own methods, called alone. An engine's T3 step is the wall time of the "
             "cells of T3 alone over the steps they needed at least. Arithmetic counts products, convolutions and "
             "attention; reading counts weights and cache once per call, which is too little for a stage that goes over "
-            "its weights several times."
+            "its weights several times. An engine's float32 flow may be above float32's limit: with AMX it multiplies "
+            "numbers as sums of two bfloat16."
         )
         chart = stages_beside_limits(result["stages"])
         drawn = (chart,) if chart else ()
