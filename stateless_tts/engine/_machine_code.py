@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class MachineCode:
@@ -20,7 +20,7 @@ class MachineCode:
 
     Args:
         source: LLVM assembly.
-        functions: names of those to be run, each ``void @name(ptr)`` in the assembly.
+        tables: the values of each function to be run, by name and in order; it is ``void @name(ptr)`` in the assembly.
         features: of the CPU, as LLVM names them; `True` are those to use.
 
     Raises:
@@ -28,17 +28,19 @@ class MachineCode:
         OSError: the system lets no process make machine code.
     """
 
-    def __init__(self, source: str, functions: Iterable[str], features: dict[str, bool]) -> None:
+    def __init__(self, source: str, tables: Mapping[str, Iterable[str]], features: dict[str, bool]) -> None:
         share_out = openmp()
         if share_out is None:
             raise RuntimeError("machine code of our own needs a torch whose OpenMP has GOMP_parallel")
         self._share_out = share_out
         self._code = _translate(source, features)
-        self._addresses = {name: self._code.get_function_address(name) for name in functions}
+        self._addresses = {name: self._code.get_function_address(name) for name in tables}
+        self._tables = {name: tuple(table) for name, table in tables.items()}
 
-    def run(self, name: str, values: Sequence[int], threads: int) -> None:
+    def run(self, name: str, values: Mapping[str, int], threads: int) -> None:
         """Run a function in so many of torch's threads at a time, all with one table of these values."""
-        table = (ctypes.c_int64 * len(values))(*values)
+        order = self._tables[name]
+        table = (ctypes.c_int64 * len(order))(*(values[one] for one in order))
         self._share_out(self._addresses[name], table, threads, 0)
 
     def __deepcopy__(self, memo: dict[int, object]) -> MachineCode:

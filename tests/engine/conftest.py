@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import llvmlite.binding as llvm
 import pytest
 import torch
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
+from stateless_tts.engine import _dense, _fast_flow, _machine_code
+from stateless_tts.engine.matrix_units import matrix_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +36,31 @@ def one_core() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["matrix units", "oneDNN"])
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Say by what S3Gen's fast layers are computed in this test."""
+    way: str = request.param
+    if way == "oneDNN":
+        for module in (_dense, _fast_flow):
+            monkeypatch.setattr(module, "matrix_units", lambda _: None)
+    elif matrix_units(torch.float32) is None:
+        pytest.skip("this machine has no matrix units")
+    return way
+
+
+@pytest.fixture(params=["no OpenMP of GNU's", "no leave to make machine code"])
+def no_machine_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no way to machine code of our own, for one reason or the other."""
+
+    def refuse() -> None:
+        raise OSError("this is not allowed")
+
+    if request.param == "no OpenMP of GNU's":
+        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
+    else:
+        monkeypatch.setattr(llvm, "check_jit_execution", refuse)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from stateless_tts.engine import _dense, can_pack
 from stateless_tts.engine._dense import NormMish, dense, mish
-from stateless_tts.engine.matrix_units import matrix_units
 
 DTYPES = [
     pytest.param(
@@ -22,17 +21,6 @@ DTYPES = [
     for dtype in (torch.float32, torch.bfloat16)
 ]
 TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
-
-
-@pytest.fixture(params=["matrix units", "oneDNN"])
-def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Say by what layers are computed in this test."""
-    way: str = request.param
-    if way == "oneDNN":
-        monkeypatch.setattr(_dense, "matrix_units", lambda _: None)
-    elif matrix_units(torch.float32) is None:
-        pytest.skip("this machine has no matrix units")
-    return way
 
 
 def noise(*shape: int) -> torch.Tensor:

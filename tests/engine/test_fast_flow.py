@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from stateless_tts import Voice
-from stateless_tts.engine import _dense, _fast_flow, can_pack
+from stateless_tts.engine import can_pack
 from stateless_tts.engine._fast_flow import (
     _QUERIES_AT_A_TIME,
     FastCausalConv,
@@ -23,7 +23,6 @@ from stateless_tts.engine._fast_flow import (
     with_fast_flow,
 )
 from stateless_tts.engine._fast_vocoder import with_fast_vocoder
-from stateless_tts.engine.matrix_units import matrix_units
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
 from stateless_tts.synthetic import build_chatterbox
@@ -90,18 +89,6 @@ def test_s3gen_keeps_its_modules(model: ChatterboxTTS, dtype: torch.dtype) -> No
     for kind in (FastTransformerBlock, FastResnetBlock, *([FastCausalConv] if dtype is torch.bfloat16 else [])):
         assert kinds.count(kind) > 1
     assert view.mel2wav is model.s3gen.mel2wav
-
-
-@pytest.fixture(params=["matrix units", "oneDNN"])
-def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Say by what blocks are computed in this test."""
-    way: str = request.param
-    if way == "oneDNN":
-        for module in (_dense, _fast_flow):
-            monkeypatch.setattr(module, "matrix_units", lambda _: None)
-    elif matrix_units(torch.float32) is None:
-        pytest.skip("this machine has no matrix units")
-    return way
 
 
 @both_dtypes

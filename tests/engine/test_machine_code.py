@@ -12,6 +12,7 @@ from stateless_tts.engine._machine_code import MachineCode, cpu_features, openmp
 
 pytestmark = pytest.mark.skipif(openmp() is None, reason="torch's OpenMP has no GNU entry points here")
 
+TABLES = {"count": ["unused", "counter"]}
 COUNTS = """
 define void @count(ptr %table) {
   %place = getelementptr i64, ptr %table, i64 1
@@ -24,19 +25,19 @@ define void @count(ptr %table) {
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_thread_runs_it_once(threads: int) -> None:
-    code = MachineCode(COUNTS, ["count"], cpu_features())
+    code = MachineCode(COUNTS, TABLES, cpu_features())
     counter = ctypes.c_int64(0)
     for one in (code, copy.deepcopy(code)):
-        one.run("count", [0, ctypes.addressof(counter)], threads)
+        one.run("count", {"counter": ctypes.addressof(counter), "unused": 0}, threads)
     assert counter.value == 2 * threads
 
 
 def test_what_is_no_assembly_is_refused() -> None:
     with pytest.raises(RuntimeError, match="expected top-level entity"):
-        MachineCode("this is no assembly", ["count"], cpu_features())
+        MachineCode("this is no assembly", TABLES, cpu_features())
 
 
 def test_torch_has_to_share_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_machine_code, "openmp", lambda: None)
     with pytest.raises(RuntimeError, match="needs a torch whose OpenMP has GOMP_parallel"):
-        MachineCode(COUNTS, ["count"], cpu_features())
+        MachineCode(COUNTS, TABLES, cpu_features())

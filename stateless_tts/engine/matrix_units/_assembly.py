@@ -125,6 +125,12 @@ class Function:
         self.do(f"br label %{head}")
         self._begin(end)
 
+    def part(self, share: str, shares: str, count: str) -> tuple[str, str]:
+        """Return the first of `count` things that belong to this one of so many shares, and how many do."""
+        first = self.over(self.times(share, count), shares)
+        following = self.over(self.times(self.plus(share, 1), count), shares)
+        return first, self.minus(following, first)
+
     def _begin(self, block: str) -> None:
         self._block = block
         self._lines.append(f"{block}:")
@@ -149,9 +155,11 @@ class Loop:
         self.then = then
 
 
+def place(code: Function, fields: Mapping[str, str], name: str) -> str:
+    """Return where a value lies in a table of 8 bytes each, to which the argument `table` points."""
+    return code.after("%table", 8 * list(fields).index(name))
+
+
 def read(code: Function, fields: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of a table of 8 bytes each, to which the argument `table` points, by their names."""
-    return {
-        name: code.let(f"load {type_}, ptr {code.after('%table', 8 * place)}")
-        for place, (name, type_) in enumerate(fields.items())
-    }
+    """Return the values of such a table by their names."""
+    return {name: code.let(f"load {type_}, ptr {place(code, fields, name)}") for name, type_ in fields.items()}

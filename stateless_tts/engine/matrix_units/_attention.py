@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 
+from stateless_tts.engine._amx import BEGIN, END, REGISTER_BYTES
+
 from . import _panels as panels
-from ._assembly import Function, read
+from ._assembly import Function, place, read
 from ._vectors import (
     FLOATS,
     HALVES,
@@ -85,9 +87,11 @@ class _Attention:
 
     def source(self) -> str:
         code, told = self.code, self.told
-        panels.begin(code)
-        key_panels = code.after(told["room"], code.times(code.take(code.after("%table", 8)), told["room_bytes"]))
-        with code.share("%table", told["heads"]) as head:
+        code.do(BEGIN)
+        key_panels = code.after(
+            told["room"], code.times(code.take(place(code, FIELDS, "next_room")), told["room_bytes"])
+        )
+        with code.share(place(code, FIELDS, "next_head"), told["heads"]) as head:
             offset = code.times(head, told["head_bytes"])
             queries, keys, values, result = (
                 code.after(told[one], offset) for one in ("queries", "keys", "values", "result")
@@ -106,7 +110,7 @@ class _Attention:
                     result, code.times(code.times(block.index, panels.SIDE), told["result_row_bytes"])
                 )
                 self._mix(rows, shares_panel, value_panels, scores, own_result)
-        panels.end(code)
+        code.do(END)
         return code.source()
 
     def _arrange(self, keys: str, key_panels: str, values: str, value_panels: str) -> None:
@@ -188,7 +192,7 @@ class _Attention:
                 power = power_of_two(code, below, _DEGREES[self.parts])
                 total = code.let(f"fadd {FLOATS} {total}, {power}")
                 for part, one in enumerate(in_bfloat16(code, power, self.parts)):
-                    at = code.after(block.now["panel"], part * panels.REGISTER_BYTES + vector * VECTOR_BYTES // 2)
+                    at = code.after(block.now["panel"], part * REGISTER_BYTES + vector * VECTOR_BYTES // 2)
                     code.store(HALVES, one, at)
             block.then.update(
                 total=total,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from stateless_tts.engine._amx import BEGIN, END
+
 from . import _panels as panels
-from ._assembly import Function, read
+from ._assembly import Function, place, read
 from ._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
 
 FIELDS = {
@@ -38,7 +40,7 @@ ENDINGS: tuple[Ending, ...] = get_args(Ending)
 FLOAT32: tuple[Ending, ...] = ("float32", "add")
 
 
-def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
+def source(name: str, ending: Ending, normed: bool, parts: int) -> str:
     """Return a function for `FIELDS`. Numbers have so many parts; what is normed is float32."""
     result_parts = 2 if ending in FLOAT32 else parts
     code = Function(name, {"table": "ptr"}, public=True)
@@ -47,12 +49,10 @@ def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
     panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
     panel_rows_bytes = code.times(told["row_bytes"], panels.SIDE)
     sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
-    panels.begin(code)
-    room = code.after(told["room"], code.times(code.take(code.after("%table", 8)), told["room_bytes"]))
-    with code.share("%table", told["shares"]) as share:
-        first = code.over(code.times(share, count), told["shares"])
-        following = code.over(code.times(code.plus(share, 1), count), told["shares"])
-        own = code.minus(following, first)
+    code.do(BEGIN)
+    room = code.after(told["room"], code.times(code.take(place(code, FIELDS, "next_room")), told["room_bytes"]))
+    with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:
+        first, own = code.part(share, told["shares"], count)
         with code.loop(own) as turn:
             panel = code.plus(first, turn.index)
             numbers = code.after(told["numbers"], code.times(panel, panel_rows_bytes))
@@ -69,13 +69,13 @@ def source(name: str, ending: Ending, parts: int, *, normed: bool) -> str:
                 left = code.after(room, code.times(turn.index, panel_bytes))
                 panels.multiply(code, left, weights, told["steps"], sums, str(panels.SIDE * 4))
                 _end(code, told, ending, result_parts, (panel, strip.index, sums))
-    panels.end(code)
+    code.do(END)
     return code.source()
 
 
-def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, place: tuple[str, str, str]) -> None:
+def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, where: tuple[str, str, str]) -> None:
     """Put the sums of a panel and a strip where they belong."""
-    panel, strip, sums = place
+    panel, strip, sums = where
     outputs = code.times(told["strips"], panels.SIDE)
     before = code.times(strip, panels.SIDE)
     bias_at = code.after(told["bias"], code.times(before, 4))

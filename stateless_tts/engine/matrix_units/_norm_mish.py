@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _panels as panels
-from ._assembly import Function, read
+from ._assembly import Function, place, read
 from ._vectors import FLOATS, LANES, VECTOR_BYTES, fma, mean_and_scale, mish
 
 FIELDS = {
@@ -29,10 +29,9 @@ def source(name: str, parts: int) -> str:
     told = read(code, FIELDS)
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     result_bytes = code.times(told["vectors"], LANES * panels.number_bytes(parts))
-    with code.share("%table", told["shares"]) as share:
-        first = code.over(code.times(share, told["rows"]), told["shares"])
-        last = code.over(code.times(code.plus(share, 1), told["rows"]), told["shares"])
-        with code.loop(code.minus(last, first)) as turn:
+    with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:
+        first, count = code.part(share, told["shares"], told["rows"])
+        with code.loop(count) as turn:
             row = code.plus(first, turn.index)
             numbers = code.after(told["numbers"], code.times(row, row_bytes))
             result = code.after(told["result"], code.times(row, result_bytes))

@@ -9,6 +9,8 @@ smaller one; that of the smaller parts is left out. It is what torch calls float
 
 from __future__ import annotations
 
+from stateless_tts.engine._amx import DECLARATIONS, REGISTER_BYTES, ROW_BYTES, ROWS
+
 from ._assembly import Function
 from ._vectors import FLOATS, HALVES, LANES, SHORTS, VECTOR_BYTES, WORDS, in_bfloat16, mean_and_scale
 
@@ -18,10 +20,7 @@ SIDE = 32
 STEP = 32
 """Numbers of the depth that are multiplied at a time."""
 
-REGISTER_BYTES = 1024
-_ROWS = 16  # of a register
 _HALVES = 2  # of a panel
-_ROW_BYTES = 64
 # Of the eight registers: sums by left and right half, then what is multiplied.
 _SUMS = ((0, 1), (2, 3))
 _LEFT = (4, 5)
@@ -29,17 +28,6 @@ _RIGHT = (6, 7)
 
 # What makes a panel: where rows lie, the bytes from one to the next, how many there are, steps of the depth.
 _FROM_ROWS = {"numbers": "ptr", "stride": "i64", "rows": "i64", "steps": "i64", "panel": "ptr"}
-
-_CONFIGURATION = [1, 0, *[0] * 14, *[_ROW_BYTES, 0] * 8, *[0] * 16, *[_ROWS] * 8, *[0] * 8]
-DECLARATIONS = f"""
-declare void @llvm.x86.ldtilecfg(ptr)
-declare void @llvm.x86.tilerelease()
-declare void @llvm.x86.tilezero(i8)
-declare void @llvm.x86.tileloadd64(i8, ptr, i64)
-declare void @llvm.x86.tilestored64(i8, ptr, i64)
-declare void @llvm.x86.tdpbf16ps(i8, i8, i8)
-@configuration = private constant [64 x i8] [{", ".join(f"i8 {byte}" for byte in _CONFIGURATION)}], align 64
-"""
 
 
 def multiply(code: Function, left: str, right: str, steps: str, result: str, stride: str) -> None:
@@ -64,23 +52,13 @@ def make_normed(code: Function, numbers: str, stride: str, rows: str, steps: str
 
 def source(parts: int) -> str:
     """Return the functions of this module, for numbers of so many parts."""
-    functions = (_multiply, _rows_panel, _normed_panel, _transposed_panel, _columns_panel)
-    return "\n".join([DECLARATIONS, *(function(parts) for function in functions)])
+    of_rows = [_rows_panel(parts, normed=normed) for normed in (False, True)]
+    return "\n".join([DECLARATIONS, _multiply(parts), *of_rows, _transposed_panel(parts), _columns_panel(parts)])
 
 
 def step_bytes(parts: int) -> int:
     """Return what a panel has for each step of the depth."""
     return _HALVES * parts * REGISTER_BYTES
-
-
-def begin(code: Function) -> None:
-    """Make the registers ready; to be done by each thread."""
-    code.do("call void @llvm.x86.ldtilecfg(ptr @configuration)")
-
-
-def end(code: Function) -> None:
-    """Give the registers back."""
-    code.do("call void @llvm.x86.tilerelease()")
 
 
 def _multiply(parts: int) -> str:
@@ -103,10 +81,10 @@ def _multiply(parts: int) -> str:
                     code.do(f"call void @llvm.x86.tdpbf16ps(i8 {total}, i8 {one}, i8 {other})")
         for operand in ("left", "right"):
             loop.then[operand] = code.after(loop.now[operand], step_bytes(parts))
-    lower = code.after("%result", code.times("%stride", _ROWS))
+    lower = code.after("%result", code.times("%stride", ROWS))
     for sums, rows in zip(_SUMS, ("%result", lower), strict=True):
         for place, register in enumerate(sums):
-            at = code.after(rows, place * _ROW_BYTES)
+            at = code.after(rows, place * ROW_BYTES)
             code.do(f"call void @llvm.x86.tilestored64(i8 {register}, ptr {at}, i64 %stride)")
     return code.source()
 
@@ -115,51 +93,40 @@ def _load_halves(code: Function, registers: tuple[int, int], operand: str, part:
     """Load a part of what an operand has for one step."""
     for half, register in enumerate(registers):
         at = code.after(operand, (half * parts + part) * REGISTER_BYTES)
-        code.do(f"call void @llvm.x86.tileloadd64(i8 {register}, ptr {at}, i64 {_ROW_BYTES})")
+        code.do(f"call void @llvm.x86.tileloadd64(i8 {register}, ptr {at}, i64 {ROW_BYTES})")
 
 
-def _rows_panel(parts: int) -> str:
-    """Return the function for up to 32 rows as a left operand."""
-    code = Function("rows_panel", _FROM_ROWS)
+def _rows_panel(parts: int, *, normed: bool) -> str:
+    """Return the function for up to 32 rows as a left operand; what is normed first is float32."""
+    arguments = {**_FROM_ROWS, "epsilon": "float"} if normed else _FROM_ROWS
+    code = Function("normed_panel" if normed else "rows_panel", arguments)
     last = code.minus("%rows", 1)
     with code.loop(SIDE) as row:
         numbers = code.after("%numbers", code.times(code.least(row.index, last), "%stride"))
-        panel = row_of_panel(code, "%panel", row.index, parts)
-        with code.loop("%steps", numbers=("ptr", numbers), panel=("ptr", panel)) as step:
-            for part, both in enumerate(_load(code, step.now["numbers"], parts, 2)):
-                for place, vector in enumerate(both):
-                    at = code.after(step.now["panel"], part * REGISTER_BYTES + place * _ROW_BYTES // 2)
-                    code.store(SHORTS, vector, at)
-            step.then["numbers"] = code.after(step.now["numbers"], STEP * number_bytes(parts))
-            step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
-    return code.source()
-
-
-def _normed_panel(parts: int) -> str:
-    """Return the function for a `rows_panel` of rows that are normed."""
-    code = Function("normed_panel", {**_FROM_ROWS, "epsilon": "float"})
-    last = code.minus("%rows", 1)
-    vectors = code.times("%steps", STEP // LANES)
-    with code.loop(SIDE) as row:
-        numbers = code.after("%numbers", code.times(code.least(row.index, last), "%stride"))
-        mean, scale = mean_and_scale(code, numbers, vectors, "%epsilon")
+        if normed:
+            vectors = code.times("%steps", STEP // LANES)
+            mean, scale = mean_and_scale(code, numbers, vectors, "%epsilon")
         panel = row_of_panel(code, "%panel", row.index, parts)
         with code.loop("%steps", numbers=("ptr", numbers), panel=("ptr", panel)) as step:
             for place in range(STEP // LANES):
-                vector = code.load(FLOATS, code.after(step.now["numbers"], place * VECTOR_BYTES))
-                vector = code.let(f"fmul {FLOATS} {code.let(f'fsub {FLOATS} {vector}, {mean}')}, {scale}")
-                for part, one in enumerate(in_bfloat16(code, vector, parts)):
-                    at = code.after(step.now["panel"], part * REGISTER_BYTES + place * _ROW_BYTES // 2)
+                if normed:
+                    vector = code.load(FLOATS, code.after(step.now["numbers"], place * VECTOR_BYTES))
+                    away = code.let(f"fsub {FLOATS} {vector}, {mean}")
+                    found = in_bfloat16(code, code.let(f"fmul {FLOATS} {away}, {scale}"), parts)
+                else:
+                    found = _load(code, code.after(step.now["numbers"], place * LANES * number_bytes(parts)), parts)
+                for part, one in enumerate(found):
+                    at = code.after(step.now["panel"], part * REGISTER_BYTES + place * ROW_BYTES // 2)
                     code.store(HALVES, one, at)
-            step.then["numbers"] = code.after(step.now["numbers"], STEP * 4)
+            step.then["numbers"] = code.after(step.now["numbers"], STEP * (4 if normed else number_bytes(parts)))
             step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
     return code.source()
 
 
 def row_of_panel(code: Function, panel: str, row: str, parts: int) -> str:
     """Return where a row of a left operand begins."""
-    half, within = code.over(row, _ROWS), code.let(f"urem i64 {row}, {_ROWS}")
-    return code.after(panel, code.times(half, parts * REGISTER_BYTES), code.times(within, _ROW_BYTES))
+    half, within = code.over(row, ROWS), code.let(f"urem i64 {row}, {ROWS}")
+    return code.after(panel, code.times(half, parts * REGISTER_BYTES), code.times(within, ROW_BYTES))
 
 
 def _transposed_panel(parts: int) -> str:
@@ -167,19 +134,19 @@ def _transposed_panel(parts: int) -> str:
     code = Function("transposed_panel", _FROM_ROWS)
     last = code.minus("%rows", 1)
     with code.loop(_HALVES) as half:
-        first = code.times(half.index, _ROWS)
+        first = code.times(half.index, ROWS)
         panel = code.after("%panel", code.times(half.index, parts * REGISTER_BYTES))
         rows = [
             code.after("%numbers", code.times(code.least(code.plus(first, row), last), "%stride"))
-            for row in range(_ROWS)
+            for row in range(ROWS)
         ]
         with code.loop("%steps", panel=("ptr", panel)) as step:
             offset = code.times(step.index, STEP * number_bytes(parts))
-            found = [_load(code, code.after(row, offset), parts, 2) for row in rows]
+            found = [_load_pair(code, code.after(row, offset), parts) for row in rows]
             for part in range(parts):
-                pairs = [_joined(code, *one[part]) for one in found]
+                pairs = [_joined(code, first[part], second[part]) for first, second in found]
                 for row, vector in enumerate(_transposed(code, pairs)):
-                    code.store(WORDS, vector, code.after(step.now["panel"], part * REGISTER_BYTES + row * _ROW_BYTES))
+                    code.store(WORDS, vector, code.after(step.now["panel"], part * REGISTER_BYTES + row * ROW_BYTES))
             step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
     return code.source()
 
@@ -190,18 +157,18 @@ def _columns_panel(parts: int) -> str:
     last = code.minus("%rows", 1)
     with code.loop("%steps", panel=("ptr", "%panel")) as step:
         first = code.times(step.index, STEP)
-        with code.loop(_ROWS) as pair:
+        with code.loop(ROWS) as pair:
             even = code.plus(first, code.times(pair.index, 2))
             odd = code.plus(even, 1)
             one, other = (
-                _load(code, code.after("%numbers", code.times(code.least(row, last), "%stride")), parts, _HALVES)
+                _load_pair(code, code.after("%numbers", code.times(code.least(row, last), "%stride")), parts)
                 for row in (even, odd)
             )
-            panel = code.after(step.now["panel"], code.times(pair.index, _ROW_BYTES))
+            panel = code.after(step.now["panel"], code.times(pair.index, ROW_BYTES))
             for part in range(parts):
                 for half in range(_HALVES):
                     at = code.after(panel, (half * parts + part) * REGISTER_BYTES)
-                    code.store(WORDS, _interleaved(code, one[part][half], other[part][half]), at)
+                    code.store(WORDS, _interleaved(code, one[half][part], other[half][part]), at)
         step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
     return code.source()
 
@@ -219,25 +186,27 @@ def store_numbers(code: Function, vector: str, pointer: str, parts: int) -> None
         code.store(HALVES, code.let(f"fptrunc {FLOATS} {vector} to {HALVES}"), pointer)
 
 
-def _load(code: Function, pointer: str, parts: int, vectors: int) -> list[list[str]]:
-    """Return, for each part of so many times 16 numbers, vectors of their bits."""
-    places = [code.after(pointer, vector * LANES * number_bytes(parts)) for vector in range(vectors)]
-    if parts == 1:
-        return [[code.load(SHORTS, place) for place in places]]
-    found = [in_bfloat16(code, code.load(FLOATS, place), parts) for place in places]
-    return [[code.let(f"bitcast {HALVES} {one[part]} to {SHORTS}") for one in found] for part in range(parts)]
+def _load(code: Function, pointer: str, parts: int) -> list[str]:
+    """Return the parts of 16 numbers."""
+    return [code.load(HALVES, pointer)] if parts == 1 else in_bfloat16(code, code.load(FLOATS, pointer), parts)
+
+
+def _load_pair(code: Function, pointer: str, parts: int) -> tuple[list[str], list[str]]:
+    """Return the parts of 16 numbers, and of the next 16."""
+    return _load(code, pointer, parts), _load(code, code.after(pointer, LANES * number_bytes(parts)), parts)
 
 
 def _joined(code: Function, first: str, second: str) -> str:
     """Return 32 bfloat16 as 16 words of two neighbours."""
     order = ", ".join(f"i32 {lane}" for lane in range(2 * LANES))
-    both = code.let(f"shufflevector {SHORTS} {first}, {SHORTS} {second}, <{2 * LANES} x i32> <{order}>")
-    return code.let(f"bitcast <{2 * LANES} x i16> {both} to {WORDS}")
+    both = code.let(f"shufflevector {HALVES} {first}, {HALVES} {second}, <{2 * LANES} x i32> <{order}>")
+    return code.let(f"bitcast <{2 * LANES} x bfloat> {both} to {WORDS}")
 
 
 def _interleaved(code: Function, low: str, high: str) -> str:
     """Return 16 words of one bfloat16 of each vector."""
-    low, high = (code.let(f"zext {SHORTS} {one} to {WORDS}") for one in (low, high))
+    bits = [code.let(f"bitcast {HALVES} {one} to {SHORTS}") for one in (low, high)]
+    low, high = (code.let(f"zext {SHORTS} {one} to {WORDS}") for one in bits)
     moved = code.let(f"shl {WORDS} {high}, <{', '.join(['i32 16'] * LANES)}>")
     return code.let(f"or {WORDS} {moved}, {low}")
 
@@ -263,6 +232,3 @@ def _transposed(code: Function, rows: list[str]) -> list[str]:
 
 def _shuffled(code: Function, pair: str, order: list[int]) -> str:
     return code.let(f"shufflevector {pair}, {WORDS} <{', '.join(f'i32 {lane}' for lane in order)}>")
-
-
-assert VECTOR_BYTES == _ROW_BYTES

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from stateless_tts.engine._amx import has_amx
 from stateless_tts.engine._machine_code import MachineCode, cpu_features
 
 from . import _attention, _dense, _norm_mish, _panels, _vectors
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 # So many rows as panels fit a core's second cache with a strip of weights, at the depths that S3Gen has.
 _PANELS_OF_A_SHARE = 16
 _PARTS = {torch.bfloat16: 1, torch.float32: 2}
-_FEATURES = ("amx-bf16", "amx-tile", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
+_FEATURES = ("amx-tile", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
 
 
 class MatrixUnits:
@@ -43,15 +44,17 @@ class MatrixUnits:
     def __init__(self, dtype: torch.dtype, features: dict[str, bool]) -> None:
         self.dtype = dtype
         self._parts = _PARTS[dtype]
-        functions = {
-            _name(ending, normed): _dense.source(_name(ending, normed), ending, self._parts, normed=normed)
-            for ending in _dense.ENDINGS
-            for normed in (False, True)
-        }
-        functions["attention"] = _attention.source("attention", self._parts)
-        functions["norm_mish"] = _norm_mish.source("norm_mish", self._parts)
-        source = [_vectors.DECLARATIONS, _panels.source(self._parts), *functions.values()]
-        self._code = MachineCode("\n".join(source), functions, features)
+        layers = [(ending, normed) for ending in _dense.ENDINGS for normed in (False, True)]
+        source = [
+            _vectors.DECLARATIONS,
+            _panels.source(self._parts),
+            *(_dense.source(_name(*layer), *layer, self._parts) for layer in layers),
+            _attention.source("attention", self._parts),
+            _norm_mish.source("norm_mish", self._parts),
+        ]
+        tables = {_name(*layer): _dense.FIELDS for layer in layers}
+        tables |= {"attention": _attention.FIELDS, "norm_mish": _norm_mish.FIELDS}
+        self._code = MachineCode("\n".join(source), tables, features)
 
     def takes(self, outputs: int, depth: int) -> bool:
         """Whether a weight of shape (outputs, depth) fills whole panels."""
@@ -147,7 +150,7 @@ class MatrixUnits:
             "result": result.data_ptr(),
             "epsilon": _bits(epsilon or 0.0),
         }
-        self._code.run(_name(ending, epsilon is not None), [values[name] for name in _dense.FIELDS], threads)
+        self._code.run(_name(ending, epsilon is not None), values, threads)
         return result
 
     def norm_mish(
@@ -188,7 +191,7 @@ class MatrixUnits:
         }
         for own, own_added, own_result in zip(rows, added, result, strict=True):
             values.update(numbers=own.data_ptr(), added=own_added.data_ptr(), result=own_result.data_ptr())
-            self._code.run("norm_mish", [values[name] for name in _norm_mish.FIELDS], threads)
+            self._code.run("norm_mish", values, threads)
         return result
 
     def attention(self, joint: torch.Tensor, heads: int) -> torch.Tensor:
@@ -235,7 +238,7 @@ class MatrixUnits:
             start = row.data_ptr()
             values.update(queries=start, keys=start + all_heads_bytes, values=start + 2 * all_heads_bytes)
             values["result"] = attended.data_ptr()
-            self._code.run("attention", [values[name] for name in _attention.FIELDS], threads)
+            self._code.run("attention", values, threads)
         return result
 
 
@@ -248,10 +251,8 @@ def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
     """
     try:
         features = cpu_features()
-        has_all = dtype in _PARTS and all(features.get(name) for name in _FEATURES)
-        if not has_all or not torch.cpu._init_amx():  # noqa: SLF001 - torch has no public name for it
-            return None
-        return MatrixUnits(dtype, features)
+        has_all = dtype in _PARTS and all(features.get(name) for name in _FEATURES) and has_amx(features)
+        return MatrixUnits(dtype, features) if has_all else None
     except (RuntimeError, OSError) as error:
         logger.info("no matrix units for %s on this machine: %s", dtype, error)
         return None

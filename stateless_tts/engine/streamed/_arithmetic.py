@@ -15,7 +15,7 @@ FETCH_AHEAD_BYTES = 32 * 1024
 """How far ahead of what is multiplied weights are fetched; a core's caches have room for more."""
 
 LINE_BYTES = 64
-"""Of a cache, and of a row of AMX's registers."""
+"""Of a cache."""
 
 FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
 """What `fetches` calls."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import torch
 
+from stateless_tts.engine._amx import BEGIN, DECLARATIONS, END, REGISTER_BYTES, ROW_BYTES, ROWS, has_amx
+
 from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, LINE_BYTES, block, fetches, fields, filled_up
 
-_SIDE = 16  # rows of a register, and sums in each of them
 _NUMBERS = 32  # bfloat16 in a row of a register
-_REGISTER_BYTES = 1024
-_OUTPUTS = 2 * _SIDE
+_OUTPUTS = 2 * ROWS
 # A block is what a strip has for 32 numbers: two registers of weights.
-_BLOCK_BYTES = 2 * _REGISTER_BYTES
+_BLOCK_BYTES = 2 * REGISTER_BYTES
 # Of the eight registers: sums by row half and output half, rows by half, weights by half.
 _SUMS = ((0, 1), (2, 3))
 _ROWS = (4, 5)
@@ -35,21 +35,16 @@ class Matrices:
 
     @staticmethod
     def of(features: dict[str, bool], dtype: torch.dtype) -> Matrices | None:
-        """Return the arithmetic for a CPU with these features, as LLVM names them, or None if it has none.
-
-        The process needs leave of the kernel to use the registers, which torch asks for.
-        """
-        if dtype is torch.bfloat16 and features.get("amx-bf16") and torch.cpu._init_amx():  # noqa: SLF001
-            return Matrices()
-        return None
+        """Return the arithmetic for a CPU with these features, as LLVM names them, or None if it has none."""
+        return Matrices() if dtype is torch.bfloat16 and has_amx(features) else None
 
     def depth_of(self, packed: torch.Tensor) -> int | None:
-        blocks = packed.shape[2:] == (2, _SIDE, _SIDE, 2)
+        blocks = packed.shape[2:] == (2, ROWS, ROWS, 2)
         return packed.size(1) * _NUMBERS if blocks else None
 
     def in_strips(self, weight: torch.Tensor) -> torch.Tensor:
         """A strip's blocks follow each other; in a register's row lie 16 outputs' weights for one pair of numbers."""
-        pairs = weight.view(-1, 2, _SIDE, weight.size(1) // _NUMBERS, _SIDE, 2)
+        pairs = weight.view(-1, 2, ROWS, weight.size(1) // _NUMBERS, ROWS, 2)
         return pairs.permute(0, 3, 1, 4, 2, 5)
 
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
@@ -58,26 +53,18 @@ class Matrices:
         Returns:
             Of shape (registers, rows of a register, depth).
         """
-        return filled_up(rows, _SIDE).view(-1, _SIDE, rows.size(1))
+        return filled_up(rows, ROWS).view(-1, ROWS, rows.size(1))
 
     def source(self) -> str:
-        configuration = [1, 0, *[0] * 14, *[LINE_BYTES, 0] * 8, *[0] * 16, *[_SIDE] * 8, *[0] * 8]
         return f"""
 {FETCH}
-declare void @llvm.x86.ldtilecfg(ptr)
-declare void @llvm.x86.tilerelease()
-declare void @llvm.x86.tilezero(i8)
-declare void @llvm.x86.tileloadd64(i8, ptr, i64)
-declare void @llvm.x86.tilestored64(i8, ptr, i64)
-declare void @llvm.x86.tdpbf16ps(i8, i8, i8)
-@configuration = private constant [64 x i8] [{", ".join(f"i8 {byte}" for byte in configuration)}], align 64
-
+{DECLARATIONS}
 define private void @begin() {{
-  call void @llvm.x86.ldtilecfg(ptr @configuration)
+  {BEGIN}
   ret void
 }}
 define private void @end() {{
-  call void @llvm.x86.tilerelease()
+  {END}
   ret void
 }}
 {self._group(1)}
@@ -85,10 +72,10 @@ define private void @end() {{
 define private void @strip(ptr %job, ptr %weights, ptr %result) {{
 entry:
   {fields("strips", "depth", "groups", "numbers")}
-  %row_bytes = mul i64 %depth, {LINE_BYTES}
-  %register_bytes = mul i64 %row_bytes, {_SIDE}
+  %row_bytes = mul i64 %depth, {ROW_BYTES}
+  %register_bytes = mul i64 %row_bytes, {ROWS}
   %result_bytes = mul i64 %strips, {_OUTPUTS * 4}
-  %register_results = mul i64 %result_bytes, {_SIDE}
+  %register_results = mul i64 %result_bytes, {ROWS}
   br label %group
 group:
   %index = phi i64 [0, %entry], [%index_next, %two]
@@ -115,15 +102,15 @@ done:
         """Return a function that multiplies 16 times `halves` rows with a strip."""
         zero = [f"call void @llvm.x86.tilezero(i8 {register})" for half in range(halves) for register in _SUMS[half]]
         load = [
-            "%second = getelementptr i8, ptr %block, i64 1024",
-            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[0]}, ptr %block, i64 {LINE_BYTES})",
-            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[1]}, ptr %second, i64 {LINE_BYTES})",
+            f"%second = getelementptr i8, ptr %block, i64 {REGISTER_BYTES}",
+            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[0]}, ptr %block, i64 {ROW_BYTES})",
+            f"call void @llvm.x86.tileloadd64(i8 {_WEIGHTS[1]}, ptr %second, i64 {ROW_BYTES})",
         ]
         multiply = [
             line
             for half in range(halves)
             for line in (
-                f"%before{half} = mul i64 %row_bytes, {half * _SIDE}",
+                f"%before{half} = mul i64 %row_bytes, {half * ROWS}",
                 f"%numbers{half} = getelementptr i8, ptr %number, i64 %before{half}",
                 f"call void @llvm.x86.tileloadd64(i8 {_ROWS[half]}, ptr %numbers{half}, i64 %row_bytes)",
                 *(
@@ -137,9 +124,9 @@ done:
             for half in range(halves)
             for place, register in enumerate(_SUMS[half])
             for line in (
-                f"%results_before{half}_{place} = mul i64 %result_bytes, {half * _SIDE}",
+                f"%results_before{half}_{place} = mul i64 %result_bytes, {half * ROWS}",
                 f"%row{half}_{place} = getelementptr i8, ptr %result, i64 %results_before{half}_{place}",
-                f"%at{half}_{place} = getelementptr i8, ptr %row{half}_{place}, i64 {place * LINE_BYTES}",
+                f"%at{half}_{place} = getelementptr i8, ptr %row{half}_{place}, i64 {place * ROW_BYTES}",
                 f"call void @llvm.x86.tilestored64(i8 {register}, ptr %at{half}_{place}, i64 %result_bytes)",
             )
         ]
@@ -156,7 +143,7 @@ loop:
   %ahead = getelementptr i8, ptr %block, i64 {FETCH_AHEAD_BYTES}
   {block([*fetches("%ahead", _BLOCK_BYTES // LINE_BYTES), *load, *multiply])}
   %step_next = add i64 %step, 1
-  %number_next = getelementptr i8, ptr %number, i64 {LINE_BYTES}
+  %number_next = getelementptr i8, ptr %number, i64 {ROW_BYTES}
   %block_next = getelementptr i8, ptr %block, i64 {_BLOCK_BYTES}
   %more = icmp ult i64 %step_next, %depth
   br i1 %more, label %loop, label %end

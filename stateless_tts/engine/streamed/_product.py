@@ -38,7 +38,7 @@ class StreamedProduct:
 
     def __init__(self, arithmetic: Arithmetic, features: dict[str, bool]) -> None:
         self.arithmetic = arithmetic
-        self._code = MachineCode(arithmetic.source() + _sharing(arithmetic.outputs), ["multiply"], features)
+        self._code = MachineCode(arithmetic.source() + _sharing(arithmetic.outputs), {"multiply": JOB}, features)
 
     def takes(self, outputs: int, depth: int) -> bool:
         """Whether a weight of shape (outputs, depth) fills whole strips."""
@@ -106,7 +106,7 @@ class StreamedProduct:
             "weights": packed.data_ptr(),
             "result": result.data_ptr(),
         }
-        self._code.run("multiply", [values[name] for name in JOB], threads)
+        self._code.run("multiply", values, threads)
         result = result[: len(rows)]
         if bias is not None:
             result += bias

@@ -6,14 +6,12 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, get_args
 
-import llvmlite.binding as llvm
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stateless_tts.engine import _machine_code
 from stateless_tts.engine._machine_code import MachineCode, cpu_features
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, _vectors, matrix_units
@@ -167,8 +165,9 @@ def test_powers_of_two_are_as_exact_as_they_say(degree: int, error: float) -> No
         powers = _vectors.power_of_two(code, code.load(_vectors.FLOATS, code.after(told["numbers"], at)), degree)
         code.store(_vectors.FLOATS, powers, code.after(told["result"], at))
     found = torch.empty_like(exponents)
-    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), ["powers"], cpu_features())
-    machine_code.run("powers", [exponents.data_ptr(), found.data_ptr(), len(exponents) // 16], 1)
+    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), {"powers": told}, cpu_features())
+    given = {"numbers": exponents.data_ptr(), "result": found.data_ptr(), "vectors": len(exponents) // 16}
+    machine_code.run("powers", given, 1)
     wrong = (found.double() / exponents.double().exp2() - 1).abs().max()
     assert error / 3 < wrong < error
 
@@ -343,23 +342,31 @@ def test_a_copy_computes_as_well(units: MatrixUnits) -> None:
     assert torch.equal(copy.deepcopy(units).dense(numbers, packed, bias), units.dense(numbers, packed, bias))
 
 
-@pytest.mark.usefixtures("units_are_sought_anew")
-@pytest.mark.parametrize("cause", ["no AMX", "no leave to use it", "no OpenMP of GNU's", "no leave to make code"])
-def test_there_are_none_where_they_cannot_be_had(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
-    def refuse() -> None:
-        raise OSError("this is not allowed")
-
-    has_all = dict.fromkeys(_units._FEATURES, True)
-    monkeypatch.setattr(_units, "cpu_features", lambda: has_all)
+@pytest.fixture
+def amx(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Return the features of a CPU with AMX, on which this process has leave to use it."""
+    features = dict.fromkeys(("amx-bf16", *_units._FEATURES), True)
+    monkeypatch.setattr(_units, "cpu_features", lambda: features)
     monkeypatch.setattr(torch.cpu, "_init_amx", lambda: True)
-    if cause == "no AMX":
-        monkeypatch.setattr(_units, "cpu_features", lambda: has_all | {"amx-bf16": False})
-    elif cause == "no leave to use it":
-        monkeypatch.setattr(torch.cpu, "_init_amx", lambda: False)
-    elif cause == "no OpenMP of GNU's":
-        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
-    else:
-        monkeypatch.setattr(llvm, "check_jit_execution", refuse)
+    return features
+
+
+@pytest.mark.usefixtures("units_are_sought_anew", "amx", "no_machine_code")
+def test_without_machine_code_there_are_none() -> None:
     assert matrix_units(torch.float32) is None
     assert matrix_units(torch.bfloat16) is None
+
+
+@pytest.mark.usefixtures("units_are_sought_anew")
+@pytest.mark.parametrize("cause", ["no AMX", "no leave to use it"])
+def test_without_amx_there_are_none(monkeypatch: pytest.MonkeyPatch, amx: dict[str, bool], cause: str) -> None:
+    if cause == "no AMX":
+        amx["amx-bf16"] = False
+    else:
+        monkeypatch.setattr(torch.cpu, "_init_amx", lambda: False)
+    assert matrix_units(torch.float32) is None
+    assert matrix_units(torch.bfloat16) is None
+
+
+def test_there_are_none_for_float16() -> None:
     assert matrix_units(torch.float16) is None

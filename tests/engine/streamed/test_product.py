@@ -12,7 +12,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateless_tts.engine import _machine_code
 from stateless_tts.engine._machine_code import cpu_features, openmp
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.streamed import StreamedProduct, streamed_product
@@ -224,16 +223,13 @@ def test_a_copy_multiplies_as_well(product: StreamedProduct) -> None:
 
 
 @pytest.mark.usefixtures("product_is_sought_anew")
-@pytest.mark.parametrize("cause", ["no vectors", "no OpenMP of GNU's", "no leave to make machine code"])
-def test_there_is_none_where_it_cannot_be_had(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
-    def refuse() -> None:
-        raise OSError("this is not allowed")
+def test_without_vectors_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"sse2": True})
+    assert streamed_product(torch.float32) is None
+    assert streamed_product(torch.bfloat16) is None
 
-    if cause == "no vectors":
-        monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"sse2": True})
-    elif cause == "no OpenMP of GNU's":
-        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
-    else:
-        monkeypatch.setattr(llvm, "check_jit_execution", refuse)
+
+@pytest.mark.usefixtures("product_is_sought_anew", "no_machine_code")
+def test_without_machine_code_there_is_none() -> None:
     assert streamed_product(torch.float32) is None
     assert streamed_product(torch.bfloat16) is None
