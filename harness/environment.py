@@ -16,8 +16,13 @@ PACKAGES = ("torch", "transformers", "chatterbox-tts", "numpy", "stateless-tts")
 GIB = 1024**3
 
 
-def describe_environment(torch_threads: int | None = None) -> dict[str, Any]:
-    """Return the environment as plain data; `torch_threads` is what torch reports for one operation."""
+def describe_environment(torch_threads: int | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Return the environment as plain data.
+
+    Args:
+        torch_threads: what torch reports for one operation.
+        device: torch device of the run; a CUDA device is named, with its memory.
+    """
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -25,6 +30,7 @@ def describe_environment(torch_threads: int | None = None) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "torch_threads": torch_threads,
+        **({"gpu": _gpu_name(device)} if device.startswith("cuda") else {}),
         "commit": _commit(),
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
@@ -38,6 +44,13 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
+
+
+def _gpu_name(device: str) -> str:
+    import torch  # noqa: PLC0415 - a run on a CPU may be described without it
+
+    properties = torch.cuda.get_device_properties(device)
+    return f"{properties.name}, {properties.total_memory / GIB:.1f} GiB, CUDA {torch.version.cuda}"
 
 
 def _version(package: str) -> str:

@@ -262,7 +262,7 @@ def _facts(parsed: argparse.Namespace, source: ModelSource, plan: CampaignPlan, 
     from harness.run.bench.usage import memory_kind  # noqa: PLC0415
 
     return {
-        "environment": {**describe_environment(torch.get_num_threads()), "memory_kind": memory_kind()},
+        "environment": {**describe_environment(torch.get_num_threads(), source.device), "memory_kind": memory_kind()},
         "command": {
             "profile": source.profile if source.kind == "synthetic" else source.kind,
             "checkpoint": source.identity,

@@ -121,7 +121,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource) -> tuple[int, Contr
     )
     control = _measure(subjects, reference, workload, plan, source, out)
     facts = {
-        "environment": describe_environment(torch.get_num_threads()),
+        "environment": describe_environment(torch.get_num_threads(), source.device),
         "command": _command_facts(parsed, source),
         "workload": workload.as_json(),
     }

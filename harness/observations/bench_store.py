@@ -151,7 +151,7 @@ def merge_bench_observations(runs: Sequence[BenchObservations]) -> BenchObservat
 def _identity(run: BenchObservations) -> dict[str, Any]:
     """Return what has to be equal for two runs to be of one machine and model, by its name."""
     environment, command = run.facts["environment"], run.facts["command"]
-    machine = {name: environment.get(name) for name in ("cpu", "cores", "memory_gib", "torch_threads", "commit")}
+    machine = {name: environment.get(name) for name in ("cpu", "cores", "memory_gib", "gpu", "torch_threads", "commit")}
     machine["torch"] = environment.get("versions", {}).get("torch")
     return {**machine, **{name: command.get(name) for name in ("device", "profile", "checkpoint", "seed")}}
 

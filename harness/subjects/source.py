@@ -25,7 +25,8 @@ class ModelSource:
         kind: `synthetic` weights, a `checkpoint` folder in upstream's format, or upstream's `pretrained` ones.
         profile: size of synthetic weights.
         checkpoint: folder in upstream's on-disk format, as `ChatterboxTTS.from_local` reads it.
-        device: torch device.
+        device: torch device. On CUDA, loading makes cuDNN deterministic for the process: otherwise it may choose
+            kernels with which stock itself does not have the same bits twice.
         torch_threads: threads of one torch operation; `None` leaves what torch chooses. Results may depend on it.
     """
 
@@ -62,6 +63,8 @@ class ModelSource:
 
             if self.torch_threads is not None:
                 torch.set_num_threads(self.torch_threads)
+            if self.device.startswith("cuda"):
+                torch.backends.cudnn.deterministic = True
             try:
                 return self._load()
             except Exception as error:

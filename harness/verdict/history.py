@@ -77,6 +77,7 @@ def saved_run(place: str, environment: object, metrics: Mapping[str, Value], dev
         environment.get("system", ""),
         f"torch {environment.get('versions', {}).get('torch', '?')}",
         f"{environment.get('torch_threads') or '?'} torch threads",
+        environment.get("gpu", ""),
         "" if device == "cpu" else f"on {device}",
     )
     machine = ", ".join(str(part) for part in parts if part)

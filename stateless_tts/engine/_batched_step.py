@@ -9,8 +9,9 @@ Here stand what all backbones share, and Llama's step; GPT-2's is in `_gpt2_step
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch.nn import functional
@@ -49,37 +50,53 @@ class Reading:
     watch: AttentionWatch | None = None
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Which rows of the batch belong to whom; rows past the last owner are padding."""
+class Rows(Protocol):
+    """The rows of a step, each the next token of some request, and how they see their requests' pasts.
 
-    readings: Sequence[Reading]
-    bounds: Sequence[tuple[int, int]]
-    owners: torch.Tensor
-    padded_rows: int
+    Attributes:
+        tokens: int64 of shape (rows,).
+        positions: of each token in its utterance, counted from 1; int64 of shape (rows,).
+        lengths: how many tokens its request's cache holds already; int64 of shape (rows,).
+    """
 
-    def padded(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return `rows`, and zeros up to the padded count."""
-        if rows.size(0) == self.padded_rows:
-            return rows
-        padded = rows.new_zeros((self.padded_rows, *rows.shape[1:]))
-        padded[: rows.size(0)] = rows
-        return padded
+    @property
+    def tokens(self) -> torch.Tensor: ...
+    @property
+    def positions(self) -> torch.Tensor: ...
+    @property
+    def lengths(self) -> torch.Tensor: ...
 
     def attend(
         self, layer: int, queries: torch.Tensor, keys_values: torch.Tensor, attention: nn.Module
     ) -> torch.Tensor:
-        """Put every request's keys and values into its cache, and let its queries attend to all that is there.
+        """Put every row's keys and values into its request's cache, and let its query attend to all that is there.
 
         Args:
             layer: index of the layer.
-            queries: of shape (padded rows, heads, 1, head_dim).
-            keys_values: of shape (2, padded rows, heads, 1, head_dim).
+            queries: of shape (rows, heads, 1, head_dim).
+            keys_values: of shape (2, rows, heads, 1, head_dim).
             attention: the layer's.
 
         Returns:
-            What each row attended to, of the shape of `queries`; zeros where there is padding.
+            What each row attended to, of the shape of `queries`.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class _OwnedRows:
+    """Rows that belong to readings, and rows of padding after them; each request attends by torch's own operation."""
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    lengths: torch.Tensor
+    readings: Sequence[Reading]
+    bounds: Sequence[tuple[int, int]]
+
+    def attend(
+        self, layer: int, queries: torch.Tensor, keys_values: torch.Tensor, attention: nn.Module
+    ) -> torch.Tensor:
+        """As `Rows` says; where there is padding, zeros."""
         attended = torch.zeros_like(queries)
         for reading, (begin, end) in zip(self.readings, self.bounds, strict=True):
             keys, values = reading.cache.put(layer, keys_values[:, begin:end])
@@ -101,50 +118,58 @@ def batched_step(t3: T3, readings: Sequence[Reading], padded_rows: int) -> list[
     Args:
         t3: shared; not written to.
         readings: at least one; their caches receive the token.
-        padded_rows: rows to compute, at least those of the readings; the remainder is zeros.
+        padded_rows: rows to compute, at least those of the readings.
 
     Returns:
         For each reading the logits, of shape (rows, vocabulary).
     """
-    layout = _lay_out(readings, padded_rows)
+    rows = _owned_rows(readings, padded_rows)
     for reading in readings:
         reading.cache.reserve()
-    logits = t3.speech_head(gpt2_hidden(t3, layout) if t3.is_gpt else _llama_hidden(t3, layout))
+    logits = logits_of(t3, rows)
     for reading in readings:
         reading.cache.advance()
-    return [logits[begin:end] for begin, end in layout.bounds]
+    return [logits[begin:end] for begin, end in rows.bounds]
 
 
-def _lay_out(readings: Sequence[Reading], padded_rows: int) -> Layout:
-    bounds = []
-    end = 0
-    for reading in readings:
-        bounds.append((end, end + reading.rows))
-        end += reading.rows
+def bounds_of(readings: Sequence[Reading]) -> list[tuple[int, int]]:
+    """Return each reading's first row and the one after its last, as they follow each other in a step."""
+    ends = list(itertools.accumulate(reading.rows for reading in readings))
+    return [(end - reading.rows, end) for reading, end in zip(readings, ends, strict=True)]
+
+
+def logits_of(t3: T3, rows: Rows) -> torch.Tensor:
+    """Return the logits of every row, of shape (rows, vocabulary)."""
+    logits: torch.Tensor = t3.speech_head(gpt2_hidden(t3, rows) if t3.is_gpt else _llama_hidden(t3, rows))
+    return logits
+
+
+def _owned_rows(readings: Sequence[Reading], padded_rows: int) -> _OwnedRows:
+    device = readings[0].token.device
     owners = torch.repeat_interleave(torch.tensor([reading.rows for reading in readings]))
-    return Layout(readings, bounds, owners.to(readings[0].token.device), padded_rows)
+    padding = padded_rows - owners.numel()
+
+    def of_rows(of_readings: torch.Tensor) -> torch.Tensor:
+        return functional.pad(of_readings[owners.to(of_readings.device)], (0, padding))
+
+    return _OwnedRows(
+        of_rows(torch.cat([reading.token[0] for reading in readings])),
+        of_rows(torch.tensor([reading.position for reading in readings])).to(device),
+        of_rows(torch.tensor([reading.cache.length for reading in readings])).to(device),
+        readings,
+        bounds_of(readings),
+    )
 
 
-def _llama_hidden(t3: T3, layout: Layout) -> torch.Tensor:
-    """Return what the speech head reads, of shape (padded rows, width)."""
-    hidden, rotary = _embed(t3, layout)
+def _llama_hidden(t3: T3, rows: Rows) -> torch.Tensor:
+    """Return what the speech head reads, of shape (rows, width)."""
+    hidden = t3.speech_emb(rows.tokens) + t3.speech_pos_emb.emb(rows.positions)
+    rotary = t3.tfmr.rotary_emb(hidden, rows.lengths[:, None])
     for index, layer in enumerate(t3.tfmr.layers):
-        hidden = hidden + _attend(layer.self_attn, index, layer.input_layernorm(hidden), rotary, layout)
+        hidden = hidden + _attend(layer.self_attn, index, layer.input_layernorm(hidden), rotary, rows)
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
     normed: torch.Tensor = t3.tfmr.norm(hidden)
     return normed
-
-
-def _embed(t3: T3, layout: Layout) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Return the padded rows of embedded tokens, and the rotary embedding of every row's position in its cache."""
-    device = layout.owners.device
-    tokens = torch.cat([reading.token for reading in layout.readings])
-    positions = torch.tensor([[reading.position] for reading in layout.readings], device=device)
-    embedded = t3.speech_emb(tokens) + t3.speech_pos_emb.emb(positions)
-    hidden = layout.padded(embedded[:, 0][layout.owners])
-    lengths = torch.tensor([[reading.cache.length] for reading in layout.readings], device=device)
-    cosine, sine = t3.tfmr.rotary_emb(embedded, lengths)
-    return hidden, (layout.padded(cosine[layout.owners]), layout.padded(sine[layout.owners]))
 
 
 def _attend(
@@ -152,14 +177,14 @@ def _attend(
     layer: int,
     hidden: torch.Tensor,
     rotary: tuple[torch.Tensor, torch.Tensor],
-    layout: Layout,
+    rows: Rows,
 ) -> torch.Tensor:
-    """Return what every row takes from its own request's past, of shape (padded rows, width)."""
+    """Return what every row takes from its own request's past, of shape (rows, width)."""
     heads = (hidden.size(0), -1, 1, attention.head_dim)  # one token, so (rows, heads, 1, head_dim) is a view
     queries = attention.q_proj(hidden).view(heads)
     keys = attention.k_proj(hidden).view(heads)
     values = attention.v_proj(hidden).view(heads)
     queries, keys = apply_rotary_pos_emb(queries, keys, *rotary)
-    attended = layout.attend(layer, queries, torch.stack((keys, values)), attention)
+    attended = rows.attend(layer, queries, torch.stack((keys, values)), attention)
     mixed: torch.Tensor = attention.o_proj(attended.view(hidden.size(0), -1))
     return mixed

@@ -33,7 +33,7 @@ class Cores:
     """A lock with places, and an order among those who wait.
 
     Args:
-        count: cores there are to share; 0 lets everyone compute at any time, as where a GPU does the work.
+        count: cores there are to share, at least 1.
     """
 
     def __init__(self, count: int) -> None:
@@ -73,4 +73,4 @@ class Cores:
                     self._changed.notify_all()
 
     def _may_begin(self, wanted: int, turn: Turn) -> bool:
-        return self._free >= wanted and not (self.count and any(self._waiting[first] for first in Turn if first < turn))
+        return self._free >= wanted and not any(self._waiting[first] for first in Turn if first < turn)

@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._batched_step import Reading, batched_step
+from ._batched_step import Reading
 from ._cores import Cores, Turn
 from ._own_cores import use_cores
 from ._prompts import read_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import torch
-    from chatterbox.models.t3 import T3
 
     from stateless_tts.families import AttentionWatch
     from stateless_tts.speech_tokens import Sampler
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ._kv_cache import KeyValueCache
     from ._ledger import Ledger
     from ._prompts import Beginnings
-    from ._self_check import RowPlan
+    from ._start_up import Speaking
 
 logger = logging.getLogger(__name__)
 
@@ -53,20 +52,17 @@ class Decoder:
 
     Args:
         ledger: the engine's.
-        t3: takes the steps.
-        plan: how.
+        speaking: takes the steps.
         cores: shared with the other stages.
         beginnings: of prompts; None reads every prompt in one go. So is one that is watched: its watch wants to see
             what every position attends to.
     """
 
-    def __init__(
-        self, ledger: Ledger, t3: T3, plan: RowPlan, cores: Cores, beginnings: Beginnings | None = None
-    ) -> None:
+    def __init__(self, ledger: Ledger, speaking: Speaking, cores: Cores, beginnings: Beginnings | None = None) -> None:
         self._ledger = ledger
         self._cores = cores
-        self._t3 = t3
-        self._plan = plan
+        self._take_step = speaking.step
+        self._draws = speaking.draws
         self._beginnings = beginnings
         self._batch: list[_Speaker] = []
         self.steps = 0
@@ -125,6 +121,8 @@ class Decoder:
             return
         self._batch.append(speaker)
         self._draw(speaker, logits)
+        if self._draws is not None and speaker in self._batch:
+            self._draws.join(speaker.sampler)
 
     def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
         assert job.utterance is not None
@@ -137,8 +135,14 @@ class Decoder:
     def _step(self) -> None:
         if not self._batch:  # all have ended meanwhile
             return
+        jointly: list[tuple[_Speaker, torch.Tensor]] = []
         for speaker, logits in self._read(list(self._batch)):
-            self._draw(speaker, logits)
+            if self._draws is not None and self._draws.has(speaker.sampler):
+                jointly.append((speaker, logits))
+            else:
+                self._draw(speaker, logits)
+        if jointly:
+            self._draw_jointly(jointly)
         self.steps += 1
 
     def _read(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
@@ -153,13 +157,32 @@ class Decoder:
         return [reading for speaker in speakers for reading in self._read([speaker])]
 
     def _logits(self, speakers: list[_Speaker]) -> list[torch.Tensor]:
-        rows = sum(speaker.rows for speaker in speakers)
-        readings = [speaker.reading() for speaker in speakers]
-        return batched_step(self._t3, readings, self._plan.padded(rows))
+        return self._take_step([speaker.reading() for speaker in speakers])
 
     def _draw(self, speaker: _Speaker, logits: torch.Tensor) -> None:
         try:
             speaker.sampler.draw(logits)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(speaker.job, error)
+            return
+        self._go_on(speaker)
+
+    def _draw_jointly(self, read: list[tuple[_Speaker, torch.Tensor]]) -> None:
+        assert self._draws is not None
+        failed: Mapping[Sampler, Exception]
+        try:
+            failed = self._draws.draw([(speaker.sampler, logits) for speaker, logits in read])
+        except Exception as error:  # noqa: BLE001 - nobody's fault alone, and generators have moved on already
+            failed = dict.fromkeys((speaker.sampler for speaker, _ in read), error)
+        for speaker, _ in read:
+            if speaker.sampler in failed:
+                self._fail(speaker.job, failed[speaker.sampler])
+            else:
+                self._go_on(speaker)
+
+    def _go_on(self, speaker: _Speaker) -> None:
+        """Let a speaker who has drawn a token, and perhaps the last, leave the batch if so."""
+        try:
             if not speaker.sampler.finished:
                 return
             speaker.job.spoken = speaker.sampler.speech_tokens()
@@ -178,5 +201,7 @@ class Decoder:
     def _leave(self, speakers: list[_Speaker]) -> None:
         for speaker in speakers:
             self._batch.remove(speaker)
+            if self._draws is not None:
+                self._draws.leave(speaker.sampler)
             del speaker.cache
             self._ledger.left_batch(speaker.job)

@@ -30,6 +30,7 @@ from ._job import causes
 from ._ledger import CLOSED, Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
+from .cuda_graphs import can_record, with_recorded_estimator
 
 if TYPE_CHECKING:
     import os
@@ -55,6 +56,8 @@ logger = logging.getLogger(__name__)
 _SECONDS_TO_END = 5.0
 # With more, a single utterance's operations become too small to be shared out.
 _ENOUGH_RENDER_THREADS = 4
+# While it computes one, others are asked for.
+_RENDERERS_OF_A_GPU = 4
 _DTYPES = (torch.float32, torch.bfloat16)
 # Every row count up to twice this is tried at start-up.
 _MOST_BATCH_SIZE = 128
@@ -96,8 +99,14 @@ class ContinuousBatchingEngine(NamedCalls):
             AMX, float32 products and attention keep 16 of a number's 24 bits, as torch's float32 precision "high" does.
         exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
             bits of stock's for the same speech tokens, on `render_threads` cores. `render_dtype` must not be bfloat16.
+            On a GPU it has them in any case, provided that cuDNN is deterministic there
+            (``torch.backends.cudnn.deterministic = True``): otherwise stock itself may not have them twice.
+        cuda_graphs: whether decoding steps and S3Gen's estimator are recorded as CUDA graphs; None does so on CUDA
+            devices that Triton compiles for. Steps then attend in a kernel of the engine's own: tokens in bfloat16 are
+            no longer stock's bit for bit, in float32 as close as on a CPU. False asks for every operation anew, which
+            takes several times as long.
         render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with
-            `render_threads` or four each.
+            `render_threads` or four each, or for four on a GPU.
         render_threads: cores for each of them; None shares the cores out, and with `exact_render` gives each rendering
             as many as stock has. Decoding waits while all cores render.
         voice_cache_bytes: most bytes of prepared voices kept.
@@ -122,6 +131,7 @@ class ContinuousBatchingEngine(NamedCalls):
         pack_weights: bool | None = None,
         render_dtype: torch.dtype | None = None,
         exact_render: bool = False,
+        cuda_graphs: bool | None = None,
         render_workers: int | None = None,
         render_threads: int | None = None,
         voice_cache_bytes: int = 256 * 2**20,
@@ -131,11 +141,6 @@ class ContinuousBatchingEngine(NamedCalls):
         max_cache_bytes = checked_integer_or_none("max_cache_bytes", max_cache_bytes, 1)
         voice_cache_bytes = checked_integer("voice_cache_bytes", voice_cache_bytes, 0)
         exact_render = checked_switch("exact_render", exact_render)
-        workers, threads = _share_cores(
-            checked_integer_or_none("render_workers", render_workers, 1, _MOST_RENDERERS),
-            checked_integer_or_none("render_threads", render_threads, 1, _MOST_RENDERERS),
-            exact=exact_render,
-        )
         pack_weights = checked_switch_or_none("pack_weights", pack_weights)
         self._wrapper = StatelessChatterBoxWrapper(model, voice_cache_bytes=voice_cache_bytes)
         own_dtype: torch.dtype = model.t3.speech_head.weight.dtype if hasattr(model, "t3") else model.s3gen.dtype
@@ -147,11 +152,20 @@ class ContinuousBatchingEngine(NamedCalls):
         )
         if exact_render and self.render_dtype is not torch.float32:
             raise InvalidParameterError(f"render_dtype={render_dtype}: expected torch.float32 with exact_render=True")
+        device = self._wrapper.device
+        workers, threads = _share_cores(
+            checked_integer_or_none("render_workers", render_workers, 1, _MOST_RENDERERS),
+            checked_integer_or_none("render_threads", render_threads, 1, _MOST_RENDERERS),
+            exact=exact_render,
+            on_cores=device.type == "cpu",
+        )
+        record = _whether_to_record(checked_switch_or_none("cuda_graphs", cuda_graphs), device)
         service = choose_service(
             self._wrapper,
             max_batch_size,
             self.dtype,
             pack=pack_weights is not False,
+            record=record,
             max_cache_bytes=max_cache_bytes,
         )
         self._service: Service | None = service
@@ -159,13 +173,16 @@ class ContinuousBatchingEngine(NamedCalls):
         self.private_weight_bytes = service.private_weight_bytes
         batch_size = min(max_batch_size, self.plan.most_requests)
         self._ledger = Ledger(max_batch_size + max_queue, batch_size, max_cache_bytes)
-        fast = not exact_render and has_packed_float32(self._wrapper.device)
+        fast = not exact_render and has_packed_float32(device)
         self._halves = half_the_cores(threads, workers) if fast else None
         s3gen = model.s3gen
         if fast:
             s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
-        # Where a GPU computes, nobody has to wait for cores.
-        cores = Cores(torch.get_num_threads() if self._wrapper.device.type == "cpu" else 0)
+        elif record:
+            s3gen = with_recorded_estimator(s3gen, device)
+        # What a GPU is asked for is asked for by one thread at a time: with more they hand Python's lock to and fro at
+        # every operation.
+        cores = Cores(torch.get_num_threads() if device.type == "cpu" else 1)
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads, cores) for _ in range(workers)]
         self._threads = _start(self._ledger, service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.
@@ -367,9 +384,21 @@ def _render_dtype(dtype: torch.dtype | None, speaking: torch.dtype, device: torc
     return speaking if dtype is None else dtype
 
 
-def _share_cores(workers: int | None, threads: int | None, *, exact: bool = False) -> tuple[int, int]:
+def _whether_to_record(wanted: bool | None, device: torch.device) -> bool:
+    """Return whether CUDA graphs are recorded; None does so wherever they can be."""
+    possible = can_record(device)
+    if wanted and not possible:
+        raise InvalidParameterError(f"cuda_graphs=True: expected None or False on {device}, or without Triton")
+    return possible and wanted is not False
+
+
+def _share_cores(
+    workers: int | None, threads: int | None, *, exact: bool = False, on_cores: bool = True
+) -> tuple[int, int]:
     """Return how many renderings there are at a time, and how many cores each has."""
     cores = torch.get_num_threads()
+    if not on_cores:  # a GPU renders; the watermark is put on as stock does, and its bits may depend on the cores
+        return _RENDERERS_OF_A_GPU if workers is None else workers, cores if threads is None else threads
     if exact and threads is None:
         threads = cores  # on which stock renders, and its bits may depend
     if workers is None:

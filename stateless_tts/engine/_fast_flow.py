@@ -22,6 +22,7 @@ from torch.nn import functional
 from stateless_tts.private import with_private
 
 from ._dense import NormMish, dense, own
+from ._estimator import UnmaskedEstimator, takes
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
 from .matrix_units import matrix_units
@@ -69,12 +70,15 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
     in float32 at full size).
     """
     estimator = s3gen.get_submodule(_ESTIMATOR)
-    if estimator.static_chunk_size != 0:  # its attention would be masked, and the fast blocks apply no mask
+    if not takes(estimator):
         return s3gen
     replacements: dict[str, nn.Module] = {}
+    all_plain = True
     for path, module in estimator.named_modules():
         if isinstance(module, BasicTransformerBlock) and _is_plain(module):
             replacements[path] = FastTransformerBlock(module, dtype)
+        elif isinstance(module, BasicTransformerBlock):
+            all_plain = False
         elif isinstance(module, CausalResnetBlock1D):
             replacements[path] = FastResnetBlock(module, dtype)
         elif isinstance(module, CausalConv1d) and dtype is torch.bfloat16 and not _is_within(path, replacements):
@@ -85,7 +89,7 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
         parent, _, name = path.rpartition(".")
         setattr(view.get_submodule(parent), name, fast)
     solver = view.get_submodule(_ESTIMATOR.rpartition(".")[0])
-    solver.estimator = RowByRow(solver.estimator, halves)
+    solver.estimator = RowByRow(UnmaskedEstimator(solver.estimator, with_bias=not all_plain), halves)
     return view
 
 

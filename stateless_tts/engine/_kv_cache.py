@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ._huge_pages import keep_off_huge_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     import torch
 
 _BLOCK_TOKENS = 32
@@ -40,9 +43,15 @@ class KeyValueCache:
             _moved([layers[layer] for layer in group], self._capacity)
             for group in _groups(len(layers), 2 * first[:, :, 0].numel() * self._capacity * first.itemsize)
         ]
+        self._addresses: npt.NDArray[np.int64] | None = None
         self._places: list[torch.Tensor] = []
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that there is room for."""
+        return self._capacity
 
     @property
     def nbytes(self) -> int:
@@ -51,22 +60,39 @@ class KeyValueCache:
         return sum(buffer.nbytes // self._capacity * written for buffer in self._buffers)
 
     def reserve(self) -> None:
-        """Make room for one more token; where memory ran out half-way, it may simply be called again."""
-        if self.length >= self._capacity:
-            self._grow()
+        """Make room for one more token and `put`; where memory ran out half-way, it may simply be called again."""
+        self.make_room()
         end = self.length + 1
         # Made for all layers at once: a step asks for them layer by layer, and is short.
         self._places = [place for buffer in self._buffers for place in buffer[..., self.length : end, :].unbind()]
         self._keys = [keys for buffer in self._buffers for keys in buffer[:, 0, ..., :end, :].unbind()]
         self._values = [values for buffer in self._buffers for values in buffer[:, 1, ..., :end, :].unbind()]
 
+    def make_room(self) -> None:
+        """Make room for one more token, for a kernel that writes it where `addresses` say; it may be called again."""
+        if self.length >= self._capacity:
+            self._grow()
+
+    def addresses(self) -> npt.NDArray[np.int64]:
+        """Return where each layer has each row's keys: of shape (layers, rows), valid until there is room for more.
+
+        A row's values are as far behind its keys as all keys of a layer take: rows times heads times `capacity` times
+        head_dim elements.
+        """
+        if self._addresses is None:
+            places = [keys_values[0] for buffer in self._buffers for keys_values in buffer]
+            firsts = np.array([[keys.data_ptr()] for keys in places], dtype=np.int64)
+            rows, row_bytes = places[0].size(0), places[0].stride(0) * places[0].itemsize
+            self._addresses = firsts + np.arange(rows, dtype=np.int64) * row_bytes
+        return self._addresses
+
     def _grow(self) -> None:
         self._places, self._keys, self._values = [], [], []  # they hold on to the buffers
+        self._addresses = None
         capacity = _rounded_up(self.length + 1, self._step)
         for place, buffer in enumerate(self._buffers):
             if buffer.size(-2) < capacity:  # not yet moved by a call that failed
-                past = buffer[..., : self.length, :]
-                self._buffers[place] = _moved([(keys, values) for keys, values in past], capacity)
+                self._buffers[place] = _enlarged(buffer, self.length, capacity)
             del buffer
         self._capacity = capacity
 
@@ -95,12 +121,24 @@ def _moved(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -
     """Return a buffer of shape (layers, 2, rows, heads, capacity, head_dim) that begins with the layers' past."""
     keys = layers[0][0]
     rows, heads, tokens, head_dim = keys.shape
-    buffer = keys.new_empty((len(layers), 2, rows, heads, capacity, head_dim))
-    if buffer.device.type == "cpu" and buffer.nbytes >= _MAPPED_BYTES:
-        keep_off_huge_pages(buffer.data_ptr(), buffer.nbytes)
+    buffer = _empty(keys, (len(layers), 2, rows, heads, capacity, head_dim))
     for of_layer, (keys, values) in zip(buffer, layers, strict=True):
         of_layer[0, :, :, :tokens] = keys
         of_layer[1, :, :, :tokens] = values
+    return buffer
+
+
+def _enlarged(buffer: torch.Tensor, tokens: int, capacity: int) -> torch.Tensor:
+    """Return a buffer with room for `capacity` tokens that begins with the first `tokens` of `buffer`."""
+    larger = _empty(buffer, (*buffer.shape[:-2], capacity, buffer.size(-1)))
+    larger[..., :tokens, :] = buffer[..., :tokens, :]
+    return larger
+
+
+def _empty(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    buffer = like.new_empty(shape)
+    if buffer.device.type == "cpu" and buffer.nbytes >= _MAPPED_BYTES:
+        keep_off_huge_pages(buffer.data_ptr(), buffer.nbytes)
     return buffer
 
 

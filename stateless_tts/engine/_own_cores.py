@@ -16,12 +16,10 @@ import torch
 def use_cores(count: int) -> None:
     """Let operations of the calling thread, by torch, oneDNN or MKL, use `count` cores from now on.
 
-    Whatever the process is told later, this thread keeps to it. A `count` of 0 leaves it with the process's number.
+    Whatever the process is told later, this thread keeps to it.
 
     Where torch is built without OpenMP, or hides it, the thread keeps the process's number.
     """
-    if not count:
-        return
     torch.get_num_threads()  # what the process has set reaches a thread at its first use, and would take back ours
     libraries = ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
     for name in ("omp_set_num_threads", "MKL_Set_Num_Threads_Local"):  # MKL's own number goes before OpenMP's

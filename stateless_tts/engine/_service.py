@@ -72,6 +72,7 @@ class SpeechService(Service):
         max_batch_size: most requests to decode together.
         dtype: of T3.
         pack: whether T3's weights may be copied into the order in which a kernel reads them.
+        record: whether steps are recorded as a CUDA graph.
         max_cache_bytes: most cache that one request may need; None for no bound.
     """
 
@@ -83,16 +84,18 @@ class SpeechService(Service):
         dtype: torch.dtype,
         *,
         pack: bool,
+        record: bool,
         max_cache_bytes: int | None,
     ) -> None:
         self._wrapper = wrapper
         self._max_cache_bytes = max_cache_bytes
         self._dtype = dtype
-        decoding = prepare_decoding(family.model.t3, max_batch_size, dtype, pack=pack, max_cache_bytes=max_cache_bytes)
-        self._t3 = decoding.t3
-        self._family = family.over(decoding.t3)
-        self.plan = decoding.plan
-        self.private_weight_bytes = decoding.private_bytes
+        self._decoding = prepare_decoding(
+            family.model.t3, max_batch_size, dtype, pack=pack, record=record, max_cache_bytes=max_cache_bytes
+        )
+        self._family = family.over(self._decoding.t3)
+        self.plan = self._decoding.plan
+        self.private_weight_bytes = self._decoding.private_bytes
 
     def admit(self, request: SpeechRequest | ConversionRequest, deadline: float | None) -> Job:
         """Tokenize the text, read the clip as it is now, and refuse what could never get the cache it may need."""
@@ -114,7 +117,7 @@ class SpeechService(Service):
         """Decoding, which also keeps the deadlines, and preparation."""
         # In a reduced dtype the engine has promised stock's bits.
         beginnings = Beginnings(_MOST_BYTES_OF_BEGINNINGS) if self._dtype is torch.float32 else None
-        decoder = Decoder(ledger, self._t3, self.plan, cores, beginnings)
+        decoder = Decoder(ledger, self._decoding, cores, beginnings)
         return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 
     def cache_bytes(self, request: SpeechRequest, text_tokens: int) -> int:
@@ -168,6 +171,7 @@ def choose_service(
     dtype: torch.dtype,
     *,
     pack: bool,
+    record: bool,
     max_cache_bytes: int | None,
 ) -> Service:
     """Return how the family of the wrapper's model is served; the arguments are those of `SpeechService`."""
@@ -175,4 +179,6 @@ def choose_service(
     if isinstance(family, VoiceConversionFamily):
         return ConversionService(wrapper, family)
     assert isinstance(family, SpeakingFamily)
-    return SpeechService(wrapper, family, max_batch_size, dtype, pack=pack, max_cache_bytes=max_cache_bytes)
+    return SpeechService(
+        wrapper, family, max_batch_size, dtype, pack=pack, record=record, max_cache_bytes=max_cache_bytes
+    )

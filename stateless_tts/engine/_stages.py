@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from ._cores import Turn
 from ._own_cores import use_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from chatterbox.models.s3gen import S3Gen
 
@@ -104,7 +106,11 @@ class Listener:
 
 
 class Renderer:
-    """Turns speech tokens into watermarked audio while others decode."""
+    """Turns speech tokens into watermarked audio while others decode.
+
+    A rendering has its turn of the cores from beginning to end. A GPU is only asked in turn, and waited for while
+    others ask: what a thread asks for goes into a stream of its own, so that it waits for nothing else.
+    """
 
     def __init__(
         self, ledger: Ledger, wrapper: StatelessChatterBoxWrapper, s3gen: S3Gen, threads: int, cores: Cores
@@ -114,14 +120,18 @@ class Renderer:
         self._wrapper = wrapper
         self._s3gen = s3gen
         self._threads = threads
+        self._stream: torch.cuda.Stream | None = None
+        if wrapper.device.type == "cuda":
+            self._stream = torch.cuda.Stream(wrapper.device)  # type: ignore[no-untyped-call] # by torch
 
     def run(self) -> None:
         """Work until the ledger stops. The arithmetic of this thread uses `threads` cores, whoever else is busy."""
         use_cores(self._threads)
-        work_on(self._ledger, self._ledger.next_to_render, self._render)
+        with torch.cuda.stream(self._stream) if self._stream else nullcontext():
+            work_on(self._ledger, self._ledger.next_to_render, self._render)
 
     def _render(self, job: Job) -> None:
-        with self._cores.use(self._threads, Turn.RENDER):
+        with nullcontext() if self._stream else self._turn():
             audio = self._spoken_aloud(job)
         if audio is None:
             return
@@ -137,14 +147,34 @@ class Renderer:
         assert job.spoken is not None
         assert job.voice is not None
         job.lap("waiting")
-        mel = mel_room.render_mel(self._s3gen, self._wrapper.family.readable(job.spoken), job.voice, job.randomness)
+        with self._asking():
+            speech_tokens = self._wrapper.family.readable(job.spoken)
+            mel = mel_room.render_mel(self._s3gen, speech_tokens, job.voice, job.randomness)
         job.lap("mel")
         if job.ended:
             return None
-        waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
+        with self._asking():
+            waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
         audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
         job.lap("waveform")
         return audio
+
+    def _turn(self) -> AbstractContextManager[bool]:
+        return self._cores.use(self._threads, Turn.RENDER)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask a GPU for something, and wait until it is done: nothing may be let go of that is still being read."""
+        if self._stream is None:
+            yield
+            return
+        try:
+            with self._turn():
+                # Voice and tokens come from the stream that the others use.
+                self._stream.wait_stream(torch.cuda.default_stream(self._stream.device))
+                yield
+        finally:
+            self._stream.synchronize()
 
 
 def work_on(ledger: Ledger, next_job: Callable[[], Job | None], work: Callable[[Job], None]) -> None:

@@ -10,14 +10,18 @@ import torch
 
 from ._backbone import backbone_of, with_dense_layers
 from ._batched_step import Reading, batched_step
+from ._joint_draws import JointDraws
 from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
+from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from chatterbox.models.t3 import T3
+
+    Step = Callable[[Sequence[Reading]], list[torch.Tensor]]
 
 logger = logging.getLogger(__name__)
 
@@ -33,42 +37,64 @@ class Speaking:
         t3: in the wanted dtype, multiplying as planned.
         private_bytes: memory of its weights that are not the model's own.
         plan: how steps are computed on this machine.
+        step: takes one with all requests that it is given.
+        draws: for tokens that are drawn together, where that is faster.
     """
 
     t3: T3
     private_bytes: int
     plan: RowPlan
+    step: Step
+    draws: JointDraws | None = None
 
 
 def prepare_decoding(
-    t3: T3, max_batch_size: int, dtype: torch.dtype, *, pack: bool, max_cache_bytes: int | None = None
+    t3: T3,
+    max_batch_size: int,
+    dtype: torch.dtype,
+    *,
+    pack: bool,
+    record: bool = False,
+    max_cache_bytes: int | None = None,
 ) -> Speaking:
     """Cast, measure, choose and verify. `t3` is not written to, and no more than `max_cache_bytes` are taken for it.
 
     In a reduced dtype the products must have the bits of stock's own, cast alike; in float32, where no fast product
-    has them, any product will do whose rows do not depend on each other.
+    has them, any product will do whose rows do not depend on each other. So will it if steps are recorded (`record`):
+    their attention has not stock's bits in any case.
     """
     t3 = with_dense_layers(t3)
     cast = cast_copy(t3, dtype)
-    plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32)
+    record = record and not t3.hp.is_multilingual  # attention that is watched cannot be recorded
+    plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32 and not record)
     private = build_private_t3(t3, cast, plan.kernels)
+    if record:
+        plan = replace(plan, like_stock=False)
+    step = _step_of(private.t3, plan, record=record)
     requests = plan.most_requests
     if max_cache_bytes is not None:  # real requests need more, so that no more of them will ever decode together
         requests = min(requests, max_cache_bytes // _made_up(private.t3, 0).cache.nbytes)
-    if requests > 1 and not verify_step(lambda numbers: _trial_step(private.t3, plan, numbers), requests):
+    if requests > 1 and not verify_step(lambda numbers: _trial_step(private.t3, step, numbers), requests):
         logger.warning(
             "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
         )
         plan = replace(plan, row_counts=plan.row_counts[:1], singly=True)
-    return Speaking(private.t3, private.private_bytes, plan)
+        step = _step_of(private.t3, plan, record=record)
+    head = private.t3.speech_head
+    draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device) if record else None
+    return Speaking(private.t3, private.private_bytes, plan, step, draws)
+
+
+def _step_of(t3: T3, plan: RowPlan, *, record: bool) -> Step:
+    if record:
+        return RecordedStep(t3, plan.row_counts[-1])
+    return lambda readings: batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings)))
 
 
 @torch.inference_mode()
-def _trial_step(t3: T3, plan: RowPlan, numbers: Sequence[int]) -> list[torch.Tensor]:
+def _trial_step(t3: T3, step: Step, numbers: Sequence[int]) -> list[torch.Tensor]:
     """Take a step with made-up requests of different lengths; each is made of its number alone."""
-    rows = plan.stock_rows * len(numbers)
-    logits = batched_step(t3, [_made_up(t3, number) for number in numbers], plan.padded(rows))
-    return [rows.clone() for rows in logits]
+    return [rows.clone() for rows in step([_made_up(t3, number) for number in numbers])]
 
 
 def _made_up(t3: T3, number: int) -> Reading:

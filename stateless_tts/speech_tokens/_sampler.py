@@ -60,6 +60,10 @@ class SpeechTokenSampler:
     Attributes:
         tokens: what has been drawn so far, the stop token included, each of shape (1, 1).
         stopped: whether the stop token has been drawn.
+        cfg_weight, temperature, repetition_penalty, min_p, top_p: as asked for, or English's.
+        start_token: counts as said before anything is drawn.
+        generator: of the draws.
+        inspect: as given.
     """
 
     def __init__(
@@ -75,16 +79,18 @@ class SpeechTokenSampler:
         self.stopped = False
         self._stop_token = hp.stop_speech_token
         self._max_new_tokens = int(request.max_new_tokens)
-        self._cfg_weight = float(request.cfg_weight)
-        self._temperature = float(request.temperature)
-        self._inspect = inspect
-        self._generator = randomness.generator(device)
+        self.cfg_weight = float(request.cfg_weight)
+        self.temperature = float(request.temperature)
+        self.repetition_penalty, self.min_p, self.top_p = sampling.repetition_penalty, sampling.min_p, sampling.top_p
+        self.start_token: int = hp.start_speech_token
+        self.generator = randomness.generator(device)
+        self.inspect = inspect
         self._said = torch.tensor([[hp.start_speech_token]], dtype=torch.long, device=device)
-        self._penalise = RepetitionPenaltyLogitsProcessor(penalty=sampling.repetition_penalty)
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty=self.repetition_penalty)
         self._warpers: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
-            MinPLogitsWarper(min_p=sampling.min_p),
+            MinPLogitsWarper(min_p=self.min_p),
             # Upstream always sorts all logits for it. With 1.0 it would take away what has no probability anyway.
-            *([TopPLogitsWarper(top_p=sampling.top_p)] if sampling.top_p < 1.0 else []),
+            *([TopPLogitsWarper(top_p=self.top_p)] if self.top_p < 1.0 else []),
         )
 
     @property
@@ -100,34 +106,42 @@ class SpeechTokenSampler:
             SamplingError: the logits give no probability distribution.
         """
         scores = self._guide(logits)
-        if self._inspect is not None:
+        if self.inspect is not None:
             scores = self._inspected(scores)
         scores = self._penalise(self._said, scores)
-        if self._temperature != 1.0:
-            scores = scores / self._temperature
+        if self.temperature != 1.0:
+            scores = scores / self.temperature
         for warp in self._warpers:
             scores = warp(self._said, scores)
         probabilities = torch.softmax(scores, dim=-1)
         try:
-            token = torch.multinomial(probabilities, num_samples=1, generator=self._generator)
+            token = torch.multinomial(probabilities, num_samples=1, generator=self.generator)
         except RuntimeError as error:
-            raise SamplingError(
-                f"no speech token can be drawn at step {len(self.tokens) + 1} with temperature={self._temperature}, "
-                f"cfg_weight={self._cfg_weight}: {error}"
-            ) from error
-        self.tokens.append(token)
+            raise self.cannot_draw(error) from error
         self._said = torch.cat([self._said, token], dim=1)
-        self.stopped = bool(token.item() == self._stop_token)
+        self.take(token, int(token))
         return token
+
+    def take(self, token: torch.Tensor, number: int) -> None:
+        """Count `token`, of shape (1, 1), as drawn; it is the token `number`."""
+        self.tokens.append(token)
+        self.stopped = number == self._stop_token
+
+    def cannot_draw(self, reason: object) -> SamplingError:
+        """Return what to raise if the logits give no probability distribution."""
+        return SamplingError(
+            f"no speech token can be drawn at step {len(self.tokens) + 1} with temperature={self.temperature}, "
+            f"cfg_weight={self.cfg_weight}: {reason}"
+        )
 
     def speech_tokens(self) -> torch.Tensor:
         """Return the tokens drawn so far, int64 of shape (tokens,)."""
         return torch.cat(self.tokens, dim=1)[0] if self.tokens else self._said[0, :0]
 
     def _inspected(self, scores: torch.Tensor) -> torch.Tensor:
-        assert self._inspect is not None
+        assert self.inspect is not None
         try:
-            return self._inspect(scores, int(self._said[0, -1].item()))
+            return self.inspect(scores, int(self._said[0, -1].item()))
         except (IndexError, RuntimeError) as error:
             raise SamplingError(
                 f"upstream's alignment analyser cannot follow this text (step {len(self.tokens) + 1}: {error}); "
@@ -138,5 +152,5 @@ class SpeechTokenSampler:
         conditional = logits[0:1]
         if logits.size(0) == 1:
             return conditional
-        weight = torch.as_tensor(self._cfg_weight, device=logits.device, dtype=logits.dtype)
+        weight = torch.as_tensor(self.cfg_weight, device=logits.device, dtype=logits.dtype)
         return conditional + weight * (conditional - logits[1:2])

@@ -72,10 +72,3 @@ def test_an_error_gives_the_cores_back() -> None:
         raise ValueError("bad")
     with cores.use(2, Turn.DECODE, timeout=0) as free:
         assert free
-
-
-def test_without_cores_to_share_nobody_waits() -> None:
-    cores = Cores(0)
-    with cores.use(4, Turn.RENDER) as one, cores.use(4, Turn.DECODE, timeout=0) as other:
-        assert one
-        assert other

@@ -29,7 +29,7 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages
+from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages, _start_up
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
@@ -207,7 +207,7 @@ def test_a_step_that_fails_is_done_again_one_by_one(served: Served, monkeypatch:
         return logits
 
     step = batched_step
-    monkeypatch.setattr(_decoding, "batched_step", failing_step)
+    monkeypatch.setattr(_start_up, "batched_step", failing_step)
     futures = [served.engine.submit(request) for request in served.requests]
     for future, expected in zip(futures, served.alone, strict=True):
         assert_same(future.result(), expected)
@@ -319,9 +319,9 @@ def test_an_engine_that_died_gives_its_memory_back(
 
     engine = ContinuousBatchingEngine(model, max_batch_size=2)
     assert isinstance(engine._service, SpeechService)
-    weights = weakref.ref(engine._service._t3)
+    weights = weakref.ref(engine._service._decoding.t3)
     monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
-    monkeypatch.setattr(_decoding, place, die)
+    monkeypatch.setattr(_decoding if place == "read_prompt" else _start_up, place, die)
     future = engine.submit(SHORT)
     assert isinstance(future.exception(timeout=60), EngineFailedError)
     assert engine.close()
@@ -348,7 +348,7 @@ def test_every_stage_keeps_to_the_cores_it_was_planned_with(
         monkeypatch.setattr(owner, name, noted)
 
     noting(_decoding, "read_prompt")
-    noting(_decoding, "batched_step")
+    noting(_start_up, "batched_step")
     noting(_stages.Preparer, "_encode_and_embed")
     before = torch.get_num_threads()
     with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
@@ -448,6 +448,11 @@ def test_cores_are_shared_out_among_renderings(
     assert _engine._share_cores(2, 1, exact=True) == (2, 1)
 
 
+def test_a_cpu_records_nothing(model: ChatterboxTTS) -> None:
+    with pytest.raises(InvalidParameterError, match="cuda_graphs=True: expected None or False on cpu"):
+        ContinuousBatchingEngine(model, cuda_graphs=True)
+
+
 def test_an_exact_render_is_in_float32(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_service, "prepare_decoding", None)
     monkeypatch.setattr(_engine, "has_fast_bfloat16", lambda _: True)
@@ -523,7 +528,7 @@ def test_a_callback_waits_for_no_place_and_for_no_result(model: ChatterboxTTS) -
 
 def test_closing_gives_the_engines_own_weights_back(model: ChatterboxTTS) -> None:
     engine = ContinuousBatchingEngine(model, dtype=torch.bfloat16)
-    own = weakref.ref(engine._service._t3.tfmr)  # type: ignore[union-attr] # it is open
+    own = weakref.ref(engine._service._decoding.t3.tfmr)  # type: ignore[union-attr] # it is open
     assert engine.private_weight_bytes
     assert engine.close()
     gc.collect()

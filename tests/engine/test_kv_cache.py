@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import torch
 
 from stateless_tts.engine import _kv_cache
 from stateless_tts.engine._kv_cache import KeyValueCache, cache_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 LAYERS, ROWS, HEADS, HEAD_DIM = 3, 2, 4, 8
 
@@ -64,16 +59,16 @@ def test_growing_that_failed_half_way_is_done_again(monkeypatch: pytest.MonkeyPa
     for layer in range(LAYERS):
         cache.put(layer, torch.zeros(2, ROWS, HEADS, 1, HEAD_DIM))
     cache.advance()  # the block is full
-    move = _kv_cache._moved
+    enlarge = _kv_cache._enlarged
     moves = []
 
-    def fail_once(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], capacity: int) -> torch.Tensor:
+    def fail_once(buffer: torch.Tensor, tokens: int, capacity: int) -> torch.Tensor:
         moves.append(capacity)
         if len(moves) == 2:
             raise MemoryError("no memory for the second layer")
-        return move(layers, capacity)
+        return enlarge(buffer, tokens, capacity)
 
-    monkeypatch.setattr(_kv_cache, "_moved", fail_once)
+    monkeypatch.setattr(_kv_cache, "_enlarged", fail_once)
     with pytest.raises(MemoryError):
         cache.reserve()
     cache.reserve()
@@ -83,6 +78,20 @@ def test_growing_that_failed_half_way_is_done_again(monkeypatch: pytest.MonkeyPa
         keys, values = cache.put(layer, token)
         assert torch.equal(torch.stack((keys, values))[:, :, :, :31], torch.stack(layers[layer]))
         assert torch.equal(torch.stack((keys, values))[:, :, :, 32:], token)
+
+
+def test_addresses_say_where_a_kernel_finds_the_keys_and_writes_the_next_token() -> None:
+    cache = KeyValueCache(prompt(31))
+    for _ in range(2):  # the second token needs another block
+        cache.make_room()
+        addresses = cache.addresses().copy()
+        cache.reserve()
+        for layer in range(LAYERS):
+            keys, values = cache.put(layer, torch.full((2, ROWS, HEADS, 1, HEAD_DIM), 7.0))
+            assert [keys[row].data_ptr() for row in range(ROWS)] == addresses[layer].tolist()
+            behind = ROWS * HEADS * cache.capacity * HEAD_DIM * keys.itemsize
+            assert [values[row].data_ptr() for row in range(ROWS)] == (addresses[layer] + behind).tolist()
+        cache.advance()
 
 
 def test_memory_stays_within_what_was_announced_and_near_the_formula() -> None:

@@ -1,0 +1,102 @@
+"""S3Gen's estimator for one utterance, whose masks mask nothing.
+
+Upstream's own forward asks the GPU in every block whether its attention mask leaves a frame with nothing to attend to,
+and waits for the answer. For one utterance, all of whose frames are there, the answer is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatterbox.models.s3gen.decoder import ConditionalDecoder
+
+
+class UnmaskedEstimator(nn.Module):
+    """Upstream's estimator without its masks; over blocks of upstream's own, every bit is the same.
+
+    Args:
+        estimator: upstream's, or a view of it; its attention is not chunked.
+        with_bias: give its blocks the bias of nothing masked, as upstream does: torch chooses another attention kernel
+            without one.
+    """
+
+    def __init__(self, estimator: ConditionalDecoder, *, with_bias: bool) -> None:
+        super().__init__()
+        self.estimator = estimator
+        self._with_bias = with_bias
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the estimator's weights, as upstream's solver asks for it."""
+        dtype = self.estimator.dtype
+        assert isinstance(dtype, torch.dtype)
+        return dtype
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor,
+        mu: torch.Tensor,
+        t: torch.Tensor,
+        spks: torch.Tensor | None = None,
+        cond: torch.Tensor | None = None,
+        r: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Map what upstream's solver passes, of rows of one utterance, to what its estimator returns.
+
+        Args:
+            x: of shape (rows, 80, frames).
+            mask: ones, of shape (rows, 1, frames).
+            mu: of the shape of `x`.
+            t: of shape (rows,).
+            spks: of shape (rows, 80).
+            cond: of the shape of `x`.
+            r: of shape (rows,), for a distilled estimator.
+        """
+        estimator, frames = self.estimator, x.size(2)
+        time = self._time(t, r)
+        speaker = None if spks is None else spks[:, :, None].expand(-1, -1, frames)
+        hidden = torch.cat([part for part in (x, mu, speaker, cond) if part is not None], dim=1)
+        bias = x.new_zeros(x.size(0), frames, frames) if self._with_bias else None
+        skipped = []
+        for resnet, transformers, downsample in estimator.down_blocks:
+            skipped.append(_transformed(resnet(hidden, mask, time), transformers, bias, time))
+            hidden = downsample(skipped[-1])
+        for resnet, transformers in estimator.mid_blocks:
+            hidden = _transformed(resnet(hidden, mask, time), transformers, bias, time)
+        for resnet, transformers, upsample in estimator.up_blocks:
+            hidden = torch.cat([hidden, skipped.pop()], dim=1)
+            hidden = upsample(_transformed(resnet(hidden, mask, time), transformers, bias, time))
+        result: torch.Tensor = estimator.final_proj(estimator.final_block(hidden, mask))
+        return result
+
+    def _time(self, t: torch.Tensor, r: torch.Tensor | None) -> torch.Tensor:
+        estimator = self.estimator
+        embedded: torch.Tensor = estimator.time_mlp(estimator.time_embeddings(t).to(t.dtype))
+        if not estimator.meanflow:
+            return embedded
+        assert r is not None
+        until = estimator.time_mlp(estimator.time_embeddings(r).to(t.dtype))
+        mixed: torch.Tensor = estimator.time_embed_mixer(torch.cat([embedded, until], dim=1))
+        return mixed
+
+
+def takes(estimator: ConditionalDecoder) -> bool:
+    """Whether `estimator` is one that `UnmaskedEstimator` computes: one resolution, attention that is not chunked."""
+    return estimator.static_chunk_size == 0 and len(estimator.down_blocks) == len(estimator.up_blocks) == 1
+
+
+def _transformed(
+    channels_first: torch.Tensor, blocks: Iterable[nn.Module], bias: torch.Tensor | None, time: torch.Tensor
+) -> torch.Tensor:
+    """Return (rows, channels, frames) after transformer blocks, which take frames as rows."""
+    hidden = channels_first.transpose(1, 2).contiguous()
+    for block in blocks:
+        hidden = block(hidden_states=hidden, attention_mask=bias, timestep=time)
+    return hidden.transpose(1, 2).contiguous()
