@@ -87,7 +87,10 @@ def prepare_decoding(
 
 def _step_of(t3: T3, plan: RowPlan, *, record: bool) -> Step:
     if record:
-        return RecordedStep(t3, plan.row_counts[-1])
+        try:
+            return RecordedStep(t3, plan.row_counts[-1])
+        except RuntimeError:
+            logger.warning("steps cannot be recorded on this GPU, and are asked for again and again", exc_info=True)
     return lambda readings: batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings)))
 
 

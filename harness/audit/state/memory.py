@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+try:  # upstream pins numpy below 2, but whoever audits a model of their own may have a newer one
+    from numpy.lib.array_utils import byte_bounds  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    from numpy import byte_bounds
+
 if TYPE_CHECKING:
     from harness.audit.state.paths import Path
 
@@ -19,7 +24,7 @@ def memory_of(value: object) -> tuple[int, int] | None:
             storage = value.untyped_storage()
             return (storage.data_ptr(), storage.data_ptr() + storage.nbytes()) if storage.nbytes() else None
         if isinstance(value, np.ndarray):
-            low, high = np.byte_bounds(value)  # noqa: NPY201 - upstream pins numpy below 2
+            low, high = byte_bounds(value)
             return (int(low), int(high)) if high > low else None
     except (RuntimeError, NotImplementedError, ValueError):
         return None  # a meta, sparse, fake or not yet initialised tensor owns no memory
@@ -29,7 +34,7 @@ def memory_of(value: object) -> tuple[int, int] | None:
 def window_of(value: torch.Tensor | np.ndarray[Any, Any]) -> tuple[int, int]:
     """The addresses between the first and the last element of a tensor or an array."""
     if isinstance(value, np.ndarray):
-        low, high = np.byte_bounds(value)  # noqa: NPY201 - upstream pins numpy below 2
+        low, high = byte_bounds(value)
         return int(low), int(high)
     last = sum((size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True))
     return value.data_ptr(), value.data_ptr() + (last + 1) * value.element_size()
