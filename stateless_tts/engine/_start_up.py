@@ -14,6 +14,8 @@ from ._joint_draws import JointDraws
 from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
+from ._step_attention import step_attention
+from ._table_step import TableStep
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
@@ -68,9 +70,7 @@ def prepare_decoding(
     record = record and not t3.hp.is_multilingual  # attention that is watched cannot be recorded
     plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32 and not record)
     private = build_private_t3(t3, cast, plan.kernels)
-    if record:
-        plan = replace(plan, like_stock=False)
-    step = _step_of(private.t3, plan, record=record)
+    step, plan = _step_of(private.t3, plan, dtype, record=record)
     requests = plan.most_requests
     if max_cache_bytes is not None:  # real requests need more, so that no more of them will ever decode together
         requests = min(requests, max_cache_bytes // _made_up(private.t3, 0).cache.nbytes)
@@ -78,20 +78,31 @@ def prepare_decoding(
         logger.warning(
             "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
         )
-        plan = replace(plan, row_counts=plan.row_counts[:1], singly=True)
-        step = _step_of(private.t3, plan, record=record)
+        step, plan = _step_of(
+            private.t3, replace(plan, row_counts=plan.row_counts[:1], singly=True), dtype, record=record
+        )
     head = private.t3.speech_head
     draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device) if record else None
     return Speaking(private.t3, private.private_bytes, plan, step, draws)
 
 
-def _step_of(t3: T3, plan: RowPlan, *, record: bool) -> Step:
+def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, *, record: bool) -> tuple[Step, RowPlan]:
+    """Return what takes steps, and the plan, which says whether they have stock's bits.
+
+    Where stock's bits are not asked for, rows attend in a kernel of the engine's own, if there is one.
+    """
     if record:
         try:
-            return RecordedStep(t3, plan.row_counts[-1])
+            return RecordedStep(t3, plan.row_counts[-1]), replace(plan, like_stock=False)
         except RuntimeError:
             logger.warning("steps cannot be recorded on this GPU, and are asked for again and again", exc_info=True)
-    return lambda readings: batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings)))
+    on_cpu = t3.speech_emb.weight.device.type == "cpu"
+    if dtype is torch.float32 and on_cpu and not plan.singly and not t3.hp.is_multilingual:
+        kernel = step_attention(backbone_of(t3).head_dim)
+        if kernel is not None:
+            step = TableStep(t3, plan.row_counts[-1], kernel.attend, plan.padded)
+            return step, replace(plan, like_stock=False)
+    return lambda readings: batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings))), plan
 
 
 @torch.inference_mode()

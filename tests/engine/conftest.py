@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
-from stateless_tts.engine import _dense, _fast_flow, _machine_code
+from stateless_tts.engine import _dense, _fast_flow
+from stateless_tts.engine.machine_code import _translation
 from stateless_tts.engine.matrix_units import matrix_units
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def no_machine_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         raise OSError("this is not allowed")
 
     if request.param == "no OpenMP of GNU's":
-        monkeypatch.setattr(_machine_code, "openmp", lambda: None)
+        monkeypatch.setattr(_translation, "openmp", lambda: None)
     else:
         monkeypatch.setattr(llvm, "check_jit_execution", refuse)
 

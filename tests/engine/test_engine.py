@@ -29,15 +29,13 @@ from stateless_tts import (
     SpeechResult,
     Voice,
 )
-from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages, _start_up
-from stateless_tts.engine._batched_step import Reading, batched_step
+from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
 
     from .conftest import Served
@@ -197,17 +195,17 @@ def test_a_fault_ends_one_request_alone(model: ChatterboxTTS, served: Served, fa
 def test_a_step_that_fails_is_done_again_one_by_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[int] = []
 
-    def failing_step(t3: T3, readings: Sequence[Reading], padded_rows: int) -> list[torch.Tensor]:
-        logits = step(t3, readings, padded_rows)
-        if len(readings) > 1:
-            for reading in readings:
-                reading.cache.length -= 1  # as if it had failed in the last layer
-            failures.append(len(readings))
+    def failing_step(decoder: _decoding.Decoder, speakers: Sequence[_decoding._Speaker]) -> list[torch.Tensor]:
+        logits: list[torch.Tensor] = step(decoder, speakers)
+        if len(speakers) > 1:
+            for speaker in speakers:
+                speaker.cache.length -= 1  # as if it had failed in the last layer
+            failures.append(len(speakers))
             raise MemoryError("no memory for so many rows")
         return logits
 
-    step = batched_step
-    monkeypatch.setattr(_start_up, "batched_step", failing_step)
+    step: Any = _decoding.Decoder._logits
+    monkeypatch.setattr(_decoding.Decoder, "_logits", failing_step)
     futures = [served.engine.submit(request) for request in served.requests]
     for future, expected in zip(futures, served.alone, strict=True):
         assert_same(future.result(), expected)
@@ -299,7 +297,7 @@ def test_every_future_ends_if_the_decoding_thread_dies(model: ChatterboxTTS, mon
     assert engine.close()
 
 
-@pytest.mark.parametrize("place", ["read_prompt", "batched_step"])
+@pytest.mark.parametrize("place", ["read_prompt", "_logits"])
 def test_an_engine_that_died_gives_its_memory_back(
     model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -321,7 +319,7 @@ def test_an_engine_that_died_gives_its_memory_back(
     assert isinstance(engine._service, SpeechService)
     weights = weakref.ref(engine._service._decoding.t3)
     monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
-    monkeypatch.setattr(_decoding if place == "read_prompt" else _start_up, place, die)
+    monkeypatch.setattr(_decoding if place == "read_prompt" else _decoding.Decoder, place, die)
     future = engine.submit(SHORT)
     assert isinstance(future.exception(timeout=60), EngineFailedError)
     assert engine.close()
@@ -348,7 +346,7 @@ def test_every_stage_keeps_to_the_cores_it_was_planned_with(
         monkeypatch.setattr(owner, name, noted)
 
     noting(_decoding, "read_prompt")
-    noting(_start_up, "batched_step")
+    noting(_decoding.Decoder, "_logits")
     noting(_stages.Preparer, "_encode_and_embed")
     before = torch.get_num_threads()
     with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
@@ -357,7 +355,7 @@ def test_every_stage_keeps_to_the_cores_it_was_planned_with(
             engine.synthesize(SHORT)
         finally:
             torch.set_num_threads(before)
-    assert seen == dict.fromkeys(("read_prompt", "batched_step", "_encode_and_embed"), before)
+    assert seen == dict.fromkeys(("read_prompt", "_logits", "_encode_and_embed"), before)
 
 
 def test_threads_that_cannot_all_be_started_are_none(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 AMX multiplies bfloat16 six to ten times as fast as vector registers multiply float32. What is in bfloat16 uses it by
 way of torch, whose attention spends most of its time elsewhere; float32 does not use it at all. Here both do: float32
 numbers as sums of two bfloat16, three products for one (`_panels`). LLVM translates the kernels, written from Python
-(`_assembly`), for the CPU at hand; torch's own threads run them.
+(`machine_code`), for the CPU at hand; torch's own threads run them.
 """
 
 from ._dense import Ending

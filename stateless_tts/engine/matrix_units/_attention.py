@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 
-from stateless_tts.engine._amx import BEGIN, END, REGISTER_BYTES
-
-from . import _panels as panels
-from ._assembly import Function, place, read
-from ._vectors import (
+from stateless_tts.engine.machine_code._amx import BEGIN, END, REGISTER_BYTES
+from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._vectors import (
     FLOATS,
     HALVES,
     LANES,
@@ -25,6 +23,8 @@ from ._vectors import (
     power_of_two,
     spread,
 )
+
+from . import _panels as panels
 
 FIELDS = {
     "next_head": "i64",

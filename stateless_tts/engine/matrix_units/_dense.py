@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from stateless_tts.engine._amx import BEGIN, END
+from stateless_tts.engine.machine_code._amx import BEGIN, END
+from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
 
 from . import _panels as panels
-from ._assembly import Function, place, read
-from ._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
 
 FIELDS = {
     "next_share": "i64",

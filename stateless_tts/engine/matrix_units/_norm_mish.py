@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, fma, mean_and_scale, mish
+
 from . import _panels as panels
-from ._assembly import Function, place, read
-from ._vectors import FLOATS, LANES, VECTOR_BYTES, fma, mean_and_scale, mish
 
 FIELDS = {
     "next_share": "i64",

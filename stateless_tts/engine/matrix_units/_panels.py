@@ -9,10 +9,18 @@ smaller one; that of the smaller parts is left out. It is what torch calls float
 
 from __future__ import annotations
 
-from stateless_tts.engine._amx import DECLARATIONS, REGISTER_BYTES, ROW_BYTES, ROWS
-
-from ._assembly import Function
-from ._vectors import FLOATS, HALVES, LANES, SHORTS, VECTOR_BYTES, WORDS, in_bfloat16, mean_and_scale
+from stateless_tts.engine.machine_code._amx import DECLARATIONS, REGISTER_BYTES, ROW_BYTES, ROWS
+from stateless_tts.engine.machine_code._function import Function
+from stateless_tts.engine.machine_code._vectors import (
+    FLOATS,
+    HALVES,
+    LANES,
+    SHORTS,
+    VECTOR_BYTES,
+    WORDS,
+    in_bfloat16,
+    mean_and_scale,
+)
 
 SIDE = 32
 """Rows or columns of a panel."""

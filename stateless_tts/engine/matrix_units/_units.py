@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine._amx import has_amx
-from stateless_tts.engine._machine_code import MachineCode, cpu_features
+from stateless_tts.engine.machine_code import _vectors
+from stateless_tts.engine.machine_code._amx import has_amx
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
-from . import _attention, _dense, _norm_mish, _panels, _vectors
+from . import _attention, _dense, _norm_mish, _panels
 from ._panels import SIDE, STEP
 
 if TYPE_CHECKING:

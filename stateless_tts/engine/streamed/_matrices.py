@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from stateless_tts.engine._amx import BEGIN, DECLARATIONS, END, REGISTER_BYTES, ROW_BYTES, ROWS, has_amx
+from stateless_tts.engine.machine_code._amx import BEGIN, DECLARATIONS, END, REGISTER_BYTES, ROW_BYTES, ROWS, has_amx
 
 from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, LINE_BYTES, block, fetches, fields, filled_up
 

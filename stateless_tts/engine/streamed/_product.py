@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stateless_tts.engine._huge_pages import put_on_huge_pages
-from stateless_tts.engine._machine_code import MachineCode, cpu_features
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
 from ._arithmetic import JOB, fields
 from ._matrices import Matrices

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stateless_tts.engine._machine_code import MachineCode, cpu_features
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, _vectors, matrix_units
-from stateless_tts.engine.matrix_units._assembly import Function, read
+from stateless_tts.engine.machine_code import _vectors
+from stateless_tts.engine.machine_code._function import Function, read
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
+from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, matrix_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateless_tts.engine._machine_code import cpu_features, openmp
 from stateless_tts.engine._own_cores import use_cores
+from stateless_tts.engine.machine_code._translation import cpu_features, openmp
 from stateless_tts.engine.streamed import StreamedProduct, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
 from stateless_tts.engine.streamed._vectors import Vectors

@@ -7,8 +7,8 @@ import ctypes
 
 import pytest
 
-from stateless_tts.engine import _machine_code
-from stateless_tts.engine._machine_code import MachineCode, cpu_features, openmp
+from stateless_tts.engine.machine_code import _translation
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features, openmp
 
 pytestmark = pytest.mark.skipif(openmp() is None, reason="torch's OpenMP has no GNU entry points here")
 
@@ -38,6 +38,6 @@ def test_what_is_no_assembly_is_refused() -> None:
 
 
 def test_torch_has_to_share_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_machine_code, "openmp", lambda: None)
+    monkeypatch.setattr(_translation, "openmp", lambda: None)
     with pytest.raises(RuntimeError, match="needs a torch whose OpenMP has GOMP_parallel"):
         MachineCode(COUNTS, TABLES, cpu_features())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 if TYPE_CHECKING:
-    from ._assembly import Function
+    from ._function import Function
 
 LANES = 16
 FLOATS = f"<{LANES} x float>"

@@ -1,0 +1,232 @@
+"""Attention of a step's rows in one kernel: each row's query over the keys of its own request, wherever these lie.
+
+torch's own operation is called for every request in every layer, and each call has its costs. What a row gets depends
+on its own query, keys and values alone, whoever else is there and however many threads there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from .machine_code._function import Function, place, read
+from .machine_code._translation import MachineCode, cpu_features
+from .machine_code._vectors import (
+    DECLARATIONS,
+    FLOATS,
+    LANES,
+    LOG2_E,
+    VECTOR_BYTES,
+    added_up,
+    all_lanes,
+    fma,
+    power_of_two,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+_FEATURES = ("avx512f", "avx512bw", "avx512vl")
+_DEGREE = 5  # of the exponential: float32's rounding
+_NUMBER_BYTES = 4
+_HEADS = {
+    "next_head": "i64",
+    "next_room": "i64",
+    "all_heads": "i64",
+    "heads": "i64",
+    "queries": "ptr",
+    "keys": "ptr",
+    "values": "ptr",
+    "attended": "ptr",
+    "places": "ptr",
+    "behind": "ptr",
+    "capacities": "ptr",
+    "lengths": "ptr",
+    "room": "ptr",
+    "room_bytes": "i64",
+    "scale": "float",
+}
+"""What is told: the next head of all rows to take, the next thread's room, heads of all rows and of one; where queries,
+new keys and values, and the result lie, each (rows, heads, head_dim) side by side; for each row, where its keys lie,
+how many elements behind them its values do, tokens that a head has room for, and tokens there; room for the scores of
+each thread, and its bytes; what the scores are multiplied with, in powers of two."""
+
+
+class StepAttention:
+    """Attention of single queries in float32, on a CPU with AVX-512.
+
+    Args:
+        head_dim: numbers of a head, a multiple of 16.
+        features: of the CPU, as LLVM names them.
+
+    Raises:
+        ValueError: heads are of another size.
+        RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
+        OSError: the system lets no process make machine code.
+    """
+
+    def __init__(self, head_dim: int, features: dict[str, bool]) -> None:
+        if head_dim % LANES:
+            raise ValueError(f"head_dim={head_dim}: expected a multiple of {LANES}")
+        self._head_dim = head_dim
+        self._code = MachineCode(DECLARATIONS + _source(head_dim // LANES), {"attend": _HEADS}, features)
+
+    def attend(
+        self,
+        queries: torch.Tensor,
+        keys_values: torch.Tensor,
+        addresses: torch.Tensor,
+        pasts: Sequence[torch.Tensor],
+        scale: float,
+    ) -> torch.Tensor:
+        """Put every row's key and value into its cache, and return what its query attends to; zeros for padding.
+
+        Args:
+            queries: float32 of shape (rows, heads, 1, head_dim), on the CPU.
+            keys_values: of shape (2, rows, heads, 1, head_dim) and the same dtype.
+            addresses: where each row has this layer's keys, as `KeyValueCache.addresses` says; int64 of shape (rows,).
+            pasts: of each row, how many elements its values are behind its keys, its cache's capacity in tokens, and
+                how many tokens are there already, or -1 for padding, which comes last; each int64 of shape (rows,).
+            scale: of the scores.
+
+        Raises:
+            ValueError: queries are of another dtype, size or device.
+        """
+        _, heads, _, head_dim = queries.shape
+        if queries.dtype is not torch.float32 or head_dim != self._head_dim or queries.device.type != "cpu":
+            found = f"{queries.dtype}, {head_dim} numbers each, on {queries.device}"
+            raise ValueError(f"heads of {found}: expected torch.float32 and {self._head_dim}, on the CPU")
+        queries, keys_values = queries.contiguous(), keys_values.contiguous()
+        attended = torch.zeros_like(queries)
+        behind, capacities, lengths = pasts
+        threads = torch.get_num_threads()
+        room_bytes = (int(lengths.max()) // LANES + 2) * VECTOR_BYTES
+        room = torch.empty(threads * room_bytes, dtype=torch.uint8)
+        values = {
+            "next_head": 0,
+            "next_room": 0,
+            "all_heads": int((lengths >= 0).sum()) * heads,
+            "heads": heads,
+            "queries": queries.data_ptr(),
+            "keys": keys_values[0].data_ptr(),
+            "values": keys_values[1].data_ptr(),
+            "attended": attended.data_ptr(),
+            "places": addresses.data_ptr(),
+            "behind": behind.data_ptr(),
+            "capacities": capacities.data_ptr(),
+            "lengths": lengths.data_ptr(),
+            "room": room.data_ptr(),
+            "room_bytes": room_bytes,
+            "scale": int.from_bytes(struct.pack("<f", scale * LOG2_E), "little"),
+        }
+        self._code.run("attend", values, threads)
+        return attended
+
+
+@cache
+def step_attention(head_dim: int) -> StepAttention | None:
+    """Return the kernel for heads of this size, or None where it cannot be had.
+
+    It takes AVX-512, and an OpenMP under torch that has GNU's entry points.
+    """
+    try:
+        features = cpu_features()
+        can = head_dim % LANES == 0 and all(features.get(name) for name in _FEATURES)
+        return StepAttention(head_dim, features) if can else None
+    except (RuntimeError, OSError) as error:
+        logger.info("no attention of steps in machine code on this machine: %s", error)
+        return None
+
+
+def _source(vectors: int) -> str:
+    """Return a function for `_HEADS` over heads of so many vectors: every thread takes one head after the other."""
+    code = Function("attend", {"table": "ptr"}, public=True)
+    told = read(code, _HEADS)
+    own_room = code.take(place(code, _HEADS, "next_room"))
+    scores = code.after(told["room"], code.times(own_room, told["room_bytes"]))
+    scale = spread(code, "float", told["scale"])
+    with code.share(place(code, _HEADS, "next_head"), told["all_heads"]) as head:
+        row = code.over(head, told["heads"])
+        own = _of_row(code, told, row)
+        head_in_row = code.minus(head, code.times(row, told["heads"]))
+        first = code.let(f"inttoptr i64 {own['places']} to ptr")
+        capacity_bytes = code.times(own["capacities"], vectors * VECTOR_BYTES)
+        keys = code.after(first, code.times(head_in_row, capacity_bytes))
+        values = code.after(keys, code.times(own["behind"], _NUMBER_BYTES))
+        at = code.times(head, vectors * VECTOR_BYTES)
+        query = [
+            code.let(f"fmul {FLOATS} {one}, {scale}") for one in _loaded(code, code.after(told["queries"], at), vectors)
+        ]
+        new = code.times(own["lengths"], vectors * VECTOR_BYTES)
+        for place_of_past, name in ((keys, "keys"), (values, "values")):
+            for index, vector in enumerate(_loaded(code, code.after(told[name], at), vectors)):
+                code.store(FLOATS, vector, code.after(place_of_past, new, index * VECTOR_BYTES))
+        tokens = code.plus(own["lengths"], 1)
+        largest = _scores(code, query, keys, tokens, scores)
+        total = _weights(code, tokens, scores, largest)
+        attended = _weighted(code, vectors, values, tokens, scores)
+        for index, vector in enumerate(attended):
+            result = code.let(f"fdiv {FLOATS} {vector}, {total}")
+            code.store(FLOATS, result, code.after(told["attended"], at, index * VECTOR_BYTES))
+    return code.source()
+
+
+def _of_row(code: Function, told: Mapping[str, str], row: str) -> dict[str, str]:
+    """Return what is told of one row."""
+    at = code.times(row, 8)
+    names = ("places", "behind", "capacities", "lengths")
+    return {name: code.load("i64", code.after(told[name], at)) for name in names}
+
+
+def _loaded(code: Function, pointer: str, vectors: int) -> list[str]:
+    return [code.load(FLOATS, code.after(pointer, index * VECTOR_BYTES)) for index in range(vectors)]
+
+
+def _scores(code: Function, query: list[str], keys: str, tokens: str, scores: str) -> str:
+    """Put the products of a query with each key side by side, and minus infinity after them; return the largest."""
+    last = code.times(tokens, _NUMBER_BYTES)
+    code.store(FLOATS, all_lanes(-math.inf), code.after(scores, last))
+    first = code.let("fadd float 0.0, 0xFFF0000000000000")
+    with code.loop(tokens, key=("ptr", keys), largest=("float", first)) as turn:
+        own = _loaded(code, turn.now["key"], len(query))
+        total = code.let(f"fmul {FLOATS} {query[0]}, {own[0]}")
+        for one, other in zip(query[1:], own[1:], strict=True):
+            total = fma(code, one, other, total)
+        score = added_up(code, total)
+        code.store("float", score, code.after(scores, code.times(turn.index, _NUMBER_BYTES)))
+        greater = code.let(f"fcmp ugt float {score}, {turn.now['largest']}")  # NaN stays
+        turn.then["largest"] = code.let(f"select i1 {greater}, float {score}, float {turn.now['largest']}")
+        turn.then["key"] = code.after(turn.now["key"], len(query) * VECTOR_BYTES)
+    return spread(code, "float", turn.then["largest"])
+
+
+def _weights(code: Function, tokens: str, scores: str, largest: str) -> str:
+    """Make weights of scores, where they are; return their sum, in every lane."""
+    with code.loop(code.over(code.plus(tokens, LANES - 1), LANES), total=(FLOATS, all_lanes(0.0))) as turn:
+        at = code.after(scores, code.times(turn.index, VECTOR_BYTES))
+        away = code.let(f"fsub {FLOATS} {code.load(FLOATS, at)}, {largest}")
+        weight = power_of_two(code, away, _DEGREE)
+        there = code.let(f"fcmp une {FLOATS} {away}, {all_lanes(-math.inf)}")  # after the last, and below float32
+        weight = code.let(f"select <{LANES} x i1> {there}, {FLOATS} {weight}, {FLOATS} {all_lanes(0.0)}")
+        code.store(FLOATS, weight, at)
+        turn.then["total"] = code.let(f"fadd {FLOATS} {turn.now['total']}, {weight}")
+    return spread(code, "float", added_up(code, turn.then["total"]))
+
+
+def _weighted(code: Function, vectors: int, values: str, tokens: str, scores: str) -> list[str]:
+    """Return the sum of each value times its weight."""
+    sums = {f"sum{index}": (FLOATS, all_lanes(0.0)) for index in range(vectors)}
+    with code.loop(tokens, value=("ptr", values), **sums) as turn:
+        weight = spread(code, "float", code.load("float", code.after(scores, code.times(turn.index, _NUMBER_BYTES))))
+        for index, vector in enumerate(_loaded(code, turn.now["value"], vectors)):
+            turn.then[f"sum{index}"] = fma(code, weight, vector, turn.now[f"sum{index}"])
+        turn.then["value"] = code.after(turn.now["value"], vectors * VECTOR_BYTES)
+    return [turn.then[f"sum{index}"] for index in range(vectors)]
