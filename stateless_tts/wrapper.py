@@ -37,8 +37,10 @@ class StatelessChatterBoxWrapper(NamedCalls):
     """Speak with one shared ChatterBox from any number of threads.
 
     Every result is ``torch.equal`` to that of ``torch.manual_seed(seed); model.generate(...)`` on an otherwise idle
-    process. A call writes nothing that calls share: its conditioning, key/value cache, generators and scratch modules
-    are its own; the model, the voices and the process-wide generators are left as they are.
+    process. (On a GPU stock itself has the same bits twice only with ``torch.backends.cudnn.deterministic = True``,
+    which is the process's, and so yours to set.) A call writes nothing that calls share: its conditioning, key/value
+    cache, generators and scratch modules are its own; the model, the voices and the process-wide generators are left as
+    they are.
 
     Args:
         chatterbox_model: upstream's `ChatterboxTTS`, `ChatterboxMultilingualTTS`, `ChatterboxTurboTTS` or

@@ -1,8 +1,8 @@
 """One decoding step for many requests at once.
 
-Every dense layer maps the rows of all requests together, so its weights are read once. Attention runs for each
-request over its own keys, with the shapes it has when the request is alone. Nothing but rows that do not see each
-other is ever in one tensor.
+Every dense layer maps the rows of all requests together, so its weights are read once. Attention is each row's over its
+own request's keys: here by torch's operation, with the shapes it has when the request is alone, in `_table_step` by a
+kernel for all. Nothing but rows that do not see each other is ever in one tensor.
 
 Here stand what all backbones share, and Llama's step; GPT-2's is in `_gpt2_step`.
 """

@@ -3,6 +3,9 @@
 Each of the engine's operations, a decoding step, a prompt, a rendering, uses as many cores as it is given. Two of
 them at once would have twice as many threads as there are cores, which wait for each other at the end of every
 operation. How many cores an operation uses never depends on who else is busy, and so neither do its bits.
+
+Who asks a GPU for something holds all cores meanwhile: threads that ask for one operation after the other would hand
+Python's own lock to and fro at each of them.
 """
 
 from __future__ import annotations

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stateless_tts.errors import SamplingError
+
 from ._batched_step import Reading
 from ._cores import Cores, Turn
 from ._own_cores import use_cores
 from ._prompts import read_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import torch
 
@@ -120,9 +122,13 @@ class Decoder:
             self._fail(job, error)
             return
         self._batch.append(speaker)
-        self._draw(speaker, logits)
-        if self._draws is not None and speaker in self._batch:
-            self._draws.join(speaker.sampler)
+        try:
+            if self._draws is not None:
+                self._draws.join(speaker.sampler)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(job, error)
+            return
+        self._draw_all([(speaker, logits)])
 
     def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
         assert job.utterance is not None
@@ -135,14 +141,7 @@ class Decoder:
     def _step(self) -> None:
         if not self._batch:  # all have ended meanwhile
             return
-        jointly: list[tuple[_Speaker, torch.Tensor]] = []
-        for speaker, logits in self._read(list(self._batch)):
-            if self._draws is not None and self._draws.has(speaker.sampler):
-                jointly.append((speaker, logits))
-            else:
-                self._draw(speaker, logits)
-        if jointly:
-            self._draw_jointly(jointly)
+        self._draw_all(self._read(list(self._batch)))
         self.steps += 1
 
     def _read(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
@@ -159,6 +158,16 @@ class Decoder:
     def _logits(self, speakers: list[_Speaker]) -> list[torch.Tensor]:
         return self._take_step([speaker.reading() for speaker in speakers])
 
+    def _draw_all(self, read: list[tuple[_Speaker, torch.Tensor]]) -> None:
+        jointly: list[tuple[_Speaker, torch.Tensor]] = []
+        for speaker, logits in read:
+            if self._draws is not None and self._draws.has(speaker.sampler):
+                jointly.append((speaker, logits))
+            else:
+                self._draw(speaker, logits)
+        if jointly:
+            self._draw_jointly(jointly)
+
     def _draw(self, speaker: _Speaker, logits: torch.Tensor) -> None:
         try:
             speaker.sampler.draw(logits)
@@ -169,11 +178,13 @@ class Decoder:
 
     def _draw_jointly(self, read: list[tuple[_Speaker, torch.Tensor]]) -> None:
         assert self._draws is not None
-        failed: Mapping[Sampler, Exception]
+        failed: dict[Sampler, SamplingError] = {}
         try:
             failed = self._draws.draw([(speaker.sampler, logits) for speaker, logits in read])
-        except Exception as error:  # noqa: BLE001 - nobody's fault alone, and generators have moved on already
-            failed = dict.fromkeys((speaker.sampler for speaker, _ in read), error)
+        except Exception as error:  # noqa: BLE001 - nobody's fault alone, and generators may have moved on already
+            for speaker, _ in read:  # futures share no exception
+                failed[speaker.sampler] = SamplingError(f"no speech token can be drawn with those of others: {error!r}")
+                failed[speaker.sampler].__cause__ = error
         for speaker, _ in read:
             if speaker.sampler in failed:
                 self._fail(speaker.job, failed[speaker.sampler])

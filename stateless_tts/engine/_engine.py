@@ -70,8 +70,10 @@ class ContinuousBatchingEngine(NamedCalls):
 
     Requests of any voice, seed, length and parameters join and leave the batch at every step. A result depends on its
     request alone: served alone, with others, early or late, in any order, it has the same bits. In bfloat16 the speech
-    tokens are those of stock ChatterBox with ``t3.to(torch.bfloat16)``, run alone; in float32 the engine's products add
-    in another order than stock's (`StatelessChatterBoxWrapper` is the path that keeps stock's float32 bits).
+    tokens are those of stock ChatterBox with ``t3.to(torch.bfloat16)``, run alone, unless steps are recorded
+    (`cuda_graphs`); in float32 the engine adds in another order than stock (`StatelessChatterBoxWrapper` is the path
+    that keeps stock's float32 bits). On a GPU bits are fixed at all only where cuDNN is deterministic
+    (``torch.backends.cudnn.deterministic = True``, which is the process's, and so yours to set).
 
     Weights are read, never written; every request owns its key/value cache, position, generators and sampler, and
     with the multilingual model its alignment analyser. In float32, keys and values of up to 256 MiB are kept for voices
@@ -99,21 +101,22 @@ class ContinuousBatchingEngine(NamedCalls):
             AMX, float32 products and attention keep 16 of a number's 24 bits, as torch's float32 precision "high" does.
         exact_render: leave S3Gen to stock's own float32 kernels, which are slower: the audio then has the very
             bits of stock's for the same speech tokens, on `render_threads` cores. `render_dtype` must not be bfloat16.
-            On a GPU it has them in any case, provided that cuDNN is deterministic there
-            (``torch.backends.cudnn.deterministic = True``): otherwise stock itself may not have them twice.
+            On a GPU it has them in any case.
         cuda_graphs: whether decoding steps and S3Gen's estimator are recorded as CUDA graphs; None does so on CUDA
-            devices that Triton compiles for. Steps then attend in a kernel of the engine's own: tokens in bfloat16 are
-            no longer stock's bit for bit, in float32 as close as on a CPU. False asks for every operation anew, which
-            takes several times as long.
+            devices that Triton compiles for. Steps, but those of the multilingual model, then attend in a kernel of
+            the engine's own, and tokens in bfloat16 are no longer stock's bit for bit (`plan.like_stock` tells). False
+            asks for every operation anew, which is slower; so is a device that turns out unable to record, with a
+            warning.
         render_workers: utterances rendered to audio at a time; None for as many as there are cores for, with
             `render_threads` or four each, or for four on a GPU.
-        render_threads: cores for each of them; None shares the cores out, and with `exact_render` gives each rendering
-            as many as stock has. Decoding waits while all cores render.
+        render_threads: cores for each of them; None shares the cores out, and with `exact_render` or on a GPU gives
+            each rendering as many as stock has. Decoding waits while all cores render, and while a GPU is asked to.
         voice_cache_bytes: most bytes of prepared voices kept.
 
     Attributes:
-        plan: what the start-up check found: the row counts that steps are padded to and the kernels used. With
-            `plan.singly` this machine has no such row count, and requests decode one after the other.
+        plan: what the start-up check found: the row counts that steps are padded to (recorded ones to the largest) and
+            the kernels used. With `plan.singly` this machine has no such row count, and requests decode one after the
+            other.
 
     Raises:
         InvalidParameterError: an argument is out of range; the message names it.
@@ -180,9 +183,7 @@ class ContinuousBatchingEngine(NamedCalls):
             s3gen = with_fast_vocoder(with_fast_flow(s3gen, self.render_dtype, self._halves))
         elif record:
             s3gen = with_recorded_estimator(s3gen, device)
-        # What a GPU is asked for is asked for by one thread at a time: with more they hand Python's lock to and fro at
-        # every operation.
-        cores = Cores(torch.get_num_threads() if device.type == "cpu" else 1)
+        cores = Cores(torch.get_num_threads())
         renderers = [Renderer(self._ledger, self._wrapper, s3gen, threads, cores) for _ in range(workers)]
         self._threads = _start(self._ledger, service.runs(self._ledger, cores), renderers)
         # An engine that is forgotten, or alive when the interpreter exits, leaves no thread at work.

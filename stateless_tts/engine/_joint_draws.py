@@ -1,8 +1,9 @@
 """The next tokens of many requests, drawn together: on a GPU, where asking for an operation takes longer than doing it.
 
-Each request keeps its own place among the rows, its own parameters and its own generator. All operations have one
+Each request keeps its own place among the rows, its own parameters and its own generator. What adds numbers up has one
 shape, whoever else is there, and all rows begin at the same distance from what the GPU reads at once, so that a row's
-bits are its own. The order of guidance, penalty, temperature, min-p, top-p and draw is `SpeechTokenSampler`'s.
+bits are its own. The order of guidance, penalty, temperature, min-p, top-p and draw is `SpeechTokenSampler`'s; sums may
+round otherwise than there.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class JointDraws:
         self._places: dict[SpeechTokenSampler, int] = {}
         self._said = torch.zeros(most_requests, vocabulary, dtype=torch.bool, device=device)
         # cfg_weight, temperature, repetition penalty, min-p.
-        self._parameters = torch.ones(4, most_requests, 1, device=device)
+        self._parameters = torch.ones(4, most_requests, 1, dtype=torch.float32, device=device)
         self._noise = torch.ones(most_requests, vocabulary + -vocabulary % _ALIGNED, dtype=dtype, device=device)
 
     def join(self, sampler: Sampler) -> None:
@@ -54,7 +55,7 @@ class JointDraws:
         self._said[place] = False
         self._said[place, torch.tensor(said, device=self._device)] = True
         parameters = (sampler.cfg_weight, sampler.temperature, sampler.repetition_penalty, sampler.min_p)
-        self._parameters[:, place, 0] = torch.tensor(parameters, device=self._device)
+        self._parameters[:, place, 0] = torch.tensor(parameters, dtype=torch.float32, device=self._device)
 
     def leave(self, sampler: Sampler) -> None:
         """Take back the place of a request, if it has one."""
@@ -79,7 +80,8 @@ class JointDraws:
         # What `torch.multinomial` does for a single draw.
         tokens = (probabilities / self._noise).argmax(dim=1, keepdim=True)
         usable = probabilities.amax(dim=1, keepdim=True) > 0  # false for NaN
-        self._said.scatter_(1, tokens, value=True)
+        places = torch.tensor([self._places[sampler] for sampler in samplers], device=self._device)
+        self._said[places, tokens[places, 0]] = True
         known = torch.cat((tokens, usable.long()), dim=1).tolist()
         failed: dict[Sampler, SamplingError] = {}
         for sampler in samplers:
@@ -97,9 +99,9 @@ class JointDraws:
         dtype = scores.dtype
         _, temperatures, penalties, least = self._parameters
         wide = scores.float()  # as arithmetic with a number is done, before it is rounded again
-        penalised = torch.where(wide < 0, wide * penalties, wide / penalties).to(dtype)
+        penalised = torch.where(wide < 0, wide * penalties, _quotient(wide, penalties)).to(dtype)
         scores = torch.where(self._said, penalised, scores)
-        scores = (scores.float() / temperatures).to(dtype)
+        scores = _quotient(scores.float(), temperatures).to(dtype)
         scores = functional.pad(scores, (0, self._noise.size(1) - self._vocabulary), value=float("-inf"))
         before = torch.softmax(scores, dim=-1)
         threshold = (before.amax(dim=-1, keepdim=True).float() * least).to(dtype)
@@ -107,7 +109,8 @@ class JointDraws:
         for sampler in samplers:
             if sampler.top_p < 1.0:
                 row = scores[self._places[sampler], : self._vocabulary]
-                row.copy_(TopPLogitsWarper(top_p=sampler.top_p)(None, row[None])[0])
+                # Twice: a GPU adds a single row up in an order that changes from run to run.
+                row.copy_(TopPLogitsWarper(top_p=sampler.top_p)(None, row.repeat(2, 1))[0])
         return torch.softmax(scores, dim=-1)
 
     def _guided(self, samplers: Sequence[SpeechTokenSampler], logits: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -119,7 +122,14 @@ class JointDraws:
             rows[0][place], rows[1][place] = first, first + own.size(0) - 1
             first += own.size(0)
         together = torch.cat(list(logits))
-        conditional, unconditional = together[torch.tensor(rows, device=self._device)]
+        first_and_last = torch.tensor(rows, device=self._device)
+        conditional, unconditional = together[first_and_last]
         weights = self._parameters[0].to(together.dtype)
-        guided: torch.Tensor = conditional + weights * (conditional - unconditional)
-        return guided
+        guided = conditional + weights * (conditional - unconditional)
+        alone = (first_and_last[0] == first_and_last[1])[:, None]  # a single row is not guided, infinite or not
+        return torch.where(alone, conditional, guided)
+
+
+def _quotient(numbers: torch.Tensor, divisors: torch.Tensor) -> torch.Tensor:
+    """Return ``numbers / divisors`` with the bits that torch has where each divisor is a Python number."""
+    return numbers * divisors.reciprocal() if numbers.device.type == "cuda" else numbers / divisors

@@ -48,7 +48,7 @@ class RowPlan:
         kernels: for each shape (in_features, out_features) of T3's projections, how it is multiplied.
         row_counts: row counts, ascending, for which a row's bits depend on that row alone.
         singly: whether no such count holds more than one request, so that requests decode one after the other.
-        like_stock: whether a step's products have the bits of stock's own step, which has `stock_rows` rows.
+        like_stock: whether a step has the bits of stock's own, which has `stock_rows` rows.
         stock_rows: the most rows of one request: 2 with the unconditional one, or 1.
         findings: per shape and kernel, the groups of row counts that agree; "dependent" names those that agree with
             no other because a row's bits change with its place or its neighbours.

@@ -115,8 +115,9 @@ class SpeechService(Service):
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
-        # In a reduced dtype the engine has promised stock's bits.
-        beginnings = Beginnings(_MOST_BYTES_OF_BEGINNINGS) if self._dtype is torch.float32 else None
+        # Where the engine has promised stock's bits, prompts are read as stock does.
+        apart = self._dtype is torch.float32 or not self.plan.like_stock
+        beginnings = Beginnings(_MOST_BYTES_OF_BEGINNINGS) if apart else None
         decoder = Decoder(ledger, self._decoding, cores, beginnings)
         return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 

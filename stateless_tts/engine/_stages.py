@@ -127,8 +127,7 @@ class Renderer:
     def run(self) -> None:
         """Work until the ledger stops. The arithmetic of this thread uses `threads` cores, whoever else is busy."""
         use_cores(self._threads)
-        with torch.cuda.stream(self._stream) if self._stream else nullcontext():
-            work_on(self._ledger, self._ledger.next_to_render, self._render)
+        work_on(self._ledger, self._ledger.next_to_render, self._render)
 
     def _render(self, job: Job) -> None:
         with nullcontext() if self._stream else self._turn():
@@ -160,7 +159,7 @@ class Renderer:
         return audio
 
     def _turn(self) -> AbstractContextManager[bool]:
-        return self._cores.use(self._threads, Turn.RENDER)
+        return self._cores.use(self._cores.count if self._stream else self._threads, Turn.RENDER)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -169,7 +168,7 @@ class Renderer:
             yield
             return
         try:
-            with self._turn():
+            with self._turn(), torch.cuda.stream(self._stream):
                 # Voice and tokens come from the stream that the others use.
                 self._stream.wait_stream(torch.cuda.default_stream(self._stream.device))
                 yield

@@ -82,7 +82,9 @@ def prepare_decoding(
             private.t3, replace(plan, row_counts=plan.row_counts[:1], singly=True), dtype, record=record
         )
     head = private.t3.speech_head
-    draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device) if record else None
+    draws = None
+    if isinstance(step, RecordedStep):
+        draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
     return Speaking(private.t3, private.private_bytes, plan, step, draws)
 
 
@@ -94,7 +96,7 @@ def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, *, record: bool) -> tupl
     if record:
         try:
             return RecordedStep(t3, plan.row_counts[-1]), replace(plan, like_stock=False)
-        except RuntimeError:
+        except Exception:  # of Triton, which needs a C compiler, or of the driver; steps can be taken otherwise
             logger.warning("steps cannot be recorded on this GPU, and are asked for again and again", exc_info=True)
     on_cpu = t3.speech_emb.weight.device.type == "cpu"
     if dtype is torch.float32 and on_cpu and not plan.singly and not t3.hp.is_multilingual:

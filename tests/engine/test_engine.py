@@ -27,11 +27,14 @@ from stateless_tts import (
     SamplingError,
     SpeechRequest,
     SpeechResult,
+    StatelessChatterBoxWrapper,
     Voice,
 )
 from stateless_tts.engine import _decoding, _engine, _prompts, _service, _stages
+from stateless_tts.engine._joint_draws import JointDraws
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
+from stateless_tts.engine._start_up import Speaking, prepare_decoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,6 +193,54 @@ def test_a_fault_ends_one_request_alone(model: ChatterboxTTS, served: Served, fa
     for future, alone in zip(others, served.alone[4:8], strict=True):
         assert_same(future.result(), alone)
     assert_nothing_left(served.engine)
+
+
+@pytest.fixture
+def drawing_jointly(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> JointDraws:
+    """Let the next engine draw tokens together, as on a GPU."""
+    draws = JointDraws(16, model.t3.speech_head.out_features, torch.float32, torch.device("cpu"))
+
+    def prepared(*arguments: Any, **options: Any) -> Speaking:  # noqa: ANN401 - passed on
+        return replace(prepare_decoding(*arguments, **options), draws=draws)
+
+    monkeypatch.setattr(_service, "prepare_decoding", prepared)
+    return draws
+
+
+def test_tokens_drawn_together_are_each_requests_own(
+    model: ChatterboxTTS, sixteen: tuple[SpeechRequest, ...], drawing_jointly: JointDraws
+) -> None:
+    wrapper = StatelessChatterBoxWrapper(model)
+    with ContinuousBatchingEngine(model) as engine:
+        endless = engine.submit(ENDLESS)
+        wait_until_decoding(engine)
+        broken = engine.submit(replace(SHORT, cfg_weight=1e308))
+        futures = [engine.submit(request) for request in sixteen]
+        with pytest.raises(SamplingError):
+            broken.result(timeout=60)
+        for request, future in zip(sixteen, futures, strict=True):
+            assert torch.equal(future.result(timeout=60).speech_tokens, wrapper.synthesize(request).speech_tokens)
+        endless.cancel()  # it may have come to an end
+        engine.synthesize(SHORT)
+        assert not drawing_jointly._places
+        assert sorted(drawing_jointly._free) == list(range(16))
+
+
+def test_a_draw_that_fails_for_all_ends_those_who_drew_and_nobody_else(
+    model: ChatterboxTTS, drawing_jointly: JointDraws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ContinuousBatchingEngine(model) as engine:
+        alone = engine.synthesize(SHORT)
+        with monkeypatch.context() as patch:
+            patch.setattr(drawing_jointly, "draw", lambda _: 1 // 0)
+            failures = [engine.submit(SHORT).exception(timeout=60) for _ in range(2)]
+        assert all(isinstance(failure, SamplingError) for failure in failures)
+        assert failures[0] is not failures[1]
+        assert isinstance(failures[0].__cause__, ZeroDivisionError)  # type: ignore[union-attr] # see above
+        with monkeypatch.context() as patch:
+            patch.setattr(drawing_jointly, "join", lambda _: 1 // 0)
+            assert isinstance(engine.submit(SHORT).exception(timeout=60), ZeroDivisionError)
+        assert_same(engine.synthesize(SHORT), alone)
 
 
 def test_a_step_that_fails_is_done_again_one_by_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

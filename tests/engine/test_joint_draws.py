@@ -107,6 +107,26 @@ def test_stopping_is_seen_and_logits_that_give_no_probabilities_end_one_request_
     assert samplers[0].speech_tokens().tolist() == drawn_alone(REQUESTS[0], torch.float32)[:1]
 
 
+def test_a_single_row_is_not_guided_even_if_it_excludes_tokens() -> None:
+    draws = JointDraws(1, VOCABULARY, torch.float32, CPU)
+    sampler, alone = sampler_of(REQUESTS[1]), sampler_of(REQUESTS[1])
+    logits = logits_of(REQUESTS[1], 0, torch.float32)
+    logits[:, :100] = float("-inf")
+    draws.join(sampler)
+    assert not draws.draw([(sampler, logits)])
+    alone.draw(logits)
+    assert sampler.speech_tokens().tolist() == alone.speech_tokens().tolist()
+
+
+def test_who_has_a_place_and_does_not_draw_has_said_nothing() -> None:
+    draws = JointDraws(2, VOCABULARY, torch.float32, CPU)
+    first, second = (sampler_of(request) for request in REQUESTS[:2])
+    for sampler in (first, second):
+        draws.join(sampler)
+    draws.draw([(first, logits_of(REQUESTS[0], 0, torch.float32))])
+    assert draws._said[draws._places[second]].nonzero().flatten().tolist() == [HP.start_speech_token]
+
+
 def test_who_is_inspected_draws_on_its_own() -> None:
     draws = JointDraws(1, VOCABULARY, torch.float32, CPU)
     watched = SpeechTokenSampler(REQUESTS[0], HP, CallRandomness(1), CPU, inspect=lambda scores, _: scores)

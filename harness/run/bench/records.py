@@ -123,9 +123,13 @@ class LimitMeasurement:
     rates: tuple[float, ...]
 
 
+ENGINE_FLOW = "S3Gen flow, as the engine computes it"
+"""The one stage that is not stock's."""
+
+
 @dataclass(frozen=True)
 class StageMeasurement:
-    """One stage of stock, called alone.
+    """One stage of stock, or `ENGINE_FLOW`, called alone.
 
     Attributes:
         stage: its name.

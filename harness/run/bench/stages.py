@@ -12,7 +12,7 @@ from torch.utils.flop_counter import flop_registry
 from transformers import DynamicCache
 
 from harness.run.bench.limits import best_seconds
-from harness.run.bench.records import ModelFacts, StageMeasurement
+from harness.run.bench.records import ENGINE_FLOW, ModelFacts, StageMeasurement
 from stateless_tts.engine import can_pack, fast_s3gen
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ PAST_TOKENS = 100
 NEW_TOKENS = 50
 TOKENS_PER_S = 25
 FLOAT, HALF = "float32", "bfloat16"
-ENGINE_FLOW = "S3Gen flow, as the engine computes it"
 
 
 def model_facts(model: ChatterboxTTS, requests: Sequence[SpeechRequest]) -> ModelFacts:

@@ -7,6 +7,7 @@ import statistics
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
+from harness.run.bench.records import ENGINE_FLOW
 from harness.verdict.bench.rates import ran, rates_of
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def stages_table(
     limits: Sequence[LimitMeasurement],
     model: ModelFacts | None,
 ) -> list[dict[str, Any]]:
-    """Return stock's stages as measured alone, and the batched T3 as it was timed in the cells of T3 alone."""
+    """Return stock's stages and the engine's flow as measured alone, and the batched T3 as timed in its own cells."""
     best = {name: limit["best"] for name, limit in limits_table(limits).items()}
-    rows = [
-        _row("stock", stage.stage, stage.dtype, statistics.median(stage.seconds), stage.flops, stage.read_bytes, best)
-        | {"what": stage.what}
-        for stage in stages
-    ]
+    rows = []
+    for stage in stages:
+        subject = "engine" if stage.stage == ENGINE_FLOW else "stock"
+        seconds = statistics.median(stage.seconds)
+        row = _row(subject, stage.stage, stage.dtype, seconds, stage.flops, stage.read_bytes, best)
+        rows.append(row | {"what": stage.what})
     keys = dict.fromkeys((cell.subject, cell.workers) for cell in cells if cell.part == T3_ALONE)
     for subject, workers in keys:
         measured = ran(cells, T3_ALONE, subject, workers)

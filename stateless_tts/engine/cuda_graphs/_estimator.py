@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,41 @@ from torch import nn
 from stateless_tts.engine._estimator import UnmaskedEstimator, takes
 from stateless_tts.private import with_private
 
-from ._recording import Recorder
+from ._recording import Recorder, play
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
 
+logger = logging.getLogger(__name__)
+
 _SOLVER = "flow.decoder"
+# 30 s of prompt and speech. The bias of upstream's attention, for eight heads of two rows, takes 137 MiB then.
+_MOST_FRAMES = 1500
+# Failures in a row after which a thread records nothing any more.
+_TRIES = 3
+
+
+class _Own(threading.local):
+    """What a thread remembers of the utterance that it renders.
+
+    Attributes:
+        given: what its estimator was given last.
+        graph: its recording, once there is one.
+        result: what playing that back writes.
+        tries: how often it may still be tried to record something, after failures in a row.
+        records: whether this utterance is to be recorded.
+    """
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.tries = _TRIES
+        self.begin({})
+
+    def begin(self, given: dict[str, torch.Tensor | None]) -> None:
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.result: torch.Tensor | None = None
+        self.given = given
+        self.records = self.tries > 0
 
 
 class RecordedEstimator(nn.Module):
@@ -24,14 +54,15 @@ class RecordedEstimator(nn.Module):
 
     Upstream's solver hands its estimator the same tensors again and again, with other contents: that is how a call is
     known to belong to the utterance of the call before. Each thread has a recording of its own. What another solver
-    passes only once (as for a distilled estimator) is simply computed.
+    passes only once (as for a distilled estimator) is simply computed, and so are long utterances, whose memory a
+    recording would keep, and what cannot be recorded.
     """
 
     def __init__(self, estimator: nn.Module, device: torch.device) -> None:
         super().__init__()
         self.estimator = estimator
         self._device = device
-        self._own = threading.local()
+        self._own = _Own()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -40,24 +71,32 @@ class RecordedEstimator(nn.Module):
         assert isinstance(dtype, torch.dtype)
         return dtype
 
-    def forward(self, **given: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, **others: torch.Tensor | None) -> torch.Tensor:
         """Map what upstream's solver passes to what its estimator returns; the next call may overwrite it."""
-        own = self._own
-        if not _same(getattr(own, "given", {}), given):
-            own.graph = own.result = None
-            own.given = given
+        own, given = self._own, {"x": x, **others}
+        if not _same(own.given, given):
+            own.begin(given)
+        elif own.graph is None and own.records and x.size(-1) <= _MOST_FRAMES:
+            self._record(given)
+        if own.graph is None or own.result is None:
             computed: torch.Tensor = self.estimator(**given)
             return computed
-        if own.graph is None:
-            if not hasattr(own, "recorder"):
+        play(own.graph)
+        return own.result
+
+    def _record(self, given: dict[str, torch.Tensor | None]) -> None:
+        own = self._own
+        try:
+            if own.recorder is None:
                 own.recorder = Recorder(self._device)
             graph = torch.cuda.CUDAGraph()  # type: ignore[no-untyped-call] # by torch
             with own.recorder.recording(graph):
                 own.result = self.estimator(**given)
-            own.graph = graph
-        own.graph.replay()
-        result: torch.Tensor = own.result
-        return result
+            own.graph, own.tries = graph, _TRIES
+        except Exception:  # a rendering that takes longer is better than none
+            own.recorder, own.records = None, False
+            own.tries -= 1
+            logger.warning("S3Gen's estimator could not be recorded, and is asked for again and again", exc_info=True)
 
 
 def with_recorded_estimator(s3gen: S3Gen, device: torch.device) -> S3Gen:

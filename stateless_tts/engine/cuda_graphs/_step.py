@@ -8,7 +8,7 @@ import torch
 
 from stateless_tts.engine._table_step import TableStep
 
-from ._recording import Recorder
+from ._recording import Recorder, play
 
 if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
@@ -46,9 +46,11 @@ class RecordedStep(TableStep):
             with self._recorder.recording(graph):
                 self._recorded = super()._logits()
             self._graph = graph
+            # A graph knows addresses: whoever moves the model elsewhere must not free what it reads.
+            self._read = [tensor.detach() for tensor in (*self._t3.parameters(), *self._t3.buffers())]
 
     def _logits(self) -> torch.Tensor:
         if self._graph is None:
             return super()._logits()
-        self._graph.replay()  # type: ignore[no-untyped-call] # by torch
+        play(self._graph)
         return self._recorded.clone()  # the next step overwrites them

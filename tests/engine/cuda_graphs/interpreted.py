@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from stateless_tts.engine import _kv_cache
 from stateless_tts.engine._backbone import backbone_of
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
@@ -58,6 +59,7 @@ def hold_attention(dtype: torch.dtype) -> None:
 
 def hold_steps(family: str) -> None:
     """Three steps of two requests, one of which moves to a larger cache."""
+    _kv_cache._RESERVED_TOKENS = 32
     t3 = build_chatterbox(family).t3
     backbone = backbone_of(t3)
     step = RecordedStep(t3, 3 * backbone.stock_rows)
@@ -72,6 +74,7 @@ def hold_steps(family: str) -> None:
         ]
         wanted = batched_step(t3, readings[0], 2 * backbone.stock_rows)
         found = step(readings[1])
+        assert pairs[0][0].capacity == pairs[1][0].capacity == (32 if position == 1 else 64)
         for one, other in zip(found, wanted, strict=True):
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -35,7 +36,7 @@ pytestmark = [
     ),
 ]
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-ENDLESS = SpeechRequest("Endless.", seed=3, max_new_tokens=4096)
+ENDLESS = SpeechRequest("This one goes on and on.", seed=1, temperature=5.0, max_new_tokens=4096)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +59,21 @@ def test_results_depend_on_the_request_alone(
     with ContinuousBatchingEngine(on_gpu, dtype=dtype) as engine:
         assert not engine.plan.singly
         alone = [engine.synthesize(request) for request in requests]
+        endless = engine.submit(ENDLESS)  # who comes now joins a batch
+        wait_until_decoding(engine)
         together = [engine.submit(request) for request in reversed(requests)]
         for future, expected in zip(together, reversed(alone), strict=True):
             result = future.result(timeout=120)
             assert torch.equal(result.speech_tokens, expected.speech_tokens)
             assert torch.equal(result.audio, expected.audio)
+        endless.cancel()  # it may have come to an end
+
+
+def wait_until_decoding(engine: ContinuousBatchingEngine) -> None:
+    until = time.monotonic() + 60
+    while engine.occupancy().decoding < 1:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_in_float32_tokens_are_stocks_and_audio_has_its_bits(
@@ -103,12 +114,14 @@ def test_cancelling_and_closing_in_the_middle_of_work_gives_memory_back(
     engine = ContinuousBatchingEngine(on_gpu)
     alone = engine.synthesize(some_of(sixteen)[0])
     endless = engine.submit(ENDLESS)
+    wait_until_decoding(engine)
     other = engine.submit(some_of(sixteen)[0])
     assert torch.equal(other.result(timeout=120).audio, alone.audio)
     assert endless.cancel()
     with pytest.raises(CancelledError):
         endless.result(timeout=0)
     left = [engine.submit(replace(ENDLESS, seed=seed)) for seed in range(4)]
+    wait_until_decoding(engine)
     assert isinstance(engine._service, SpeechService)
     step = weakref.ref(engine._service._decoding.step)
     assert engine.close(drain=False)
@@ -118,11 +131,18 @@ def test_cancelling_and_closing_in_the_middle_of_work_gives_memory_back(
     assert not caches
 
 
+def test_a_turbo_renders_with_what_its_solver_passes() -> None:
+    with ContinuousBatchingEngine(build_chatterbox("turbo", device="cuda")) as engine:
+        assert engine.synthesize(SpeechRequest("Short.", seed=2, max_new_tokens=20)).audio.numel()
+
+
 def test_without_graphs_bfloat16_tokens_are_stocks(on_gpu: ChatterboxTTS, sixteen: Sequence[SpeechRequest]) -> None:
     stock = TimedStock(on_gpu, torch.bfloat16)
     with ContinuousBatchingEngine(on_gpu, dtype=torch.bfloat16, cuda_graphs=False) as engine:
         assert engine.plan.like_stock
-        for request in some_of(sixteen)[1:3]:
-            found, wanted = engine.synthesize(request).speech_tokens, stock.say(request).tokens
+        requests = some_of(sixteen)[1:4]
+        futures = [engine.submit(request) for request in requests]
+        for request, future in zip(requests, futures, strict=True):
+            found, wanted = future.result(timeout=120).speech_tokens, stock.say(request).tokens
             assert wanted is not None
             assert torch.equal(found, wanted.cpu())

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from harness.run.bench.fidelity import OTHER_SEED, measure_fidelity
-from harness.run.bench.stages import ENGINE_FLOW, count_flops, measure_stages, model_facts, packed_dtypes
+from harness.run.bench.records import ENGINE_FLOW
+from harness.run.bench.stages import count_flops, measure_stages, model_facts, packed_dtypes
 from stateless_tts import SpeechRequest
 from stateless_tts.engine import can_pack
 

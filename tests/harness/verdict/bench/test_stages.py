@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.run.bench.records import BenchCall
+from harness.run.bench.records import ENGINE_FLOW, BenchCall
 from harness.verdict.bench.stages import least_steps, limits_table, stages_table, where_time_goes
 from tests.harness import bench_toys
 
@@ -21,6 +21,8 @@ def test_a_stage_is_told_beside_both_limits() -> None:
     assert stock["of_arithmetic_limit"] == pytest.approx(0.04)
     assert stock["nearer_limit"] == "memory"
     assert limits_table(seen.limits)["memory"]["best"] == 40.0
+    flow = replace(seen.stages[0], stage=ENGINE_FLOW)
+    assert [stock["subject"], stages_table([flow], [], seen.limits, seen.model)[0]["subject"]] == ["stock", "engine"]
     again = replace(seen.limits[0], rates=(20.0,))
     assert limits_table([*seen.limits, again])["memory"] == {"best": 40.0, "unit": "GB/s", "rates": [30.0, 40.0, 20.0]}
 
