@@ -12,7 +12,7 @@ from torch import nn
 from stateless_tts.engine._estimator import UnmaskedEstimator, takes
 from stateless_tts.private import with_private
 
-from ._recording import Recorder, play
+from ._recording import ONE_AT_A_TIME, Recorder, play
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
@@ -43,7 +43,8 @@ class _Own(threading.local):
         self.begin({})
 
     def begin(self, given: dict[str, torch.Tensor | None]) -> None:
-        self.graph: torch.cuda.CUDAGraph | None = None
+        with ONE_AT_A_TIME:
+            self.graph: torch.cuda.CUDAGraph | None = None
         self.result: torch.Tensor | None = None
         self.given = given
         self.records = self.tries > 0

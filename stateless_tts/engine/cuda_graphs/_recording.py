@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 # Volta, the oldest that Triton compiles for.
 _LEAST_CAPABILITY = (7, 0)
-# To torch a recording is something of the whole process: until 2.13, no graph may be played meanwhile.
-_ONE_AT_A_TIME = threading.RLock()
+# To torch a recording is something of the whole process: until 2.13, no graph may be played, or let go of, meanwhile.
+ONE_AT_A_TIME = threading.RLock()
 # The allocator remembers the address of a graph whose recording failed.
 _failed: list[torch.cuda.CUDAGraph] = []
 
@@ -32,7 +32,7 @@ def can_record(device: torch.device) -> bool:
 
 def play(graph: torch.cuda.CUDAGraph) -> None:
     """Ask for what was recorded, in the current stream."""
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         graph.replay()  # type: ignore[no-untyped-call] # by torch
 
 
@@ -59,7 +59,7 @@ class Recorder:
         Everything used must have been used before, so that no library has anything left to set up. `torch.cuda.graph`
         would wait for the GPU, collect garbage and give the driver its memory back each time.
         """
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             current = torch.cuda.current_stream(self._device)
             self._stream.wait_stream(current)
             with torch.cuda.stream(self._stream), self._tidied_up(graph), self._captured(graph, self._pool):
@@ -91,6 +91,6 @@ class Recorder:
 
     def _trivial(self, pool: tuple[int, int]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
         graph = torch.cuda.CUDAGraph()  # type: ignore[no-untyped-call] # by torch
-        with _ONE_AT_A_TIME, torch.cuda.stream(self._stream), self._captured(graph, pool):
+        with ONE_AT_A_TIME, torch.cuda.stream(self._stream), self._captured(graph, pool):
             kept = torch.zeros(1, device=self._device)
         return graph, kept

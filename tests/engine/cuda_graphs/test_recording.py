@@ -151,8 +151,8 @@ def test_it_is_tried_again_for_the_next_utterance_but_not_for_ever(gpu: StandIn,
 def test_nothing_is_played_while_something_is_recorded(gpu: StandIn) -> None:
     recorder = Recorder(torch.device("cpu"))
     with recorder.recording(gpu.graph()):
-        assert not in_another_thread(_recording._ONE_AT_A_TIME)
-    assert in_another_thread(_recording._ONE_AT_A_TIME)
+        assert not in_another_thread(_recording.ONE_AT_A_TIME)
+    assert in_another_thread(_recording.ONE_AT_A_TIME)
     assert gpu.asked
 
 
