@@ -6,7 +6,7 @@ and waits for the answer. For one utterance, all of whose frames are there, the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -17,7 +17,26 @@ if TYPE_CHECKING:
     from chatterbox.models.s3gen.decoder import ConditionalDecoder
 
 
-class UnmaskedEstimator(nn.Module):
+class AroundEstimator(nn.Module):
+    """What stands in an estimator's place in upstream's solver, and asks it or not.
+
+    Args:
+        estimator: S3Gen's, or a view of it.
+    """
+
+    def __init__(self, estimator: nn.Module) -> None:
+        super().__init__()
+        self.estimator: Any = estimator  # upstream's modules have no types
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the estimator's weights, as upstream's solver asks for it."""
+        dtype = self.estimator.dtype
+        assert isinstance(dtype, torch.dtype)
+        return dtype
+
+
+class UnmaskedEstimator(AroundEstimator):
     """Upstream's estimator without its masks; over blocks of upstream's own, every bit is the same.
 
     Args:
@@ -27,16 +46,8 @@ class UnmaskedEstimator(nn.Module):
     """
 
     def __init__(self, estimator: ConditionalDecoder, *, with_bias: bool) -> None:
-        super().__init__()
-        self.estimator = estimator
+        super().__init__(estimator)
         self._with_bias = with_bias
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the estimator's weights, as upstream's solver asks for it."""
-        dtype = self.estimator.dtype
-        assert isinstance(dtype, torch.dtype)
-        return dtype
 
     def forward(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from ._estimator import AroundEstimator
 from ._own_cores import use_cores
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def half_the_cores(threads: int, renderings: int = 1) -> Halves | None:
     return Halves(HALVES * renderings, threads // HALVES)
 
 
-class RowByRow(nn.Module):
+class RowByRow(AroundEstimator):
     """An estimator that is given its rows one by one, two at the same time if there are cores for two.
 
     A single row, as of a flow without guidance, has all the cores of the caller.
@@ -94,16 +95,8 @@ class RowByRow(nn.Module):
     """
 
     def __init__(self, estimator: nn.Module, halves: Halves | None) -> None:
-        super().__init__()
-        self.estimator = estimator
+        super().__init__(estimator)
         self._halves = halves
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the estimator's weights, as upstream's solver asks for it."""
-        dtype = self.estimator.dtype
-        assert isinstance(dtype, torch.dtype)
-        return dtype
 
     def forward(self, x: torch.Tensor, **others: torch.Tensor | None) -> torch.Tensor:
         """Map what upstream's solver passes, each of shape (rows, ...), to what its estimator returns."""

@@ -92,10 +92,9 @@ class StepAttention:
         Args:
             queries: float32 of shape (rows, heads, 1, head_dim), on the CPU.
             keys_values: of shape (2, rows, heads, 1, head_dim) and the same dtype.
-            addresses: where each row has this layer's keys, as `KeyValueCache.addresses` says; int64 of shape (rows,).
-            pasts: of each row, how many elements its values are behind its keys, its cache's capacity in tokens, and
-                how many tokens are there already, or -1 for padding, which comes last; each int64 of shape (rows,).
-            scale: of the scores.
+            addresses: as `RowTable` tells whoever attends.
+            pasts: the same.
+            scale: the same.
 
         Raises:
             ValueError: queries are of another dtype, size or device.

@@ -39,7 +39,7 @@ class RowTable:
         attend: given queries, keys and values as `Rows.attend` is, puts these into the caches and attends to all that
             is there. It is told, for each row, where it has the layer's keys, as `KeyValueCache.addresses` says; how
             many elements its values are behind them, its cache's capacity in tokens, and how many tokens are there
-            already, or `PADDING`: each int64 of shape (rows,); and what scores are multiplied with.
+            already, or `PADDING`, which comes last: each int64 of shape (rows,); and what scores are multiplied with.
     """
 
     def __init__(self, t3: T3, rows: int, attend: Attend) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import pytest
 import torch
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
-from stateless_tts.engine import _dense, _fast_flow
+from stateless_tts.engine import _dense, _fast_flow, _prompts
+from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine.machine_code import _translation
 from stateless_tts.engine.matrix_units import matrix_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from chatterbox.tts import ChatterboxTTS
@@ -62,6 +64,20 @@ def no_machine_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(_translation, "openmp", lambda: None)
     else:
         monkeypatch.setattr(llvm, "check_jit_execution", refuse)
+
+
+@pytest.fixture
+def caches(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet[KeyValueCache]:
+    """Return the caches that are made for prompts from now on, as long as somebody holds them."""
+    alive: weakref.WeakSet[KeyValueCache] = weakref.WeakSet()
+
+    class Watched(KeyValueCache):
+        def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+            super().__init__(layers)
+            alive.add(self)
+
+    monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
+    return alive
 
 
 @pytest.fixture(scope="session")

@@ -301,16 +301,8 @@ def test_closing_finishes_what_was_accepted(model: ChatterboxTTS) -> None:
 
 
 def test_closing_without_draining_cancels_everything_and_gives_memory_back(
-    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+    model: ChatterboxTTS, caches: weakref.WeakSet[KeyValueCache]
 ) -> None:
-    caches: weakref.WeakSet[KeyValueCache] = weakref.WeakSet()
-
-    class Watched(KeyValueCache):
-        def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-            super().__init__(layers)
-            caches.add(self)
-
-    monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
     engine = ContinuousBatchingEngine(model, max_batch_size=2)
     futures = [engine.submit(replace(ENDLESS, seed=seed)) for seed in range(5)]
     wait_until_decoding(engine, 2)

@@ -81,10 +81,9 @@ def attend(
     Args:
         queries: of shape (rows, heads, 1, head_dim); head_dim is a power of two.
         keys_values: of shape (2, rows, heads, 1, head_dim).
-        addresses: where each row has this layer's keys, as `KeyValueCache.addresses` says; int64 of shape (rows,).
-        pasts: of each row, how many elements its values are behind its keys, its cache's capacity in tokens, and how
-            many tokens are there already, or -1 for padding; each int64 of shape (rows,).
-        scale: of the scores.
+        addresses: as `RowTable` tells whoever attends.
+        pasts: the same.
+        scale: the same.
     """
     rows, heads, _, head_dim = queries.shape
     queries = queries.contiguous()

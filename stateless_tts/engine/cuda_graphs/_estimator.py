@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from stateless_tts.engine._estimator import UnmaskedEstimator, takes
+from stateless_tts.engine._estimator import AroundEstimator, UnmaskedEstimator, takes
 from stateless_tts.private import with_private
 
 from ._recording import ONE_AT_A_TIME, Recorder, play
@@ -50,7 +50,7 @@ class _Own(threading.local):
         self.records = self.tries > 0
 
 
-class RecordedEstimator(nn.Module):
+class RecordedEstimator(AroundEstimator):
     """Computes an utterance's first call, records its second, and plays that back for it and all others.
 
     Upstream's solver hands its estimator the same tensors again and again, with other contents: that is how a call is
@@ -60,17 +60,9 @@ class RecordedEstimator(nn.Module):
     """
 
     def __init__(self, estimator: nn.Module, device: torch.device) -> None:
-        super().__init__()
-        self.estimator = estimator
+        super().__init__(estimator)
         self._device = device
         self._own = _Own()
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the estimator's weights, as upstream's solver asks for it."""
-        dtype = self.estimator.dtype
-        assert isinstance(dtype, torch.dtype)
-        return dtype
 
     def forward(self, x: torch.Tensor, **others: torch.Tensor | None) -> torch.Tensor:
         """Map what upstream's solver passes to what its estimator returns; the next call may overwrite it."""

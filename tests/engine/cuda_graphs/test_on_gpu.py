@@ -14,9 +14,7 @@ import torch
 
 from harness.subjects.stock_timed import TimedStock
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, StatelessChatterBoxWrapper
-from stateless_tts.engine import _prompts
 from stateless_tts.engine._batched_step import batched_step
-from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._service import SpeechService
 from stateless_tts.engine._start_up import _made_up, prepare_decoding
 from stateless_tts.engine.cuda_graphs import can_record
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts.engine._kv_cache import KeyValueCache
 
 CUDA = torch.device("cuda")
 pytestmark = [
@@ -101,16 +101,8 @@ def test_a_recorded_step_is_a_step(family: str, dtype: torch.dtype) -> None:
 
 
 def test_cancelling_and_closing_in_the_middle_of_work_gives_memory_back(
-    on_gpu: ChatterboxTTS, sixteen: Sequence[SpeechRequest], monkeypatch: pytest.MonkeyPatch
+    on_gpu: ChatterboxTTS, sixteen: Sequence[SpeechRequest], caches: weakref.WeakSet[KeyValueCache]
 ) -> None:
-    caches: weakref.WeakSet[KeyValueCache] = weakref.WeakSet()
-
-    class Watched(KeyValueCache):
-        def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-            super().__init__(layers)
-            caches.add(self)
-
-    monkeypatch.setattr(_prompts, "KeyValueCache", Watched)
     engine = ContinuousBatchingEngine(on_gpu)
     alone = engine.synthesize(some_of(sixteen)[0])
     endless = engine.submit(ENDLESS)
