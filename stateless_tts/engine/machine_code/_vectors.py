@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ._function import Function
 
 LANES = 16
@@ -21,9 +23,6 @@ VECTOR_BYTES = 64
 
 DECLARATIONS = f"""
 declare {FLOATS} @llvm.fma.v{LANES}f32({FLOATS}, {FLOATS}, {FLOATS})
-declare {FLOATS} @llvm.minnum.v{LANES}f32({FLOATS}, {FLOATS})
-declare {FLOATS} @llvm.fabs.v{LANES}f32({FLOATS})
-declare {FLOATS} @llvm.copysign.v{LANES}f32({FLOATS}, {FLOATS})
 declare float @llvm.sqrt.f32(float)
 declare float @llvm.vector.reduce.fmaximum.v{LANES}f32({FLOATS})
 declare float @llvm.vector.reduce.fadd.v{LANES}f32(float, {FLOATS})
@@ -36,9 +35,8 @@ _MANTISSA_BITS = 23
 _DEGREE = 5
 # Added to a number of few digits, it leaves its whole part in the last bits.
 _ROUNDING = 1.5 * 2**_MANTISSA_BITS
-# Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| <= 1.5e-7. oneDNN's gelu uses it as well.
-_ERF_P = 0.3275911
-_ERF = [0.0, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429]
+# Beyond it, what the error function lacks of 1 is left out; within, it is a polynomial of this degree.
+_ERF_REACH = {"exact": (3.5, 12), "rough": (3.2, 10)}
 
 
 def number(value: float) -> str:
@@ -61,7 +59,8 @@ def spread(code: Function, type_: str, value: str) -> str:
 
 def fma(code: Function, first: str, second: str, third: str) -> str:
     """Return ``first * second + third``."""
-    return _call(code, "fma", first, second, third)
+    given = ", ".join(f"{FLOATS} {vector}" for vector in (first, second, third))
+    return code.let(f"call {FLOATS} @llvm.fma.v{LANES}f32({given})")
 
 
 def power_of_two(code: Function, exponent: str, degree: int) -> str:
@@ -86,25 +85,41 @@ def _powers_of_two(degree: int) -> list[float]:
     return [float(coefficient) for coefficient in polynomial.coef]
 
 
-def gelu(code: Function, x: str) -> str:
-    """Return ``x * (1 + erf(x / sqrt(2))) / 2``."""
-    scaled = code.let(f"fmul {FLOATS} {x}, {all_lanes(math.sqrt(0.5))}")
-    size = _call(code, "fabs", scaled)
-    below = fma(code, size, all_lanes(_ERF_P), all_lanes(1.0))
-    t = code.let(f"fdiv {FLOATS} {all_lanes(1.0)}, {below}")
-    square = code.let(f"fmul {FLOATS} {scaled}, {scaled}")
-    bell = power_of_two(code, code.let(f"fmul {FLOATS} {square}, {all_lanes(-LOG2_E)}"), _DEGREE)
-    tail = code.let(f"fmul {FLOATS} {_polynomial(code, _ERF, t)}, {bell}")
-    erf = _call(code, "copysign", code.let(f"fsub {FLOATS} {all_lanes(1.0)}, {tail}"), scaled)
+def gelu(code: Function, x: str, erf: Literal["exact", "rough"] = "exact") -> str:
+    """Return ``x * (1 + erf(x / sqrt(2))) / 2``.
+
+    Args:
+        code: where it is computed.
+        x: a vector.
+        erf: wrong by at most 1e-6, or by 7e-6, which is far below what bfloat16 keeps.
+    """
+    reach, degree = _ERF_REACH[erf]
+    bound = reach * math.sqrt(2.0)
+    bounded = minimum(code, maximum(code, x, all_lanes(-bound)), all_lanes(bound))
+    share = code.let(f"fmul {FLOATS} {bounded}, {all_lanes(2.0 / bound**2)}")
+    place = fma(code, share, bounded, all_lanes(-1.0))
+    error_function = code.let(f"fmul {FLOATS} {_polynomial(code, _erf_over_x(reach, degree), place)}, {bounded}")
     half = code.let(f"fmul {FLOATS} {x}, {all_lanes(0.5)}")
-    return fma(code, half, erf, half)
+    return fma(code, half, error_function, half)
+
+
+def _erf_over_x(reach: float, degree: int) -> list[float]:
+    """Return the polynomial for ``erf(x / sqrt(2)) / x``, the constant first, in the square of x.
+
+    The square is taken from where 0 is -1 and `reach` times the root of two is 1, so that no coefficient is large.
+    """
+
+    def of_place(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        scaled = np.sqrt((np.asarray(places) + 1) / 2) * reach
+        return np.array([math.erf(one) / one for one in scaled]) * math.sqrt(0.5)  # no point of Chebyshev's is 0
+
+    through = Chebyshev.interpolate(of_place, degree)  # type: ignore[no-untyped-call] # by numpy
+    return [float(coefficient) for coefficient in through.convert(kind=Polynomial).coef]
 
 
 def mish(code: Function, x: str) -> str:
     """Return ``x * tanh(softplus(x))``, which is ``x * r / (r + 2)`` with ``r = e**x * (e**x + 2)``."""
-    bounded = code.let(
-        f"fmul {FLOATS} {_call(code, 'minnum', x, all_lanes(_MISH_IS_LINEAR_FROM))}, {all_lanes(LOG2_E)}"
-    )
+    bounded = code.let(f"fmul {FLOATS} {minimum(code, x, all_lanes(_MISH_IS_LINEAR_FROM))}, {all_lanes(LOG2_E)}")
     grown = power_of_two(code, bounded, _DEGREE)
     ratio = code.let(f"fmul {FLOATS} {grown}, {code.let(f'fadd {FLOATS} {grown}, {all_lanes(2.0)}')}")
     below = code.let(f"fadd {FLOATS} {ratio}, {all_lanes(2.0)}")
@@ -136,9 +151,15 @@ def added_up(code: Function, vector: str) -> str:
 
 
 def maximum(code: Function, first: str, second: str) -> str:
-    """Return the greater of each two numbers; what is no number in `first` stays."""
-    greater = code.let(f"fcmp ugt {FLOATS} {first}, {second}")
-    return code.let(f"select <{LANES} x i1> {greater}, {FLOATS} {first}, {FLOATS} {second}")
+    """Return the greater of each two numbers; what is no number in `first` stays. It is one instruction."""
+    greater = code.let(f"fcmp ogt {FLOATS} {second}, {first}")
+    return code.let(f"select <{LANES} x i1> {greater}, {FLOATS} {second}, {FLOATS} {first}")
+
+
+def minimum(code: Function, first: str, second: str) -> str:
+    """Return the smaller of each two numbers; what is no number in `first` stays. It is one instruction."""
+    smaller = code.let(f"fcmp olt {FLOATS} {second}, {first}")
+    return code.let(f"select <{LANES} x i1> {smaller}, {FLOATS} {second}, {FLOATS} {first}")
 
 
 def in_bfloat16(code: Function, numbers: str, parts: int) -> list[str]:
@@ -161,8 +182,3 @@ def _polynomial(code: Function, coefficients: list[float], x: str) -> str:
 
 def _all_words(value: int) -> str:
     return f"<{', '.join([f'i32 {value}'] * LANES)}>"
-
-
-def _call(code: Function, function: str, *vectors: str) -> str:
-    given = ", ".join(f"{FLOATS} {vector}" for vector in vectors)
-    return code.let(f"call {FLOATS} @llvm.{function}.v{LANES}f32({given})")

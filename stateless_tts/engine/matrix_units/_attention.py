@@ -18,8 +18,10 @@ from stateless_tts.engine.machine_code._vectors import (
     VECTOR_BYTES,
     added_up,
     all_lanes,
+    fma,
     in_bfloat16,
     maximum,
+    number,
     power_of_two,
     spread,
 )
@@ -171,24 +173,30 @@ class _Attention:
             is_key = code.let(f"icmp slt <{LANES} x i64> {lanes}, {left}")
             kept = f"{FLOATS} {code.load(FLOATS, at)}, {FLOATS} {all_lanes(_NO_SCORE)}"
             code.store(FLOATS, code.let(f"select <{LANES} x i1> {is_key}, {kept}"), at)
-        with code.loop(told["blocks"], most=(FLOATS, all_lanes(-math.inf)), at=("ptr", scores)) as block:
-            most = block.now["most"]
+        # A maximum of their own for all first halves and all second ones, lest each waits for the one before.
+        start = {f"most{vector}": (FLOATS, all_lanes(-math.inf)) for vector in range(_VECTORS)}
+        with code.loop(told["blocks"], at=("ptr", scores), **start) as block:
             for vector in range(_VECTORS):
-                most = maximum(code, most, code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES)))
-            block.then.update(most=most, at=code.after(block.now["at"], panels.SIDE * 4))
-        top = code.let(f"call float @llvm.vector.reduce.fmaximum.v{LANES}f32({FLOATS} {block.then['most']})")
+                found = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
+                block.then[f"most{vector}"] = maximum(code, block.now[f"most{vector}"], found)
+            block.then["at"] = code.after(block.now["at"], panels.SIDE * 4)
+        most, *others = (block.then[name] for name in start)
+        for other in others:
+            most = maximum(code, most, other)
+        top = code.let(f"call float @llvm.vector.reduce.fmaximum.v{LANES}f32({FLOATS} {most})")
         code.store("float", top, greatest)
 
     def _exponentials(self, scores: str, panel: str, greatest: str) -> None:
         """Turn a query's scores into a row of exponentials, and the greatest into the inverse of their sum."""
         code = self.code
-        top = spread(code, "float", code.load("float", greatest))
+        scaled = code.let(f"fmul float {code.load('float', greatest)}, {number(-LOG2_E)}")
+        top = spread(code, "float", scaled)
         start = {"total": (FLOATS, all_lanes(0.0)), "at": ("ptr", scores), "panel": ("ptr", panel)}
         with code.loop(self.told["blocks"], **start) as block:
             total = block.now["total"]
             for vector in range(_VECTORS):
                 score = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
-                below = code.let(f"fmul {FLOATS} {code.let(f'fsub {FLOATS} {score}, {top}')}, {all_lanes(LOG2_E)}")
+                below = fma(code, score, all_lanes(LOG2_E), top)
                 power = power_of_two(code, below, _DEGREES[self.parts])
                 total = code.let(f"fadd {FLOATS} {total}, {power}")
                 for part, one in enumerate(in_bfloat16(code, power, self.parts)):

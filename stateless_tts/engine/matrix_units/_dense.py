@@ -91,7 +91,7 @@ def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, w
             total = code.load(FLOATS, code.after(own_sums, vector * VECTOR_BYTES))
             total = code.let(f"fadd {FLOATS} {total}, {bias}")
             if ending == "gelu":
-                total = gelu(code, total)
+                total = gelu(code, total, "rough" if result_parts == 1 else "exact")
             elif ending == "add":
                 old = code.load(FLOATS, code.after(residual, vector * VECTOR_BYTES))
                 total = code.let(f"fadd {FLOATS} {total}, {old}")
