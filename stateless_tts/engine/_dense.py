@@ -1,8 +1,7 @@
-"""Layers over private copies of their weights, as S3Gen's fast parts compute: by matrix units, else by oneDNN."""
+"""Layers over private copies of their weights, as S3Gen's fast parts compute."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 from .matrix_units import matrix_units
 
 if TYPE_CHECKING:
-    from .matrix_units import Ending, MatrixUnits
+    from .matrix_units import MatrixUnits
 
 Activation = Literal["none", "gelu"]
 
@@ -21,28 +20,43 @@ _EXPECTED_ROWS = 400
 _MISH_IS_LINEAR_FROM = 20.0
 
 
-class Dense(nn.Module, ABC):
-    """A dense layer, with its activation computed before the result leaves the kernel."""
+def dense(weight: torch.Tensor, bias: torch.Tensor | None) -> UnitsDense | PackedDense:
+    """Return a float32 layer over copies of these, by matrix units if the CPU has any.
 
-    @abstractmethod
+    Args:
+        weight: of shape (out_features, in_features).
+        bias: of shape (out_features,), or None.
+    """
+    units = matrix_units(torch.float32)
+    with torch.inference_mode(mode=False), torch.no_grad():
+        if units is None or not units.takes(*weight.shape):
+            return PackedDense(weight, bias, torch.float32)
+        return UnitsDense(units, weight, bias)
+
+
+class UnitsDense(nn.Module):
+    """A dense layer in matrix units, over copies of these.
+
+    Args:
+        units: that take the weight.
+        weight: of shape (out_features, in_features).
+        bias: of shape (out_features,), or None.
+    """
+
+    def __init__(self, units: MatrixUnits, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__()
+        self._units = units
+        self.weight = nn.Parameter(units.pack(weight), requires_grad=False)
+        self.bias = own(weight.new_zeros(len(weight)) if bias is None else bias, torch.float32)
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (..., in_features) to (..., out_features)."""
-
-    @abstractmethod
-    def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return `residual`, contiguous and in float32, plus the product; of a layer without norm and activation."""
+        result = self._units.dense(rows.reshape(-1, rows.size(-1)), self.weight, self.bias)
+        return result.view(*rows.shape[:-1], result.size(-1))
 
 
-def dense(
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    dtype: torch.dtype,
-    activation: Activation = "none",
-    *,
-    norm: nn.LayerNorm | None = None,
-    to_float32: bool = False,
-) -> Dense:
-    """Return a layer over copies of these.
+class PackedDense(nn.Module):
+    """A dense layer by oneDNN over packed copies, with its activation computed before the result leaves the kernel.
 
     Args:
         weight: of shape (out_features, in_features).
@@ -55,74 +69,33 @@ def dense(
     Raises:
         ValueError: `to_float32` with an activation.
     """
-    if to_float32 and activation != "none":
-        raise ValueError(f"activation={activation!r}: expected 'none' with to_float32=True")
-    units = matrix_units(dtype)
-    with torch.inference_mode(mode=False), torch.no_grad():
-        if units is None or not units.takes(*weight.shape):
-            return _ByOneDNN(weight, bias, dtype, activation, norm=norm, to_float32=to_float32)
-        return _ByUnits(units, weight, bias, "float32" if to_float32 else activation, norm)
-
-
-class _ByUnits(Dense):
-    """By matrix units, which norm a row while they arrange it; what a norm multiplies and adds is part of the layer."""
-
-    def __init__(
-        self,
-        units: MatrixUnits,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        ending: Ending,
-        norm: nn.LayerNorm | None,
-    ) -> None:
-        super().__init__()
-        self._units = units
-        self._ending: Ending = ending
-        self._epsilon = None if norm is None else norm.eps
-        bias = weight.new_zeros(len(weight)) if bias is None else bias
-        if norm is not None:
-            bias = bias.double() + weight.double() @ norm.bias.double()
-            weight = weight.double() * norm.weight.double()
-        self.weight = nn.Parameter(units.pack(weight), requires_grad=False)
-        self.bias = own(bias, torch.float32)
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        flat = rows.reshape(-1, rows.size(-1))
-        result = self._units.dense(flat, self.weight, self.bias, self._ending, epsilon=self._epsilon)
-        return result.view(*rows.shape[:-1], result.size(-1))
-
-    def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        assert self._epsilon is None
-        assert self._ending == "none"
-        flat, old = rows.reshape(-1, rows.size(-1)), residual.view(-1, residual.size(-1))
-        return self._units.dense(flat, self.weight, self.bias, "add", old).view(residual.shape)
-
-
-class _ByOneDNN(Dense):
-    """By oneDNN's product over a packed weight."""
 
     def __init__(
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         dtype: torch.dtype,
-        activation: Activation,
+        activation: Activation = "none",
         *,
-        norm: nn.LayerNorm | None,
-        to_float32: bool,
+        norm: nn.LayerNorm | None = None,
+        to_float32: bool = False,
     ) -> None:
         super().__init__()
+        if to_float32 and activation != "none":
+            raise ValueError(f"activation={activation!r}: expected 'none' with to_float32=True")
         self._dtype = dtype
         self._activation = activation
         self._to_float32 = to_float32
-        packed = torch.ops.mkldnn._reorder_linear_weight(  # noqa: SLF001 - torch names its packing ops so
-            weight.detach().to(dtype).contiguous(), _EXPECTED_ROWS
-        )
         self.norm = norm
-        self.weight = nn.Parameter(packed, requires_grad=False)
+        with torch.inference_mode(mode=False), torch.no_grad():
+            packed = torch.ops.mkldnn._reorder_linear_weight(  # noqa: SLF001 - torch names its packing ops so
+                weight.detach().to(dtype).contiguous(), _EXPECTED_ROWS
+            )
+            self.weight = nn.Parameter(packed, requires_grad=False)
         self.bias = None if bias is None else own(bias, dtype)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map (..., in_features) to (..., out_features)."""
         if self.norm is not None:
             rows = self.norm(rows).to(self._dtype)
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 - as above
@@ -131,6 +104,7 @@ class _ByOneDNN(Dense):
         return product.float() if self._to_float32 else product
 
     def added_to(self, residual: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return `residual`, contiguous and in float32, plus the product; of a layer without norm and activation."""
         assert self.norm is None
         assert self._activation == "none"
         if rows.dtype is not residual.dtype:
@@ -153,18 +127,12 @@ class NormMish(nn.Module):
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         super().__init__()
         self._dtype = dtype
-        units = matrix_units(dtype)
-        self._units = units if units is not None and units.takes_channels(len(norm.weight)) else None
         self.norm = norm
 
     def forward(self, rows: torch.Tensor, added: torch.Tensor | None = None) -> torch.Tensor:
         """Map float32 (utterances, rows, channels), and (utterances, channels) to be added, to the former shape."""
-        if self._units is None:
-            result = mish(self.norm(rows))
-            return (result if added is None else result.add_(added.unsqueeze(1))).to(self._dtype)
-        if added is None:
-            added = rows.new_zeros((len(rows), rows.size(-1)))
-        return self._units.norm_mish(rows, self.norm.weight, self.norm.bias, self.norm.eps, added)
+        result = mish(self.norm(rows))
+        return (result if added is None else result.add_(added.unsqueeze(1))).to(self._dtype)
 
 
 def mish(values: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatterbox.models.s3gen.decoder import ConditionalDecoder
+    from chatterbox.models.s3gen.matcha.transformer import BasicTransformerBlock
 
 
 class AroundEstimator(nn.Module):
@@ -71,7 +72,7 @@ class UnmaskedEstimator(AroundEstimator):
             r: of shape (rows,), for a distilled estimator.
         """
         estimator, frames = self.estimator, x.size(2)
-        time = self._time(t, r)
+        time = time_of(estimator, t, r)
         speaker = None if spks is None else spks[:, :, None].expand(-1, -1, frames)
         hidden = torch.cat([part for part in (x, mu, speaker, cond) if part is not None], dim=1)
         bias = x.new_zeros(x.size(0), frames, frames) if self._with_bias else None
@@ -87,20 +88,33 @@ class UnmaskedEstimator(AroundEstimator):
         result: torch.Tensor = estimator.final_proj(estimator.final_block(hidden, mask))
         return result
 
-    def _time(self, t: torch.Tensor, r: torch.Tensor | None) -> torch.Tensor:
-        estimator = self.estimator
-        embedded: torch.Tensor = estimator.time_mlp(estimator.time_embeddings(t).to(t.dtype))
-        if not estimator.meanflow:
-            return embedded
-        assert r is not None
-        until = estimator.time_mlp(estimator.time_embeddings(r).to(t.dtype))
-        mixed: torch.Tensor = estimator.time_embed_mixer(torch.cat([embedded, until], dim=1))
-        return mixed
+
+def time_of(estimator: ConditionalDecoder, t: torch.Tensor, r: torch.Tensor | None) -> torch.Tensor:
+    """Return what upstream's estimator makes of the time, of shape (rows, width).
+
+    Args:
+        estimator: upstream's.
+        t: of shape (rows,).
+        r: of shape (rows,), for a distilled estimator.
+    """
+    embedded: torch.Tensor = estimator.time_mlp(estimator.time_embeddings(t).to(t.dtype))
+    if not estimator.meanflow:
+        return embedded
+    assert r is not None
+    until = estimator.time_mlp(estimator.time_embeddings(r).to(t.dtype))
+    mixed: torch.Tensor = estimator.time_embed_mixer(torch.cat([embedded, until], dim=1))
+    return mixed
 
 
 def takes(estimator: ConditionalDecoder) -> bool:
     """Whether `estimator` is one that `UnmaskedEstimator` computes: one resolution, attention that is not chunked."""
     return estimator.static_chunk_size == 0 and len(estimator.down_blocks) == len(estimator.up_blocks) == 1
+
+
+def is_plain(block: BasicTransformerBlock) -> bool:
+    """Whether a block is self-attention and a feed-forward alone: no second attention, no conditioning by norms."""
+    conditioned = block.use_ada_layer_norm or block.use_ada_layer_norm_zero
+    return block.attn2 is None and not conditioned and hasattr(block.ff.net[0], "proj")
 
 
 def _transformed(

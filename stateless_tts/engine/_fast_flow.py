@@ -1,12 +1,13 @@
 """S3Gen's flow-matching estimator on the CPU's fastest kernels, over private copies of the layers that take its time.
 
 The estimator is called ten times an utterance, and nine tenths of it are the matrix products, attention and
-convolutions of its transformer and residual blocks. Here their weights are packed once, in the order in which the
-kernels read them; norms, activations and additions are part of the product, where the CPU has matrix units; attention
-has no mask, because for one utterance upstream's masks nothing; and frames stay rows, which spares the copies between
-upstream's two layouts. In bfloat16 these products run on the CPU's bfloat16 units, while what carries the signal from
-block to block, the normalisations and the solver stay in float32. The result is close to stock's, not equal to it; it
-depends, like stock's, on the request alone.
+convolutions of its transformer and residual blocks. Where the CPU has matrix units, it is one chain of their kernels
+(`_chained_estimator`). Elsewhere these blocks are here: their weights are packed once, in the order in which oneDNN's
+kernels read them; activations and additions are part of the product; attention has no mask, because for one utterance
+upstream's masks nothing; and frames stay rows, which spares the copies between upstream's two layouts. In bfloat16
+these products run on the CPU's bfloat16 units, while what carries the signal from block to block, the normalisations
+and the solver stay in float32. The result is close to stock's, not equal to it; it depends, like stock's, on the
+request alone.
 """
 
 from __future__ import annotations
@@ -21,18 +22,17 @@ from torch.nn import functional
 
 from stateless_tts.private import with_private
 
-from ._dense import NormMish, dense, own
-from ._estimator import UnmaskedEstimator, takes
+from ._chained_estimator import chained_estimator
+from ._dense import NormMish, PackedDense, own
+from ._estimator import UnmaskedEstimator, is_plain, takes
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
-from .matrix_units import matrix_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatterbox.models.s3gen import S3Gen
 
-    from ._dense import Dense
     from ._halves import Halves
 
 _ESTIMATOR = "flow.decoder.estimator"
@@ -72,10 +72,18 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
     estimator = s3gen.get_submodule(_ESTIMATOR)
     if not takes(estimator):
         return s3gen
+    view = with_private(s3gen, [_ESTIMATOR.rpartition(".")[0]])
+    solver = view.get_submodule(_ESTIMATOR.rpartition(".")[0])
+    solver.estimator = RowByRow(chained_estimator(estimator, dtype) or _in_blocks(estimator, dtype), halves)
+    return view
+
+
+def _in_blocks(estimator: nn.Module, dtype: torch.dtype) -> UnmaskedEstimator:
+    """Return a view of `estimator` with blocks of oneDNN's products."""
     replacements: dict[str, nn.Module] = {}
     all_plain = True
     for path, module in estimator.named_modules():
-        if isinstance(module, BasicTransformerBlock) and _is_plain(module):
+        if isinstance(module, BasicTransformerBlock) and is_plain(module):
             replacements[path] = FastTransformerBlock(module, dtype)
         elif isinstance(module, BasicTransformerBlock):
             all_plain = False
@@ -83,14 +91,11 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
             replacements[path] = FastResnetBlock(module, dtype)
         elif isinstance(module, CausalConv1d) and dtype is torch.bfloat16 and not _is_within(path, replacements):
             replacements[path] = FastCausalConv(module)
-    replacements = {f"{_ESTIMATOR}.{path}": fast for path, fast in replacements.items()}
-    view = with_private(s3gen, sorted({path.rpartition(".")[0] for path in replacements}))
+    view = with_private(estimator, sorted({path.rpartition(".")[0] for path in replacements}))
     for path, fast in replacements.items():
         parent, _, name = path.rpartition(".")
         setattr(view.get_submodule(parent), name, fast)
-    solver = view.get_submodule(_ESTIMATOR.rpartition(".")[0])
-    solver.estimator = RowByRow(UnmaskedEstimator(solver.estimator, with_bias=not all_plain), halves)
-    return view
+    return UnmaskedEstimator(view, with_bias=not all_plain)
 
 
 class FastTransformerBlock(nn.Module):
@@ -102,10 +107,10 @@ class FastTransformerBlock(nn.Module):
         self.heads: int = attention.heads
         scaled = attention.to_q.weight * attention.scale  # a power of two at full size, so that no bit is lost
         joint = torch.cat([scaled, attention.to_k.weight, attention.to_v.weight])
-        self.queries_keys_values = dense(joint, None, dtype, norm=block.norm1)
-        self.mix = dense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
-        self.widen = dense(first.proj.weight, first.proj.bias, dtype, "gelu", norm=block.norm3)
-        self.narrow = dense(last.weight, last.bias, dtype)
+        self.queries_keys_values = PackedDense(joint, None, dtype, norm=block.norm1)
+        self.mix = PackedDense(attention.to_out[0].weight, attention.to_out[0].bias, dtype)
+        self.widen = PackedDense(first.proj.weight, first.proj.bias, dtype, "gelu", norm=block.norm3)
+        self.narrow = PackedDense(last.weight, last.bias, dtype)
 
     def forward(
         self,
@@ -129,7 +134,7 @@ class FastResnetBlock(nn.Module):
         self.first, self.first_ending = _convolution_and_ending(block.block1.block, dtype, dtype)
         self.second, self.second_ending = _convolution_and_ending(block.block2.block, dtype, torch.float32)
         self.past: int = block.block1.block[0].causal_padding[0]
-        self.pass_by = dense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
+        self.pass_by = PackedDense(block.res_conv.weight[:, :, 0], block.res_conv.bias, dtype)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor, time_emb: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Map float32 (rows, channels, frames) to as many frames of as many channels as upstream's block gives."""
@@ -168,17 +173,14 @@ class FastCausalConv(nn.Module):
 def _attention(joint: torch.Tensor, heads: int) -> torch.Tensor:
     """Return the attention, of shape (rows, frames, channels), of queries that are scaled already.
 
-    Without matrix units, torch's fused attention computes bfloat16 products slower than float32 ones; written out, they
-    are oneDNN's. So many queries at a time bound the memory that their scores take.
+    torch's fused attention computes bfloat16 products slower than float32 ones; written out, they are oneDNN's. So many
+    queries at a time bound the memory that their scores take.
 
     Args:
         joint: queries, keys and values of all heads, of shape (rows, frames, 3 * channels).
         heads: how many.
     """
-    units = matrix_units(joint.dtype)
-    rows, frames, width = joint.shape
-    if units is not None and units.takes_heads_of(width // 3 // heads):
-        return units.attention(joint.contiguous(), heads)
+    rows, frames, _ = joint.shape
     # Each (rows, heads, frames, head_dim).
     queries, keys, values = joint.view(rows, frames, 3, heads, -1).permute(2, 0, 3, 1, 4)
     if joint.dtype is torch.bfloat16:
@@ -196,19 +198,15 @@ def _softmax(scores: torch.Tensor) -> torch.Tensor:
     return scores.to_mkldnn().softmax(-1).to_dense()
 
 
-def _convolution_and_ending(block: nn.Sequential, dtype: torch.dtype, result: torch.dtype) -> tuple[Dense, NormMish]:
+def _convolution_and_ending(
+    block: nn.Sequential, dtype: torch.dtype, result: torch.dtype
+) -> tuple[PackedDense, NormMish]:
     """Return upstream's causal convolution as a product with windows of frames, and what follows it."""
     convolution, _, norm, *_ = block
     out_channels, in_channels, width = convolution.weight.shape
     weight = convolution.weight.permute(0, 2, 1).reshape(out_channels, width * in_channels)
-    return dense(weight, convolution.bias, dtype, to_float32=True), NormMish(norm, result)
+    return PackedDense(weight, convolution.bias, dtype, to_float32=True), NormMish(norm, result)
 
 
 def _is_within(path: str, replaced: Iterable[str]) -> bool:
     return any(path.startswith(f"{whole}.") for whole in replaced)
-
-
-def _is_plain(block: BasicTransformerBlock) -> bool:
-    """Whether the block is what `FastTransformerBlock` computes: no second attention, no conditioning by norms."""
-    conditioned = block.use_ada_layer_norm or block.use_ada_layer_norm_zero
-    return block.attn2 is None and not conditioned and hasattr(block.ff.net[0], "proj")

@@ -64,7 +64,7 @@ class FastUpsampling(nn.Module):
             taps = whole.reshape(*whole.shape[:2], self.reach, self.stride).permute(3, 1, 2, 0)
             weight = taps.reshape(self.stride * self.channels, -1)
             bias = None if convolution.bias is None else convolution.bias.detach().repeat(self.stride)
-        self.dense = dense(weight, bias, torch.float32)
+        self.dense = dense(weight, bias)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Map (1, channels, frames) to `stride` times as many frames."""

@@ -1,4 +1,4 @@
-"""Layers compute the same by matrix units and by oneDNN, but for rounding."""
+"""Layers compute what torch's do, but for rounding."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stateless_tts.engine import _dense, can_pack
-from stateless_tts.engine._dense import NormMish, dense, mish
+from stateless_tts.engine import can_pack
+from stateless_tts.engine._dense import NormMish, PackedDense, UnitsDense, dense, mish
 
 DTYPES = [
     pytest.param(
@@ -38,31 +38,36 @@ def near(dtype: torch.dtype, found: torch.Tensor, expected: torch.Tensor) -> Non
     torch.testing.assert_close(found.float(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("outputs", [64, 80])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_float32_layer_is_the_layer(by: str, outputs: int, *, biased: bool) -> None:
+    weight, rows = noise(outputs, 96) / 10, noise(2, 5, 96)
+    bias = noise(outputs) if biased else None
+    layer = dense(weight, bias)
+    assert isinstance(layer, UnitsDense if by == "matrix units" and outputs == 64 else PackedDense)
+    with torch.inference_mode():
+        near(torch.float32, layer(rows), functional.linear(rows, weight, bias))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ["none", "gelu"])
 @pytest.mark.parametrize("normed", [False, True])
-@pytest.mark.parametrize("outputs", [64, 80])
-def test_a_layer_is_the_layer(
-    by: str, dtype: torch.dtype, activation: Literal["none", "gelu"], outputs: int, *, normed: bool
-) -> None:
-    weight, bias, rows = noise(outputs, 96) / 10, noise(outputs), noise(2, 5, 96)
+def test_a_layer_is_the_layer(dtype: torch.dtype, activation: Literal["none", "gelu"], *, normed: bool) -> None:
+    weight, bias, rows = noise(80, 96) / 10, noise(80), noise(2, 5, 96)
     norm = a_norm(96) if normed else None
-    layer = dense(weight, bias, dtype, activation, norm=norm)
-    assert isinstance(layer, _dense._ByUnits) == (by == "matrix units" and outputs == 64)
     with torch.inference_mode():
-        found = layer(rows if normed else rows.to(dtype))
+        found = PackedDense(weight, bias, dtype, activation, norm=norm)(rows if normed else rows.to(dtype))
         expected = functional.linear(rows if norm is None else norm(rows), weight, bias)
     assert found.dtype is dtype
     near(dtype, found, functional.gelu(expected) if activation == "gelu" else expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_product_is_added(by: str, dtype: torch.dtype) -> None:
-    del by
+def test_a_product_is_added(dtype: torch.dtype) -> None:
     weight, residual, rows = noise(64, 96) / 10, noise(2, 5, 64), noise(2, 5, 96)
     before = residual.clone()
     with torch.inference_mode():
-        found = dense(weight, None, dtype).added_to(residual, rows.to(dtype))
+        found = PackedDense(weight, None, dtype).added_to(residual, rows.to(dtype))
     assert found.dtype is torch.float32
     near(dtype, found, functional.linear(rows, weight) + residual)
     assert torch.equal(residual, before)
@@ -70,12 +75,11 @@ def test_a_product_is_added(by: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("added", [False, True])
-def test_a_convolution_may_be_left_in_float32_and_ended(by: str, dtype: torch.dtype, *, added: bool) -> None:
-    del by
+def test_a_convolution_may_be_left_in_float32_and_ended(dtype: torch.dtype, *, added: bool) -> None:
     weight, rows, norm = noise(64, 96) / 10, noise(2, 5, 96), a_norm(64)
     sums = noise(2, 64) if added else None
     with torch.inference_mode():
-        product = dense(weight, None, dtype, to_float32=True)(rows.to(dtype))
+        product = PackedDense(weight, None, dtype, to_float32=True)(rows.to(dtype))
         found = NormMish(norm, dtype)(product, sums)
     assert product.dtype is torch.float32
     assert found.dtype is dtype
@@ -86,18 +90,12 @@ def test_a_convolution_may_be_left_in_float32_and_ended(by: str, dtype: torch.dt
 def test_no_rows_give_no_rows(by: str) -> None:
     del by
     with torch.inference_mode():
-        assert dense(noise(64, 32), None, torch.float32)(noise(1, 0, 32)).shape == (1, 0, 64)
+        assert dense(noise(64, 32), None)(noise(1, 0, 32)).shape == (1, 0, 64)
 
 
 def test_what_is_left_in_float32_has_no_activation() -> None:
     with pytest.raises(ValueError, match="activation='gelu': expected 'none' with to_float32=True"):
-        dense(noise(64, 32), None, torch.bfloat16, "gelu", to_float32=True)
-
-
-def test_channels_that_fill_no_vector_are_normed_too() -> None:
-    norm, rows = a_norm(40), noise(1, 3, 40)
-    with torch.inference_mode():
-        near(torch.float32, NormMish(norm, torch.float32)(rows), functional.mish(norm(rows)))
+        PackedDense(noise(64, 32), None, torch.bfloat16, "gelu", to_float32=True)
 
 
 def test_mish_is_mish() -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from stateless_tts import Voice
 from stateless_tts.engine import can_pack
+from stateless_tts.engine._chained_estimator import ChainedEstimator
 from stateless_tts.engine._fast_flow import (
     _QUERIES_AT_A_TIME,
     FastCausalConv,
@@ -54,6 +55,7 @@ def mel(s3gen: S3Gen, model: ChatterboxTTS | ChatterboxTurboTTS) -> torch.Tensor
 
 
 @both_dtypes
+@pytest.mark.usefixtures("by")
 def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS, dtype: torch.dtype) -> None:
     stock, fast = mel(model.s3gen, model), mel(with_fast_flow(model.s3gen, dtype), model)
     noise = (stock - fast).pow(2).sum()
@@ -64,6 +66,7 @@ def test_the_mel_is_near_stocks_and_the_same_every_time(model: ChatterboxTTS, dt
 
 
 @both_dtypes
+@pytest.mark.usefixtures("by")
 def test_turbos_two_steps_stay_near_stocks(dtype: torch.dtype) -> None:
     turbo = build_chatterbox("turbo")
     assert turbo.s3gen.meanflow
@@ -74,6 +77,7 @@ def test_turbos_two_steps_stay_near_stocks(dtype: torch.dtype) -> None:
 
 
 @both_dtypes
+@pytest.mark.usefixtures("by")
 def test_two_rows_at_a_time_have_the_bits_of_one_after_the_other(model: ChatterboxTTS, dtype: torch.dtype) -> None:
     assert torch.get_num_threads() == 1  # half of two, as the other's
     one_by_one = mel(with_fast_vocoder(with_fast_flow(model.s3gen, dtype)), model)
@@ -81,18 +85,20 @@ def test_two_rows_at_a_time_have_the_bits_of_one_after_the_other(model: Chatterb
 
 
 @both_dtypes
-def test_s3gen_keeps_its_modules(model: ChatterboxTTS, dtype: torch.dtype) -> None:
+def test_s3gen_keeps_its_modules(by: str, model: ChatterboxTTS, dtype: torch.dtype) -> None:
     before = list(map(id, model.s3gen.modules()))
     view = with_fast_flow(model.s3gen, dtype)
     assert list(map(id, model.s3gen.modules())) == before
+    assert view.mel2wav is model.s3gen.mel2wav
     kinds = [type(module) for module in view.modules()]
+    if by == "matrix units":
+        assert kinds.count(ChainedEstimator) == 1
+        return
     for kind in (FastTransformerBlock, FastResnetBlock, *([FastCausalConv] if dtype is torch.bfloat16 else [])):
         assert kinds.count(kind) > 1
-    assert view.mel2wav is model.s3gen.mel2wav
 
 
 @both_dtypes
-@pytest.mark.usefixtures("by")
 def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dtype) -> None:
     resnet, (block, *_) = model.s3gen.flow.decoder.estimator.mid_blocks[0]
     frames = torch.randn(2, 30, block.norm1.normalized_shape[0], generator=torch.Generator().manual_seed(1))
@@ -106,7 +112,6 @@ def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS, dtype: torch.dty
 
 
 @both_dtypes
-@pytest.mark.usefixtures("by")
 def test_attention_is_attention(dtype: torch.dtype) -> None:
     frames, heads, head_dim = _QUERIES_AT_A_TIME + 44, 2, 64
     noise = torch.randn(3, 2, frames, heads, head_dim, generator=torch.Generator().manual_seed(4))

@@ -43,6 +43,23 @@ class MachineCode:
         table = (ctypes.c_int64 * len(order))(*(values[one] for one in order))
         self._share_out(self._addresses[name], table, threads, 0)
 
+    def fields(self, name: str) -> tuple[str, ...]:
+        """Return the names of a function's values, in order."""
+        return self._tables[name]
+
+    def address(self, name: str) -> int:
+        """Return where a function lies."""
+        address = self._addresses[name]
+        assert isinstance(address, int)
+        return address
+
+    @property
+    def share_out(self) -> int:
+        """Where the function lies by which torch's own operations are shared out among its threads."""
+        address = ctypes.cast(self._share_out, ctypes.c_void_p).value  # type: ignore[arg-type] # a ctypes function
+        assert isinstance(address, int)
+        return address
+
     def __deepcopy__(self, memo: dict[int, object]) -> MachineCode:
         """It holds nothing of any weight: copies of a layer share it."""
         return self

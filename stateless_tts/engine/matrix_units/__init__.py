@@ -7,6 +7,6 @@ numbers as sums of two bfloat16, three products for one (`_panels`). LLVM transl
 """
 
 from ._dense import Ending
-from ._units import MatrixUnits, matrix_units
+from ._units import MatrixUnits, matrix_units, run
 
-__all__ = ["Ending", "MatrixUnits", "matrix_units"]
+__all__ = ["Ending", "MatrixUnits", "matrix_units", "run"]

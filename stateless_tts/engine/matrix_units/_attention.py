@@ -59,10 +59,15 @@ _VECTORS = panels.SIDE // LANES
 _NO_SCORE = -1e30
 
 
-def room_bytes(blocks: int, steps: int, parts: int) -> int:
-    """Return what a thread needs: keys, values, queries and exponentials as panels; scores, a number for each row."""
-    all_panels = (2 * blocks * steps + steps + blocks) * panels.step_bytes(parts)
-    return all_panels + panels.SIDE * (blocks * panels.SIDE * 4 + _SCORES_PADDING_BYTES + 4)
+def room_bytes(steps: int, parts: int) -> tuple[int, int]:
+    """Return what a thread needs for every block of 32 frames, and what whatever there are.
+
+    Keys, values and exponentials are panels as long as there are frames, and queries one; scores have a row and a
+    number for each of 32 queries.
+    """
+    of_block = (2 * steps + 1) * panels.step_bytes(parts) + panels.SIDE * panels.SIDE * 4
+    always = steps * panels.step_bytes(parts) + panels.SIDE * (_SCORES_PADDING_BYTES + 4)
+    return of_block, always
 
 
 def source(name: str, parts: int) -> str:
@@ -104,7 +109,7 @@ class _Attention:
             scores = code.after(shares_panel, self.frames_panel_bytes)
             self._arrange(keys, key_panels, values, value_panels)
             with code.loop(told["blocks"]) as block:
-                self._block_of_frames("rows_panel", queries, block.index, query_panel)
+                self._block_of_frames("own_panel", queries, block.index, query_panel)
                 rows = code.least(code.minus(told["frames"], code.times(block.index, panels.SIDE)), panels.SIDE)
                 self._score(query_panel, key_panels, scores)
                 self._take_shares(rows, scores, shares_panel)

@@ -36,12 +36,16 @@ Ending = Literal["none", "float32", "gelu", "add"]
 """What is done with a result before it is put in its place: `float32` leaves it in that, `add` adds the residual, in
 float32 as well."""
 
+Incoming = Literal["own", "float32", "normed"]
+"""What rows are: numbers of so many parts as the layer's, or float32, which is taken to them, or normed first."""
+
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
+INCOMING: tuple[Incoming, ...] = get_args(Incoming)
 FLOAT32: tuple[Ending, ...] = ("float32", "add")
 
 
-def source(name: str, ending: Ending, normed: bool, parts: int) -> str:
-    """Return a function for `FIELDS`. Numbers have so many parts; what is normed is float32."""
+def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
+    """Return a function for `FIELDS`. Numbers have so many parts."""
     result_parts = 2 if ending in FLOAT32 else parts
     code = Function(name, {"table": "ptr"}, public=True)
     told = read(code, FIELDS)
@@ -58,10 +62,10 @@ def source(name: str, ending: Ending, normed: bool, parts: int) -> str:
             numbers = code.after(told["numbers"], code.times(panel, panel_rows_bytes))
             to = code.after(room, code.times(turn.index, panel_bytes))
             rows = code.minus(told["rows"], code.times(panel, panels.SIDE))
-            if normed:
+            if incoming == "normed":
                 panels.make_normed(code, numbers, told["row_bytes"], rows, told["steps"], to, told["epsilon"])
             else:
-                panels.make(code, "rows_panel", numbers, told["row_bytes"], rows, told["steps"], to)
+                panels.make(code, f"{incoming}_panel", numbers, told["row_bytes"], rows, told["steps"], to)
         with code.loop(told["strips"]) as strip:
             weights = code.after(told["weights"], code.times(strip.index, panel_bytes))
             with code.loop(own) as turn:

@@ -16,7 +16,6 @@ from stateless_tts.engine.machine_code._vectors import (
     HALVES,
     LANES,
     SHORTS,
-    VECTOR_BYTES,
     WORDS,
     in_bfloat16,
     mean_and_scale,
@@ -46,21 +45,22 @@ def multiply(code: Function, left: str, right: str, steps: str, result: str, str
 def make(code: Function, function: str, numbers: str, stride: str, rows: str, steps: str, panel: str) -> None:
     """Make a panel of rows that are `stride` bytes apart.
 
-    `rows_panel` has up to 32 rows as a left operand, `transposed_panel` as columns of a right one; `columns_panel` has
-    32 columns of as many rows as there are. Beyond the last row it is repeated.
+    `own_panel` has up to 32 rows as a left operand, `float32_panel` has them from float32, whatever the parts of other
+    numbers are, `transposed_panel` as columns of a right operand; `columns_panel` has 32 columns of as many rows as
+    there are. Beyond the last row it is repeated.
     """
     code.do(f"call void @{function}(ptr {numbers}, i64 {stride}, i64 {rows}, i64 {steps}, ptr {panel})")
 
 
 def make_normed(code: Function, numbers: str, stride: str, rows: str, steps: str, panel: str, epsilon: str) -> None:
-    """Make a `rows_panel` of float32 rows less their means, with a variance of 1, `epsilon` included."""
+    """Make a `float32_panel` of rows less their means, with a variance of 1, `epsilon` included."""
     told = f"ptr {numbers}, i64 {stride}, i64 {rows}, i64 {steps}, ptr {panel}, float {epsilon}"
     code.do(f"call void @normed_panel({told})")
 
 
 def source(parts: int) -> str:
     """Return the functions of this module, for numbers of so many parts."""
-    of_rows = [_rows_panel(parts, normed=normed) for normed in (False, True)]
+    of_rows = [_rows_panel(incoming, parts) for incoming in ("own", "float32", "normed")]
     return "\n".join([DECLARATIONS, _multiply(parts), *of_rows, _transposed_panel(parts), _columns_panel(parts)])
 
 
@@ -104,10 +104,10 @@ def _load_halves(code: Function, registers: tuple[int, int], operand: str, part:
         code.do(f"call void @llvm.x86.tileloadd64(i8 {register}, ptr {at}, i64 {ROW_BYTES})")
 
 
-def _rows_panel(parts: int, *, normed: bool) -> str:
-    """Return the function for up to 32 rows as a left operand; what is normed first is float32."""
-    arguments = {**_FROM_ROWS, "epsilon": "float"} if normed else _FROM_ROWS
-    code = Function("normed_panel" if normed else "rows_panel", arguments)
+def _rows_panel(incoming: str, parts: int) -> str:
+    """Return the function for up to 32 rows as a left operand."""
+    normed, from_parts = incoming == "normed", parts if incoming == "own" else 2
+    code = Function(f"{incoming}_panel", {**_FROM_ROWS, "epsilon": "float"} if normed else _FROM_ROWS)
     last = code.minus("%rows", 1)
     with code.loop(SIDE) as row:
         numbers = code.after("%numbers", code.times(code.least(row.index, last), "%stride"))
@@ -117,16 +117,18 @@ def _rows_panel(parts: int, *, normed: bool) -> str:
         panel = row_of_panel(code, "%panel", row.index, parts)
         with code.loop("%steps", numbers=("ptr", numbers), panel=("ptr", panel)) as step:
             for place in range(STEP // LANES):
+                at = code.after(step.now["numbers"], place * LANES * number_bytes(from_parts))
                 if normed:
-                    vector = code.load(FLOATS, code.after(step.now["numbers"], place * VECTOR_BYTES))
-                    away = code.let(f"fsub {FLOATS} {vector}, {mean}")
+                    away = code.let(f"fsub {FLOATS} {code.load(FLOATS, at)}, {mean}")
                     found = in_bfloat16(code, code.let(f"fmul {FLOATS} {away}, {scale}"), parts)
+                elif from_parts == 1:
+                    found = [code.load(HALVES, at)]
                 else:
-                    found = _load(code, code.after(step.now["numbers"], place * LANES * number_bytes(parts)), parts)
+                    found = in_bfloat16(code, code.load(FLOATS, at), parts)
                 for part, one in enumerate(found):
-                    at = code.after(step.now["panel"], part * REGISTER_BYTES + place * ROW_BYTES // 2)
-                    code.store(HALVES, one, at)
-            step.then["numbers"] = code.after(step.now["numbers"], STEP * (4 if normed else number_bytes(parts)))
+                    to = code.after(step.now["panel"], part * REGISTER_BYTES + place * ROW_BYTES // 2)
+                    code.store(HALVES, one, to)
+            step.then["numbers"] = code.after(step.now["numbers"], STEP * number_bytes(from_parts))
             step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
     return code.source()
 

@@ -11,13 +11,14 @@ import torch
 
 from stateless_tts.engine.machine_code import _vectors
 from stateless_tts.engine.machine_code._amx import has_amx
+from stateless_tts.engine.machine_code._chain import Call, Chain, Told
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
 from . import _attention, _dense, _norm_mish, _panels
 from ._panels import SIDE, STEP
 
 if TYPE_CHECKING:
-    from ._dense import Ending
+    from ._dense import Ending, Incoming
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class MatrixUnits:
     def __init__(self, dtype: torch.dtype, features: dict[str, bool]) -> None:
         self.dtype = dtype
         self._parts = _PARTS[dtype]
-        layers = [(ending, normed) for ending in _dense.ENDINGS for normed in (False, True)]
+        layers = [(incoming, ending) for incoming in _dense.INCOMING for ending in _dense.ENDINGS]
         source = [
             _vectors.DECLARATIONS,
             _panels.source(self._parts),
@@ -100,7 +101,8 @@ class MatrixUnits:
         """Return ``rows @ weight.T + bias``, or what `ending` makes of it.
 
         Args:
-            rows: of shape (rows, depth) and this dtype, on the CPU, numbers of a row side by side; rows may overlap.
+            rows: of shape (rows, depth) and this dtype or float32, on the CPU, numbers of a row side by side; rows may
+                overlap.
             packed: what `pack` returned for the weight.
             bias: float32 of shape (outputs,).
             ending: ``"gelu"``, ``"add"`` to add `residual`, ``"float32"`` for a result in that; ``"none"`` leaves it.
@@ -114,45 +116,83 @@ class MatrixUnits:
         Raises:
             ValueError: an argument is not that.
         """
-        panels, steps, _, parts, *_ = packed.shape
+        panels, steps, *_ = packed.shape
         outputs, depth = panels * SIDE, steps * STEP
         _check("packed", packed, torch.bfloat16, (panels, steps, 2, self._parts, SIDE // 2, SIDE // 2, 2))
         _check("bias", bias, torch.float32, (outputs,))
-        expected = self.dtype if epsilon is None else torch.float32
+        expected = (self.dtype, torch.float32) if epsilon is None else (torch.float32,)
         beside = rows.stride(1) == 1 and rows.device.type == "cpu"
-        if rows.dtype is not expected or rows.shape != (len(rows), depth) or not beside:
+        if rows.dtype not in expected or rows.shape != (len(rows), depth) or not beside:
             found = f"{rows.dtype} and {tuple(rows.shape)} on {rows.device}, {rows.stride(1)} apart"
-            raise ValueError(f"rows of {found}: expected {expected} and (rows, {depth}) on the CPU, side by side")
+            raise ValueError(f"rows of {found}: expected {expected[0]} and (rows, {depth}) on the CPU, side by side")
         if (ending == "add") != (residual is not None):
             raise ValueError(f"ending={ending!r} with residual={residual}: expected a residual with 'add' alone")
+        told: dict[str, int] = {"numbers": rows.data_ptr()}
         if residual is not None:
             _check("residual", residual, torch.float32, (len(rows), outputs))
+            told["residual"] = residual.data_ptr()
         result = rows.new_empty((len(rows), outputs), dtype=torch.float32 if ending in _dense.FLOAT32 else self.dtype)
         if not len(rows):
             return result
-        blocks, threads = -(-len(rows) // SIDE), torch.get_num_threads()
-        shares = min(blocks, max(threads, -(-blocks // _PANELS_OF_A_SHARE)))
-        room_bytes = -(-blocks // shares) * steps * _panels.step_bytes(parts)
-        room = packed.new_empty(threads * room_bytes, dtype=torch.uint8)
-        values = {
+        call = self.dense_call(
+            packed,
+            bias,
+            Told("numbers"),
+            Told("result"),
+            row_bytes=rows.stride(0) * rows.itemsize,
+            incoming="own" if rows.dtype is self.dtype else "float32",
+            ending=ending,
+            residual=None if residual is None else Told("residual"),
+            epsilon=epsilon,
+        )
+        run(Chain([call]), len(rows), result=result.data_ptr(), **told)
+        return result
+
+    def dense_call(
+        self,
+        packed: torch.Tensor,
+        bias: torch.Tensor,
+        numbers: Told,
+        result: Told,
+        *,
+        row_bytes: int,
+        incoming: Incoming = "own",
+        ending: Ending = "none",
+        residual: Told | None = None,
+        epsilon: float | None = None,
+    ) -> Call:
+        """Return `dense` as a call for `run`; nothing is checked, and `packed` and `bias` have to be kept.
+
+        Args:
+            packed: as `dense` takes it.
+            bias: the same.
+            numbers: where the rows lie.
+            result: where the result is to lie, its numbers side by side. It may lie where the residual does.
+            row_bytes: from one row to the next.
+            incoming: what the rows are; not asked for with `epsilon`.
+            ending: as `dense` takes it.
+            residual: where it lies.
+            epsilon: as `dense` takes it.
+        """
+        panels, steps, *_ = packed.shape
+        values: dict[str, int | Told] = {
             "next_share": 0,
             "next_room": 0,
-            "shares": shares,
-            "rows": len(rows),
-            "row_bytes": rows.stride(0) * rows.itemsize,
+            "shares": Told("shares"),
+            "rows": Told("rows"),
+            "row_bytes": row_bytes,
             "steps": steps,
             "strips": panels,
-            "room_bytes": room_bytes,
-            "numbers": rows.data_ptr(),
+            "room_bytes": Told("panels_of_share", steps * _panels.step_bytes(self._parts)),
+            "numbers": numbers,
             "weights": packed.data_ptr(),
             "bias": bias.data_ptr(),
-            "residual": 0 if residual is None else residual.data_ptr(),
-            "room": room.data_ptr(),
-            "result": result.data_ptr(),
+            "residual": 0 if residual is None else residual,
+            "room": Told("room"),
+            "result": result,
             "epsilon": _bits(epsilon or 0.0),
         }
-        self._code.run(_name(ending, epsilon is not None), values, threads)
-        return result
+        return Call(self._code, _name("normed" if epsilon is not None else incoming, ending), values)
 
     def norm_mish(
         self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, added: torch.Tensor
@@ -180,20 +220,38 @@ class MatrixUnits:
         result = torch.empty_like(rows, dtype=self.dtype)
         if not rows.numel():
             return result
-        threads = torch.get_num_threads()
-        values = {
+        chain = Chain([self.norm_mish_call(weight, bias, epsilon, Told("numbers"), Told("added"), Told("result"))])
+        for own, own_added, own_result in zip(rows, added, result, strict=True):
+            told = {"numbers": own.data_ptr(), "added": own_added.data_ptr(), "result": own_result.data_ptr()}
+            run(chain, count, **told)
+        return result
+
+    def norm_mish_call(
+        self, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, numbers: Told, added: Told | int, result: Told
+    ) -> Call:
+        """Return `norm_mish` of one utterance as a call for `run`; nothing is checked, and weight and bias are kept.
+
+        Args:
+            weight: as `norm_mish` takes it.
+            bias: the same.
+            epsilon: the same.
+            numbers: where the rows lie.
+            added: where what is added lies.
+            result: where the result is to lie; that of float32 may lie where the rows do.
+        """
+        values: dict[str, int | Told] = {
             "next_share": 0,
-            "shares": min(threads, count),
-            "rows": count,
-            "vectors": channels // _vectors.LANES,
+            "shares": Told("threads"),
+            "rows": Told("rows"),
+            "vectors": len(weight) // _vectors.LANES,
+            "numbers": numbers,
             "scale": weight.data_ptr(),
             "shift": bias.data_ptr(),
+            "added": added,
+            "result": result,
             "epsilon": _bits(epsilon),
         }
-        for own, own_added, own_result in zip(rows, added, result, strict=True):
-            values.update(numbers=own.data_ptr(), added=own_added.data_ptr(), result=own_result.data_ptr())
-            self._code.run("norm_mish", values, threads)
-        return result
+        return Call(self._code, "norm_mish", values)
 
     def attention(self, joint: torch.Tensor, heads: int) -> torch.Tensor:
         """Return the attention of queries that are scaled already, every frame seeing every other.
@@ -217,30 +275,63 @@ class MatrixUnits:
         result = joint.new_empty((rows, frames, heads * head_dim))
         if not frames:
             return result
-        steps, blocks = head_dim // STEP, -(-frames // SIDE)
-        room_bytes = _attention.room_bytes(blocks, steps, self._parts)
-        threads = torch.get_num_threads()
-        room = joint.new_empty(threads * room_bytes, dtype=torch.uint8)
-        all_heads_bytes = heads * head_dim * joint.itemsize
-        values = {
+        chain = Chain([self.attention_call(heads, head_dim, Told("joint"), Told("result"))])
+        for row, attended in zip(joint, result, strict=True):
+            run(chain, frames, joint=row.data_ptr(), result=attended.data_ptr())
+        return result
+
+    def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
+        """Return `attention` of one row as a call for `run`; nothing is checked.
+
+        Args:
+            heads: as `attention` takes them.
+            head_dim: numbers of a head.
+            joint: where queries, keys and values lie.
+            result: where the result is to lie.
+        """
+        head_bytes, steps = head_dim * self.dtype.itemsize, head_dim // STEP
+        queries, keys, values_ = (
+            Told(joint.name, joint.times, joint.plus + part * heads * head_bytes) for part in range(3)
+        )
+        values: dict[str, int | Told] = {
             "next_head": 0,
             "next_room": 0,
             "heads": heads,
-            "frames": frames,
-            "row_bytes": width * joint.itemsize,
-            "head_bytes": head_dim * joint.itemsize,
-            "result_row_bytes": all_heads_bytes,
+            "frames": Told("rows"),
+            "row_bytes": 3 * heads * head_bytes,
+            "head_bytes": head_bytes,
+            "result_row_bytes": heads * head_bytes,
             "steps": steps,
-            "blocks": blocks,
-            "room_bytes": room_bytes,
-            "room": room.data_ptr(),
+            "blocks": Told("panels"),
+            "room_bytes": Told("panels", *_attention.room_bytes(steps, self._parts)),
+            "queries": queries,
+            "keys": keys,
+            "values": values_,
+            "room": Told("room"),
+            "result": result,
         }
-        for row, attended in zip(joint, result, strict=True):
-            start = row.data_ptr()
-            values.update(queries=start, keys=start + all_heads_bytes, values=start + 2 * all_heads_bytes)
-            values["result"] = attended.data_ptr()
-            self._code.run("attention", values, threads)
-        return result
+        return Call(self._code, "attention", values)
+
+
+def run(chain: Chain, rows: int, **told: int) -> None:
+    """Run calls of matrix units by as many threads as torch's operations have here.
+
+    Args:
+        chain: of calls over so many rows, or frames.
+        rows: at least one.
+        told: where lies what the calls name.
+    """
+    panels, threads = -(-rows // SIDE), torch.get_num_threads()
+    shares = min(panels, max(threads, -(-panels // _PANELS_OF_A_SHARE)))
+    told |= {
+        "rows": rows,
+        "panels": panels,
+        "shares": shares,
+        "panels_of_share": -(-panels // shares),
+        "threads": min(threads, rows),
+    }
+    room = torch.empty(threads * chain.most("room_bytes", **told), dtype=torch.uint8, device="cpu")
+    chain.run(threads, room=room.data_ptr(), **told)
 
 
 @cache
@@ -259,8 +350,8 @@ def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
         return None
 
 
-def _name(ending: Ending, normed: bool) -> str:
-    return f"{'normed' if normed else 'dense'}_{ending}"
+def _name(incoming: Incoming, ending: Ending) -> str:
+    return f"{incoming}_{ending}"
 
 
 def _bits(value: float) -> int:
