@@ -22,11 +22,11 @@ from torch.nn import functional
 
 from stateless_tts.private import with_private
 
-from ._chained_estimator import chained_estimator
 from ._dense import NormMish, PackedDense, own
 from ._estimator import UnmaskedEstimator, is_plain, takes
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
+from .chains import chained_estimator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,12 +8,16 @@ when the engine starts (`_self_check`), and never again.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ._huge_pages import put_packed_on_huge_pages
 from .streamed import streamed_product
+
+if TYPE_CHECKING:
+    from .machine_code._chain import Call, Told
 
 
 class Kernel(Enum):
@@ -110,20 +114,34 @@ class StreamedLinear(nn.Module):
         if product is None or kernel not in streamed_kernels(linear):
             layer = f"{linear} of {linear.weight.dtype} on {linear.weight.device}"
             raise ValueError(f"{layer} cannot be multiplied {kernel.value} on this machine")
-        self._product = product
+        self.product = product
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         self._sums_of = _SUMS_OF.get(kernel, product.arithmetic.sums_of[0])
         with torch.inference_mode(mode=False), torch.no_grad():
             self.weight = nn.Parameter(product.pack(linear.weight), requires_grad=False)
         self.bias = linear.bias
         self.for_many_rows = linear if kernel is Kernel.STREAMED_FEW else None
 
+    def call(self, numbers: Told, result: Told) -> Call:
+        """Return the layer, of few rows and without its bias, as a call of a chain that keeps its weight.
+
+        Args:
+            numbers: where rows lie as the product arranges them.
+            result: where the result goes, float32.
+        """
+        return self.product.multiply_call(self.weight, self._sums_of, numbers, result)
+
+    def takes(self, rows: int) -> bool:
+        """Whether so many rows are multiplied by this product."""
+        return self.for_many_rows is None or rows <= _FEW_ROWS
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        if self.for_many_rows is not None and rows.numel() > _FEW_ROWS * rows.size(-1):
+        if self.for_many_rows is not None and not self.takes(rows.numel() // rows.size(-1)):
             by_stock: torch.Tensor = self.for_many_rows(rows)
             return by_stock
         flat = rows.reshape(-1, rows.size(-1))
-        result = self._product.multiply(flat, self.weight, self._sums_of, self.bias)
+        result = self.product.multiply(flat, self.weight, self._sums_of, self.bias)
         return result.view(*rows.shape[:-1], result.size(-1))
 
 

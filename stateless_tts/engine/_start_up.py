@@ -14,8 +14,8 @@ from ._joint_draws import JointDraws
 from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
-from ._step_attention import step_attention
 from ._table_step import TableStep
+from .chains import chained_step, step_attention
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, *, record: bool) -> tupl
             logger.warning("steps cannot be recorded on this GPU, and are asked for again and again", exc_info=True)
     on_cpu = t3.speech_emb.weight.device.type == "cpu"
     if dtype is torch.float32 and on_cpu and not plan.singly and not t3.hp.is_multilingual:
+        chained = chained_step(t3, plan.row_counts[-1], plan.padded)
+        if chained is not None:
+            return chained, replace(plan, like_stock=False)
         kernel = step_attention(backbone_of(t3).head_dim)
         if kernel is not None:
             step = TableStep(t3, plan.row_counts[-1], kernel.attend, plan.padded)

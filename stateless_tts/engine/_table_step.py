@@ -1,6 +1,6 @@
 """A decoding step whose rows attend in one kernel, over a table that says where each finds its past.
 
-The kernel is one of the engine's own: for a CPU `_step_attention`, for a GPU `cuda_graphs`.
+The kernel is one of the engine's own: for a CPU `chains`, for a GPU `cuda_graphs`.
 """
 
 from __future__ import annotations
@@ -91,6 +91,27 @@ class RowTable:
         scale = getattr(attention, "scaling", None) or queries.size(-1) ** -0.5
         pasts = (self._line(_VALUES_BEHIND), self._line(_CAPACITIES), self._line(_LENGTHS))
         return self._attend(queries, keys_values, self._line(_FIRST_ADDRESSES + layer), pasts, scale)
+
+    @property
+    def line_bytes(self) -> int:
+        """From where one layer's addresses lie to where the next one's do."""
+        return self._host.strides[0]
+
+    def told(self) -> dict[str, int]:
+        """Return what a kernel on the CPU is told of a step's rows.
+
+        Where the first layer's addresses lie; how far values are behind their keys, capacities and lengths; how many
+        rows are somebody's; and the greatest length of all.
+        """
+        lengths = self._host[_LENGTHS, : self._count]
+        lines = {
+            "places": _FIRST_ADDRESSES,
+            "behind": _VALUES_BEHIND,
+            "capacities": _CAPACITIES,
+            "lengths": _LENGTHS,
+        }
+        told = {name: self._table[line].data_ptr() for name, line in lines.items()}
+        return {**told, "own_rows": int((lengths != PADDING).sum()), "longest": int(lengths.max())}
 
     def _line(self, number: int) -> torch.Tensor:
         return self._table[number, : self._count]

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
-from stateless_tts.engine import _chained_estimator, _dense, _prompts
+from stateless_tts.engine import _dense, _prompts
 from stateless_tts.engine._kv_cache import KeyValueCache
+from stateless_tts.engine.chains import _estimator as chains_estimator
 from stateless_tts.engine.machine_code import _translation
 from stateless_tts.engine.matrix_units import matrix_units
 
@@ -46,7 +47,7 @@ def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Say by what S3Gen's fast layers are computed in this test."""
     way: str = request.param
     if way == "oneDNN":
-        for module in (_dense, _chained_estimator):
+        for module in (_dense, chains_estimator):
             monkeypatch.setattr(module, "matrix_units", lambda _: None)
     elif matrix_units(torch.float32) is None:
         pytest.skip("this machine has no matrix units")

@@ -11,7 +11,6 @@ from torch import nn
 
 from stateless_tts import Voice
 from stateless_tts.engine import can_pack
-from stateless_tts.engine._chained_estimator import ChainedEstimator
 from stateless_tts.engine._fast_flow import (
     _QUERIES_AT_A_TIME,
     FastCausalConv,
@@ -24,6 +23,7 @@ from stateless_tts.engine._fast_flow import (
     with_fast_flow,
 )
 from stateless_tts.engine._fast_vocoder import with_fast_vocoder
+from stateless_tts.engine.chains import ChainedEstimator
 from stateless_tts.mel import render_mel
 from stateless_tts.randomness import CallRandomness
 from stateless_tts.synthetic import build_chatterbox

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from stateless_tts.engine import _batched_step, _start_up
 from stateless_tts.engine._start_up import prepare_decoding
-from stateless_tts.engine._step_attention import StepAttention
+from stateless_tts.engine.chains import StepAttention
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:

@@ -63,6 +63,9 @@ class Arithmetic(Protocol):
     def depth_of(self, packed: torch.Tensor) -> int | None:
         """Return the depth of a weight in strips; None if these are none of its own."""
 
+    def groups_of(self, rows: int) -> tuple[int, int]:
+        """Return the groups that so many rows make, and the rows of one; the last may have some of nobody's."""
+
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
         """Return `rows`, of shape (rows, depth), in groups, as a strip is multiplied with them.
 

@@ -47,6 +47,9 @@ class Matrices:
         pairs = weight.view(-1, 2, ROWS, weight.size(1) // _NUMBERS, ROWS, 2)
         return pairs.permute(0, 3, 1, 4, 2, 5)
 
+    def groups_of(self, rows: int) -> tuple[int, int]:
+        return -(-rows // ROWS), ROWS
+
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
         """Fill the last register up with rows of zeros.
 

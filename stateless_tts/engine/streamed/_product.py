@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stateless_tts.engine._huge_pages import put_on_huge_pages
+from stateless_tts.engine.machine_code._chain import Call, Told
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
 from ._arithmetic import JOB, fields
@@ -16,6 +17,8 @@ from ._matrices import Matrices
 from ._vectors import Vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ._arithmetic import Arithmetic
 
 logger = logging.getLogger(__name__)
@@ -111,6 +114,48 @@ class StreamedProduct:
         if bias is not None:
             result += bias
         return result.to(arithmetic.dtype)
+
+    def multiply_call(self, packed: torch.Tensor, sums_of: int, numbers: Told, result: Told) -> Call:
+        """Return a product as a call of a chain; nothing is checked, and `packed` has to be kept.
+
+        Args:
+            packed: as `multiply` takes it.
+            sums_of: the same.
+            numbers: where rows lie as the arithmetic arranges them.
+            result: where all groups' rows are to lie, float32.
+        """
+        strips, depth = packed.size(0), self.arithmetic.depth_of(packed)
+        assert depth is not None
+        values: dict[str, int | Told] = {
+            "next_part": 0,
+            "parts": Told(_parts_name(strips)),
+            "strips": strips,
+            "strip_bytes": packed.nbytes // strips,
+            "depth": depth // self.arithmetic.unit,
+            "sums_of": (sums_of or depth) // self.arithmetic.unit,
+            "groups": Told("groups"),
+            "rows": Told("group"),
+            "numbers": numbers,
+            "weights": packed.data_ptr(),
+            "result": result,
+        }
+        return Call(self._code, "multiply", values)
+
+    def told(self, rows: int, strips: Iterable[int], threads: int) -> dict[str, int]:
+        """Return what the products of a chain have to be told.
+
+        Args:
+            rows: that are multiplied.
+            strips: of each of the weights.
+            threads: that share a product out.
+        """
+        groups, group = self.arithmetic.groups_of(rows)
+        parts = {_parts_name(count): min(count, threads * _PARTS_OF_A_THREAD) for count in set(strips)}
+        return {"groups": groups, "group": group, **parts}
+
+
+def _parts_name(strips: int) -> str:
+    return f"parts_of_{strips}"
 
 
 @cache

@@ -62,14 +62,18 @@ class Vectors:
     def in_strips(self, weight: torch.Tensor) -> torch.Tensor:
         return weight.view(-1, self.outputs, weight.size(1) // self.unit, self.unit).transpose(1, 2)
 
+    def groups_of(self, rows: int) -> tuple[int, int]:
+        """As few tiles as hold them."""
+        tiles = -(-rows // self.rows)
+        return tiles, -(-rows // tiles)
+
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
-        """Share rows out among as few tiles as hold them; in each, what meets one weight lies side by side.
+        """Share rows out among tiles; in each, what meets one weight lies side by side.
 
         Returns:
             Numbers, or pairs of them, as int32 of shape (tiles, depth, rows of a tile); the last rows may be zeros.
         """
-        tiles = -(-len(rows) // self.rows)
-        each = -(-len(rows) // tiles)
+        tiles, each = self.groups_of(len(rows))
         return filled_up(rows, tiles * each).view(torch.int32).view(tiles, each, -1).transpose(1, 2).contiguous()
 
     def source(self) -> str:

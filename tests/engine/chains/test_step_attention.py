@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stateless_tts.engine import _step_attention
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine._step_attention import StepAttention, step_attention
+from stateless_tts.engine.chains import StepAttention, _step_attention, step_attention
 from stateless_tts.engine.machine_code._translation import cpu_features
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from chatterbox.models.s3gen.decoder import CausalBlock1D, CausalConv1d, CausalR
 from torch import nn
 from torch.nn import functional
 
-from ._dense import own
-from ._estimator import AroundEstimator, is_plain, takes, time_of
-from .machine_code._chain import Chain, Told
-from .matrix_units import matrix_units, run
+from stateless_tts.engine._dense import own
+from stateless_tts.engine._estimator import AroundEstimator, is_plain, takes, time_of
+from stateless_tts.engine.machine_code._chain import Chain, Told
+from stateless_tts.engine.matrix_units import matrix_units, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from chatterbox.models.s3gen.decoder import ConditionalDecoder
     from chatterbox.models.s3gen.matcha.transformer import BasicTransformerBlock
 
-    from .machine_code._chain import Call
-    from .matrix_units import Ending, MatrixUnits
+    from stateless_tts.engine.machine_code._chain import Call
+    from stateless_tts.engine.matrix_units import Ending, MatrixUnits
 
 _SILENT = 2  # frames before the first, as far back as any convolution looks
 _PANEL = 32

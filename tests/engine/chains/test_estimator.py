@@ -12,8 +12,8 @@ from chatterbox.models.s3gen.decoder import ConditionalDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateless_tts.engine._chained_estimator import ChainedEstimator, chained_estimator
 from stateless_tts.engine._own_cores import use_cores
+from stateless_tts.engine.chains import ChainedEstimator, chained_estimator
 from stateless_tts.engine.matrix_units import matrix_units
 
 if TYPE_CHECKING:

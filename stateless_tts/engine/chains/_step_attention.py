@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .machine_code._function import Function, place, read
-from .machine_code._translation import MachineCode, cpu_features
-from .machine_code._vectors import (
+from stateless_tts.engine.machine_code._chain import Call, Told
+from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
+from stateless_tts.engine.machine_code._vectors import (
     DECLARATIONS,
     FLOATS,
     LANES,
@@ -106,9 +107,8 @@ class StepAttention:
         queries, keys_values = queries.contiguous(), keys_values.contiguous()
         attended = torch.zeros_like(queries)
         behind, capacities, lengths = pasts
-        threads = torch.get_num_threads()
-        room_bytes = (int(lengths.max()) // LANES + 2) * VECTOR_BYTES
-        room = torch.empty(threads * room_bytes, dtype=torch.uint8)
+        threads, longest = torch.get_num_threads(), int(lengths.max())
+        room = self.room(threads, longest)
         values = {
             "next_head": 0,
             "next_room": 0,
@@ -123,11 +123,59 @@ class StepAttention:
             "capacities": capacities.data_ptr(),
             "lengths": lengths.data_ptr(),
             "room": room.data_ptr(),
-            "room_bytes": room_bytes,
-            "scale": int.from_bytes(struct.pack("<f", scale * LOG2_E), "little"),
+            "room_bytes": room.nbytes // threads,
+            "scale": _scale_bits(scale),
         }
         self._code.run("attend", values, threads)
         return attended
+
+    def room(self, threads: int, longest: int) -> torch.Tensor:
+        """Return room for so many threads, where the longest past is of so many tokens."""
+        return torch.empty(threads, (longest // LANES + 2) * VECTOR_BYTES, dtype=torch.uint8, device="cpu")
+
+    def call(
+        self,
+        layer: int,
+        heads: int,
+        line_bytes: int,
+        scale: float,
+        *,
+        queries: Told,
+        keys: Told,
+        values: Told,
+        attended: Told,
+    ) -> Call:
+        """Return `attend` as a call of a chain, which is told what `RowTable.told` returns, `room` and its bytes.
+
+        Args:
+            layer: index of the layer.
+            heads: of a row.
+            line_bytes: as `RowTable` has them.
+            scale: as `attend` is told.
+            queries: where rows of heads lie.
+            keys: the same.
+            values: the same.
+            attended: where the result goes; that of padding is not written.
+        """
+        told: dict[str, int | Told] = {
+            "next_head": 0,
+            "next_room": 0,
+            "all_heads": Told("own_rows", heads),
+            "heads": heads,
+            "queries": queries,
+            "keys": keys,
+            "values": values,
+            "attended": attended,
+            "places": Told("places", plus=layer * line_bytes),
+            "scale": _scale_bits(scale),
+        }
+        told |= {name: Told(name) for name in ("behind", "capacities", "lengths", "room", "room_bytes")}
+        return Call(self._code, "attend", told)
+
+
+def _scale_bits(scale: float) -> int:
+    """Return a scale, in powers of two, as a table holds it."""
+    return int.from_bytes(struct.pack("<f", scale * LOG2_E), "little")
 
 
 @cache

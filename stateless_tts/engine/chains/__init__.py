@@ -1,0 +1,19 @@
+"""Whole forwards as chains of kernels in machine code, with no Python between them.
+
+`_estimator` is S3Gen's, in the CPU's matrix units. `_step` is T3's decoding step in float32: its products are
+`streamed`, the kernels between them stand in `_step_rows`, and rows attend in `_step_attention`, which other steps use
+as well.
+"""
+
+from ._estimator import ChainedEstimator, chained_estimator
+from ._step import ChainedStep, chained_step
+from ._step_attention import StepAttention, step_attention
+
+__all__ = [
+    "ChainedEstimator",
+    "ChainedStep",
+    "StepAttention",
+    "chained_estimator",
+    "chained_step",
+    "step_attention",
+]

@@ -1,0 +1,150 @@
+"""T3's decoding step in float32 as one chain of kernels.
+
+A step of torch's operations is some two thousand of them, most of which take as long to be asked for as to be done. In
+a chain only the embeddings before it and the head behind it are torch's. The result is close to that of torch's
+operations, not equal to it. A row's bits are its own, whatever rows there are beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from transformers import LlamaModel
+from transformers.activations import SiLUActivation
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from stateless_tts.engine._projections import StreamedLinear
+from stateless_tts.engine._table_step import TableStep
+from stateless_tts.engine.machine_code._chain import Chain, Told
+from stateless_tts.engine.machine_code._vectors import LANES
+
+from ._step_attention import step_attention
+from ._step_rows import step_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatterbox.models.t3 import T3
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+    from stateless_tts.engine.machine_code._chain import Call
+
+    from ._step_attention import StepAttention
+    from ._step_rows import StepRows
+
+logger = logging.getLogger(__name__)
+
+
+def chained_step(t3: T3, rows: int, padded: Callable[[int], int]) -> ChainedStep | None:
+    """Return what takes the steps of `t3`, or None where they cannot be chained.
+
+    It takes Llama in float32, all of whose layers are streamed products, and AVX-512.
+
+    Args:
+        t3: as decoding reads it; not written to.
+        rows: the most a step may have.
+        padded: how many rows to compute so many with.
+    """
+    if not isinstance(t3.tfmr, LlamaModel) or not all(_takes(layer, rows) for layer in t3.tfmr.layers):
+        return None
+    attention = step_attention(t3.tfmr.layers[0].self_attn.head_dim)
+    if attention is None:
+        return None
+    try:
+        return ChainedStep(t3, rows, padded, step_rows(), attention)
+    except (RuntimeError, OSError) as error:
+        logger.info("no chain of a step on this machine: %s", error)
+        return None
+
+
+class ChainedStep(TableStep):
+    """Takes steps as `batched_step` does. One thread calls.
+
+    Args:
+        t3: shared; not written to.
+        rows: the most a step may have.
+        padded: how many rows to compute so many with.
+        kernels: for what stands between products.
+        attention: for heads of this T3's size.
+    """
+
+    def __init__(
+        self, t3: T3, rows: int, padded: Callable[[int], int], kernels: StepRows, attention: StepAttention
+    ) -> None:
+        super().__init__(t3, rows, attention.attend, padded)
+        self._attention = attention
+        layer = t3.tfmr.layers[0]
+        self._product = layer.self_attn.q_proj.product
+        self._width: int = layer.self_attn.q_proj.in_features
+        self._inner: int = layer.self_attn.q_proj.out_features
+        self._wide: int = layer.mlp.gate_proj.out_features
+        self._strips = [one.weight.size(0) for one in t3.tfmr.modules() if isinstance(one, StreamedLinear)]
+        self._chain = Chain(list(self._calls(t3, kernels)), list(t3.tfmr.parameters()))
+
+    def _calls(self, t3: T3, kernels: StepRows) -> Iterator[Call]:
+        hidden, delta, ordered = Told("hidden"), Told("delta"), Told("ordered")
+        added = None
+        for index, layer in enumerate(t3.tfmr.layers):
+            norm = layer.input_layernorm
+            yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
+            yield from self._attend(layer, index, kernels)
+            added = delta
+            norm = layer.post_attention_layernorm
+            yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
+            yield layer.mlp.gate_proj.call(ordered, Told("gates"))
+            yield layer.mlp.up_proj.call(ordered, Told("wide"))
+            yield kernels.gate(Told("gates"), Told("wide"), self._wide, Told("ordered_wide"))
+            yield layer.mlp.down_proj.call(Told("ordered_wide"), delta)
+        norm = t3.tfmr.norm
+        yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, Told("normed"), added, ordered=False)
+
+    def _attend(self, layer: LlamaDecoderLayer, index: int, kernels: StepRows) -> Iterator[Call]:
+        attention = layer.self_attn
+        heads, head_dim = self._inner // attention.head_dim, attention.head_dim
+        rows = {name: Told(name) for name in ("queries", "keys", "values")}
+        for projection, name in (("q_proj", "queries"), ("k_proj", "keys"), ("v_proj", "values")):
+            yield getattr(attention, projection).call(Told("ordered"), rows[name])
+        for name in ("queries", "keys"):
+            yield kernels.rotate(rows[name], heads, head_dim, Told("cosines"), Told("sines"))
+        line_bytes = self._table.line_bytes
+        yield self._attention.call(index, heads, line_bytes, attention.scaling, **rows, attended=Told("attended"))
+        yield kernels.order(Told("attended"), self._inner, Told("ordered_heads"))
+        yield attention.o_proj.call(Told("ordered_heads"), Told("delta"))
+
+    def _logits(self) -> torch.Tensor:
+        t3, table = self._t3, self._table
+        hidden = t3.speech_emb(table.tokens) + t3.speech_pos_emb.emb(table.positions)
+        cosines, sines = t3.tfmr.rotary_emb(hidden, table.lengths[:, None])
+        rows, threads, of_table = len(hidden), torch.get_num_threads(), table.told()
+        of_products = self._product.told(rows, self._strips, threads)
+        filled = of_products["groups"] * of_products["group"]
+        widths = {
+            **dict.fromkeys(("queries", "keys", "values", "ordered_heads"), self._inner),
+            **dict.fromkeys(("delta", "ordered"), self._width),
+            **dict.fromkeys(("gates", "wide", "ordered_wide"), self._wide),
+        }
+        rooms = {name: hidden.new_zeros((filled, width)) for name, width in widths.items()}
+        rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
+        rooms |= {"attended": hidden.new_zeros((rows, self._inner)), "normed": torch.empty_like(hidden)}
+        rooms["room"] = self._attention.room(threads, of_table["longest"])
+        told = {name: room.data_ptr() for name, room in rooms.items()}
+        room_bytes = rooms["room"].nbytes // threads
+        self._chain.run(threads, rows=rows, room_bytes=room_bytes, **told, **of_products, **of_table)
+        logits: torch.Tensor = t3.speech_head(rooms["normed"])
+        return logits
+
+
+def _takes(layer: LlamaDecoderLayer, rows: int) -> bool:
+    """Whether a layer is what a chain is made of, for so many rows."""
+    attention, mlp = layer.self_attn, layer.mlp
+    products = [*(getattr(attention, f"{one}_proj") for one in "qkvo"), mlp.gate_proj, mlp.up_proj, mlp.down_proj]
+    streamed = all(isinstance(one, StreamedLinear) and one.bias is None and one.takes(rows) for one in products)
+    norms = all(type(one) is LlamaRMSNorm for one in (layer.input_layernorm, layer.post_attention_layernorm))
+    if not streamed or not norms or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
+        return False
+    whole = attention.head_dim % (2 * LANES) == 0 and mlp.gate_proj.out_features % LANES == 0
+    alike = attention.k_proj.out_features == attention.q_proj.out_features
+    return whole and alike and attention.q_proj.weight.dtype is torch.float32
