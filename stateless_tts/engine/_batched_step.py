@@ -20,7 +20,7 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb, eager
 from ._gpt2_step import gpt2_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from chatterbox.models.t3 import T3
     from torch import nn
@@ -123,10 +123,17 @@ def batched_step(t3: T3, readings: Sequence[Reading], padded_rows: int) -> list[
     Returns:
         For each reading the logits, of shape (rows, vocabulary).
     """
+    return step_by(lambda rows: logits_of(t3, rows), readings, padded_rows)
+
+
+def step_by(
+    logits_of_rows: Callable[[Rows], torch.Tensor], readings: Sequence[Reading], padded_rows: int
+) -> list[torch.Tensor]:
+    """Take a step as `batched_step` does, the logits of all rows being what is returned for them."""
     rows = _owned_rows(readings, padded_rows)
     for reading in readings:
         reading.cache.reserve()
-    logits = logits_of(t3, rows)
+    logits = logits_of_rows(rows)
     for reading in readings:
         reading.cache.advance()
     return [logits[begin:end] for begin, end in rows.bounds]

@@ -15,7 +15,7 @@ from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
 from ._table_step import TableStep
-from .chains import chained_step, step_attention
+from .chains import chained_step, step_attention, torch_step
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
@@ -70,17 +70,16 @@ def prepare_decoding(
     record = record and not t3.hp.is_multilingual  # attention that is watched cannot be recorded
     plan = plan_rows(cast, max_batch_size, pack=pack, exactly_like_stock=dtype is not torch.float32 and not record)
     private = build_private_t3(t3, cast, plan.kernels)
-    step, plan = _step_of(private.t3, plan, dtype, record=record)
     requests = plan.most_requests
     if max_cache_bytes is not None:  # real requests need more, so that no more of them will ever decode together
         requests = min(requests, max_cache_bytes // _made_up(private.t3, 0).cache.nbytes)
+    step, plan = _step_of(private.t3, plan, dtype, requests, record=record)
     if requests > 1 and not verify_step(lambda numbers: _trial_step(private.t3, step, numbers), requests):
         logger.warning(
             "a step of %d requests changes a request's bits on this machine: requests decode one at a time", requests
         )
-        step, plan = _step_of(
-            private.t3, replace(plan, row_counts=plan.row_counts[:1], singly=True), dtype, record=record
-        )
+        singly = replace(plan, row_counts=plan.row_counts[:1], singly=True)
+        step, plan = _step_of(private.t3, singly, dtype, 1, record=record)
     head = private.t3.speech_head
     draws = None
     if isinstance(step, RecordedStep):
@@ -88,26 +87,45 @@ def prepare_decoding(
     return Speaking(private.t3, private.private_bytes, plan, step, draws)
 
 
-def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, *, record: bool) -> tuple[Step, RowPlan]:
+def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, requests: int, *, record: bool) -> tuple[Step, RowPlan]:
     """Return what takes steps, and the plan, which says whether they have stock's bits.
 
-    Where stock's bits are not asked for, rows attend in a kernel of the engine's own, if there is one.
+    Where stock's bits are not asked for, rows attend in a kernel of the engine's own, if there is one; on a CPU with
+    kernels for all of it, so is the rest of the step. Where they are asked for, such kernels are taken if they have
+    them. No more than so many `requests` are tried.
     """
     if record:
         try:
             return RecordedStep(t3, plan.row_counts[-1]), replace(plan, like_stock=False)
         except Exception:  # of Triton, which needs a C compiler, or of the driver; steps can be taken otherwise
             logger.warning("steps cannot be recorded on this GPU, and are asked for again and again", exc_info=True)
-    on_cpu = t3.speech_emb.weight.device.type == "cpu"
-    if dtype is torch.float32 and on_cpu and not plan.singly and not t3.hp.is_multilingual:
-        chained = chained_step(t3, plan.row_counts[-1], plan.padded)
-        if chained is not None:
-            return chained, replace(plan, like_stock=False)
-        kernel = step_attention(backbone_of(t3).head_dim)
-        if kernel is not None:
-            step = TableStep(t3, plan.row_counts[-1], kernel.attend, plan.padded)
-            return step, replace(plan, like_stock=False)
-    return lambda readings: batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings))), plan
+
+    def by_torch(readings: Sequence[Reading]) -> list[torch.Tensor]:
+        return batched_step(t3, readings, plan.padded(sum(reading.rows for reading in readings)))
+
+    if plan.singly or t3.speech_emb.weight.device.type != "cpu":
+        return by_torch, plan
+    if dtype is torch.float32:
+        own = None if t3.hp.is_multilingual else _own_step(t3, plan)
+        return (by_torch, plan) if own is None else (own, replace(plan, like_stock=False))
+    with_torchs_bits = torch_step(t3, plan.row_counts[-1], plan.padded)
+    if with_torchs_bits is None or not _are_alike(t3, with_torchs_bits, by_torch, requests):
+        return by_torch, plan
+    return with_torchs_bits, plan
+
+
+def _own_step(t3: T3, plan: RowPlan) -> Step | None:
+    """Return what takes float32 steps by kernels of the engine's own, as far as there are any."""
+    rows = plan.row_counts[-1]
+    kernel = step_attention(backbone_of(t3).head_dim)
+    table_step = None if kernel is None else TableStep(t3, rows, kernel.attend, plan.padded)
+    return chained_step(t3, rows, plan.padded) or table_step
+
+
+def _are_alike(t3: T3, step: Step, other: Step, requests: int) -> bool:
+    """Whether two steps have the same bits, of one made-up request and of so many."""
+    counts = [range(1), range(max(requests, 1))]
+    return all(torch.equal(*(torch.cat(_trial_step(t3, one, few)) for one in (step, other))) for few in counts)
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from stateless_tts.engine import _batched_step, _start_up
 from stateless_tts.engine._start_up import prepare_decoding
-from stateless_tts.engine.chains import StepAttention
+from stateless_tts.engine.chains import ChainedStep, StepAttention
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
 
-# Where each family's attention is computed: in a kernel of the engine's own, or where there is none, by torch.
-_OWN_OR_TORCHS = ((StepAttention, "attend"), (functional, "scaled_dot_product_attention"))
+# Where each family's attention is computed: in a chain or a kernel of the engine's own, or if there is none, by torch.
+_OWN_OR_TORCHS = (
+    (ChainedStep, "_logits"),
+    (StepAttention, "attend"),
+    (functional, "scaled_dot_product_attention"),
+)
 ATTENTION: dict[str, tuple[tuple[Any, str], ...]] = {
     "english": _OWN_OR_TORCHS,
     "multilingual": ((_batched_step, "eager_attention_forward"),),

@@ -2,18 +2,22 @@
 
 `_estimator` is S3Gen's, in the CPU's matrix units. `_step` is T3's decoding step in float32: its products are
 `streamed`, the kernels between them stand in `_step_rows`, and rows attend in `_step_attention`, which other steps use
-as well.
+as well. `_torch_step` is the one in bfloat16, with torch's bits: its attention is torch's, and `_torch_rows` stands
+between.
 """
 
 from ._estimator import ChainedEstimator, chained_estimator
 from ._step import ChainedStep, chained_step
 from ._step_attention import StepAttention, step_attention
+from ._torch_step import TorchStep, torch_step
 
 __all__ = [
     "ChainedEstimator",
     "ChainedStep",
     "StepAttention",
+    "TorchStep",
     "chained_estimator",
     "chained_step",
     "step_attention",
+    "torch_step",
 ]

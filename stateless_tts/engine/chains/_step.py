@@ -11,16 +11,12 @@ import logging
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 from transformers import LlamaModel
-from transformers.activations import SiLUActivation
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from stateless_tts.engine._projections import StreamedLinear
 from stateless_tts.engine._table_step import TableStep
 from stateless_tts.engine.machine_code._chain import Chain, Told
-from stateless_tts.engine.machine_code._vectors import LANES
 
+from ._layers import is_chainable
 from ._step_attention import step_attention
 from ._step_rows import step_rows
 
@@ -48,7 +44,9 @@ def chained_step(t3: T3, rows: int, padded: Callable[[int], int]) -> ChainedStep
         rows: the most a step may have.
         padded: how many rows to compute so many with.
     """
-    if not isinstance(t3.tfmr, LlamaModel) or not all(_takes(layer, rows) for layer in t3.tfmr.layers):
+    if not isinstance(t3.tfmr, LlamaModel) or not all(
+        is_chainable(layer, rows, torch.float32) for layer in t3.tfmr.layers
+    ):
         return None
     attention = step_attention(t3.tfmr.layers[0].self_attn.head_dim)
     if attention is None:
@@ -81,7 +79,11 @@ class ChainedStep(TableStep):
         self._width: int = layer.self_attn.q_proj.in_features
         self._inner: int = layer.self_attn.q_proj.out_features
         self._wide: int = layer.mlp.gate_proj.out_features
-        self._strips = [one.weight.size(0) for one in t3.tfmr.modules() if isinstance(one, StreamedLinear)]
+        self._strips = [
+            linear.weight.size(0)
+            for one in t3.tfmr.layers
+            for linear in (one.self_attn.q_proj, one.mlp.gate_proj, one.mlp.down_proj)
+        ]
         self._chain = Chain(list(self._calls(t3, kernels)), list(t3.tfmr.parameters()))
 
     def _calls(self, t3: T3, kernels: StepRows) -> Iterator[Call]:
@@ -135,16 +137,3 @@ class ChainedStep(TableStep):
         self._chain.run(threads, rows=rows, room_bytes=room_bytes, **told, **of_products, **of_table)
         logits: torch.Tensor = t3.speech_head(rooms["normed"])
         return logits
-
-
-def _takes(layer: LlamaDecoderLayer, rows: int) -> bool:
-    """Whether a layer is what a chain is made of, for so many rows."""
-    attention, mlp = layer.self_attn, layer.mlp
-    products = [*(getattr(attention, f"{one}_proj") for one in "qkvo"), mlp.gate_proj, mlp.up_proj, mlp.down_proj]
-    streamed = all(isinstance(one, StreamedLinear) and one.bias is None and one.takes(rows) for one in products)
-    norms = all(type(one) is LlamaRMSNorm for one in (layer.input_layernorm, layer.post_attention_layernorm))
-    if not streamed or not norms or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
-        return False
-    whole = attention.head_dim % (2 * LANES) == 0 and mlp.gate_proj.out_features % LANES == 0
-    alike = attention.k_proj.out_features == attention.q_proj.out_features
-    return whole and alike and attention.q_proj.weight.dtype is torch.float32

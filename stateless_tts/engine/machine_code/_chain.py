@@ -96,10 +96,11 @@ class Chain:
         Raises:
             KeyError: there is none for some name.
         """
-        table = self._table([told[name] for name in self._names])
-        _, in_turn = _in_turn()
-        functions, tables, stride = self._functions.ctypes.data, table.ctypes.data, table.strides[0]
-        in_turn(functions, tables, stride, len(table), self._share_out, threads)
+        self.ready(threads, **told).run(0, len(self._functions))
+
+    def ready(self, threads: int, /, **told: int) -> ReadyChain:
+        """Return the calls, told what `run` is told, to be run a few at a time."""
+        return ReadyChain(self._functions, self._table([told[name] for name in self._names]), self._share_out, threads)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Chain:
         """It is never written to: copies share it."""
@@ -108,6 +109,24 @@ class Chain:
     def _table(self, told: Sequence[int]) -> npt.NDArray[np.int64]:
         numbers = np.array(told or [0], dtype=np.int64)
         return self._constant + self._times * numbers[self._place]
+
+
+class ReadyChain:
+    """Calls that are told everything. Each may be run once."""
+
+    def __init__(
+        self, functions: npt.NDArray[np.int64], table: npt.NDArray[np.int64], share_out: int, threads: int
+    ) -> None:
+        self._functions, self._table = functions, table
+        self._share_out, self._threads = share_out, threads
+        _, self._in_turn = _in_turn()
+
+    def run(self, first: int, end: int) -> None:
+        """Run the calls from `first` to the one before `end`."""
+        functions = self._functions.ctypes.data + first * self._functions.itemsize
+        stride = self._table.strides[0]
+        tables = self._table.ctypes.data + first * stride
+        self._in_turn(functions, tables, stride, end - first, self._share_out, self._threads)
 
 
 @cache

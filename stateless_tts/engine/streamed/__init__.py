@@ -11,6 +11,7 @@ many threads there are, so that a row's bits depend on that row alone. In bfloat
 the bits are stock's. What was gained is in `reports/published/bench-full/profile.md`.
 """
 
+from ._matrices import Matrices
 from ._product import StreamedProduct, streamed_product
 
-__all__ = ["StreamedProduct", "streamed_product"]
+__all__ = ["Matrices", "StreamedProduct", "streamed_product"]

@@ -1,0 +1,272 @@
+"""What a bfloat16 step does to rows between its products, as kernels with torch's bits.
+
+Each rounds where torch's operations round, and adds up in their order: a sum over a row in torch is one of 8 numbers at
+a time (it has no kernel of 16), dealt out to four of these, sixteen after each other, whose sums are added up in order,
+number by number at last (aten/native/cpu/SumKernel.cpp, as read from its results). `silu` is looked up: there are no
+more than 65,536 numbers of 16 bits. Whoever uses the kernels compares a step with torch's first (`_start_up`).
+
+Rows lie as they are; products of theirs are float32 sums that have not been rounded yet.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from stateless_tts.engine.machine_code._chain import Call, Told
+from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
+from stateless_tts.engine.machine_code._vectors import DECLARATIONS, FLOATS, HALVES, LANES, SHORTS, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_EIGHT = 8
+_EIGHTS = f"<{_EIGHT} x float>"
+_AT_ONCE = 4
+_IN_A_ROW = 16
+_WIDTHS = _EIGHT * _AT_ONCE * _IN_A_ROW  # a row has a multiple of it
+_FIELDS = {
+    "norm": {
+        "next_row": "i64",
+        "rows": "i64",
+        "hidden": "ptr",
+        "weight": "ptr",
+        "epsilon": "float",
+        "width": "i64",
+        "result": "ptr",
+        "sums": "ptr",
+    },
+    "gate": {
+        "next_row": "i64",
+        "rows": "i64",
+        "width": "i64",
+        "sums": "ptr",
+        "factors": "ptr",
+        "silu": "ptr",
+        "result": "ptr",
+    },
+    "round": {"next_row": "i64", "rows": "i64", "width": "i64", "sums": "ptr", "result": "ptr"},
+    "rotate": {
+        "next_row": "i64",
+        "rows": "i64",
+        "heads": "i64",
+        "half": "i64",
+        "sums": "ptr",
+        "cosines": "ptr",
+        "sines": "ptr",
+        "result": "ptr",
+    },
+}
+_FIELDS["add_and_norm"] = _FIELDS["norm"]
+"""What each kernel is told: the next row to take, rows there are, and numbers of a row (of half a head, where they are
+rotated); and where everything lies, row after row. `sums` are float32 and what else there is bfloat16, but for the
+float32 table of `silu`."""
+_GATHER = f"declare {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0(<{LANES} x ptr>, i32, <{LANES} x i1>, {FLOATS})"
+
+
+_ADD_UP = f"declare float @llvm.vector.reduce.fadd.v{_EIGHT}f32(float, {_EIGHTS})"
+
+
+class TorchRows:
+    """The kernels, as calls of a chain that is told `rows`.
+
+    Raises:
+        RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
+        OSError: the system lets no process make machine code.
+    """
+
+    def __init__(self) -> None:
+        norms = [_norm(name) for name in ("norm", "add_and_norm")]
+        source = [DECLARATIONS, _GATHER, _ADD_UP, *norms, _gate(), _round(), _rotate()]
+        self._code = MachineCode("\n".join(source), _FIELDS, cpu_features())
+        every = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
+        self._silu = functional.silu(every).float()
+
+    def takes(self, width: int) -> bool:
+        """Whether rows of so many numbers can be normed."""
+        return width % _WIDTHS == 0 and width < _WIDTHS * _IN_A_ROW
+
+    def norm(self, hidden: Told, weight: torch.Tensor, epsilon: float, result: Told, added: Told | None) -> Call:
+        """Return a call for upstream's norm of rows, to which, where they lie, sums are added first.
+
+        Args:
+            hidden: where the rows lie.
+            weight: bfloat16 of shape (width,), a width that this `takes`; it has to be kept.
+            epsilon: added to the mean square.
+            result: where the result goes.
+            added: where the sums lie, or None.
+        """
+        values: dict[str, int | Told] = {"hidden": hidden, "result": result, "sums": added or 0}
+        values |= {"weight": weight.data_ptr(), "epsilon": _bits(epsilon), "width": len(weight)}
+        return self._call("norm" if added is None else "add_and_norm", values)
+
+    def gate(self, sums: Told, factors: Told, width: int, result: Told) -> Call:
+        """Return a call for ``silu(sums) * factors``, both being sums, of a width of whole vectors."""
+        values: dict[str, int | Told] = {"sums": sums, "factors": factors, "width": width, "result": result}
+        return self._call("gate", {**values, "silu": self._silu.data_ptr()})
+
+    def round(self, sums: Told, width: int, result: Told) -> Call:
+        """Return a call that rounds sums, of a width of whole vectors."""
+        return self._call("round", {"sums": sums, "width": width, "result": result})
+
+    def rotate(self, sums: Told, heads: int, head_dim: int, cosines: Told, sines: Told, result: Told) -> Call:
+        """Return a call that rounds and rotates heads, the two halves of each as pairs.
+
+        Args:
+            sums: where rows of heads lie.
+            heads: of a row.
+            head_dim: numbers of a head; its halves are whole vectors.
+            cosines: where, for each row, `head_dim` of them lie.
+            sines: the same.
+            result: where the result goes.
+        """
+        values: dict[str, int | Told] = {"sums": sums, "heads": heads, "half": head_dim // 2, "result": result}
+        return self._call("rotate", {**values, "cosines": cosines, "sines": sines})
+
+    def _call(self, function: str, values: Mapping[str, int | Told]) -> Call:
+        return Call(self._code, function, {"next_row": 0, "rows": Told("rows"), **values})
+
+
+@cache
+def torch_rows() -> TorchRows:
+    """Return the kernels for a CPU with AVX512_BF16, translated once.
+
+    Raises:
+        RuntimeError: as `TorchRows` does.
+        OSError: the same.
+    """
+    return TorchRows()
+
+
+def _norm(name: str) -> str:
+    code, told = _begun(name)
+    with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
+        first = code.times(row, told["width"])
+        own = code.after(told["hidden"], code.times(first, 2))
+        if name == "add_and_norm":
+            sums = code.after(told["sums"], code.times(first, 4))
+            with code.loop(code.over(told["width"], LANES)) as vector:
+                at = code.after(own, code.times(vector.index, LANES * 2))
+                added = _rounded(code, code.load(FLOATS, code.after(sums, code.times(vector.index, LANES * 4))))
+                _store(code, code.let(f"fadd {FLOATS} {_load(code, at)}, {added}"), at)
+        mean = code.let(f"fdiv float {_mean_square_sum(code, own, told['width'])}, {_float(code, told['width'])}")
+        above = code.let(f"fadd float {mean}, {told['epsilon']}")
+        root = code.let(f"call float @llvm.sqrt.f32(float {above})")
+        scale = spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
+        result = code.after(told["result"], code.times(first, 2))
+        with code.loop(code.over(told["width"], LANES)) as vector:
+            at = code.times(vector.index, LANES * 2)
+            number, weight = _load(code, code.after(own, at)), _load(code, code.after(told["weight"], at))
+            scaled = _rounded(code, code.let(f"fmul {FLOATS} {number}, {scale}"))
+            _store(code, code.let(f"fmul {FLOATS} {weight}, {scaled}"), code.after(result, at))
+    return code.source()
+
+
+def _mean_square_sum(code: Function, row: str, width: str) -> str:
+    """Return the sum of a row's squares, as torch adds them up."""
+    zero = f"<{', '.join(['float 0.0'] * _EIGHT)}>"
+    block_bytes = _EIGHT * _AT_ONCE * _IN_A_ROW * 2
+    names = [f"sum{place}" for place in range(_AT_ONCE)]
+    with code.loop(code.over(width, _WIDTHS), **dict.fromkeys(names, (_EIGHTS, zero))) as block:
+        first = code.after(row, code.times(block.index, block_bytes))
+        with code.loop(_IN_A_ROW, **dict.fromkeys(names, (_EIGHTS, zero))) as turn:
+            at = code.after(first, code.times(turn.index, _EIGHT * _AT_ONCE * 2))
+            for number, name in enumerate(names):
+                half = code.load(f"<{_EIGHT} x bfloat>", code.after(at, number * _EIGHT * 2))
+                whole = code.let(f"fpext <{_EIGHT} x bfloat> {half} to {_EIGHTS}")
+                square = code.let(f"fmul {_EIGHTS} {whole}, {whole}")
+                turn.then[name] = code.let(f"fadd {_EIGHTS} {turn.now[name]}, {square}")
+        for name in names:
+            block.then[name] = code.let(f"fadd {_EIGHTS} {block.now[name]}, {turn.then[name]}")
+    total, *others = (block.then[name] for name in names)
+    for other in others:
+        total = code.let(f"fadd {_EIGHTS} {total}, {other}")
+    # From the first number on: without leave to add in another order, it is kept.
+    return code.let(f"call float @llvm.vector.reduce.fadd.v{_EIGHT}f32(float 0.0, {_EIGHTS} {total})")
+
+
+def _gate() -> str:
+    code, told = _begun("gate")
+    with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
+        first = code.times(row, told["width"])
+        with code.loop(code.over(told["width"], LANES)) as vector:
+            number = code.plus(first, code.times(vector.index, LANES))
+            at = code.times(number, 4)
+            gate = code.let(f"fptrunc {FLOATS} {code.load(FLOATS, code.after(told['sums'], at))} to {HALVES}")
+            index = code.let(f"zext {SHORTS} {code.let(f'bitcast {HALVES} {gate} to {SHORTS}')} to <{LANES} x i64>")
+            places = code.let(f"getelementptr float, ptr {told['silu']}, <{LANES} x i64> {index}")
+            every = f"<{LANES} x i1> <{', '.join(['i1 true'] * LANES)}>"
+            arguments = f"<{LANES} x ptr> {places}, i32 4, {every}, {FLOATS} poison"
+            silu = code.let(f"call {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0({arguments})")
+            factor = _rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
+            to = code.after(told["result"], code.times(number, 2))
+            _store(code, code.let(f"fmul {FLOATS} {silu}, {factor}"), to)
+    return code.source()
+
+
+def _round() -> str:
+    code, told = _begun("round")
+    with code.share(place(code, _FIELDS["round"], "next_row"), told["rows"]) as row:
+        first = code.times(row, told["width"])
+        with code.loop(code.over(told["width"], LANES)) as vector:
+            number = code.plus(first, code.times(vector.index, LANES))
+            sums = code.load(FLOATS, code.after(told["sums"], code.times(number, 4)))
+            _store(code, sums, code.after(told["result"], code.times(number, 2)))
+    return code.source()
+
+
+def _rotate() -> str:
+    code, told = _begun("rotate")
+    half = told["half"]
+    with code.share(place(code, _FIELDS["rotate"], "next_row"), told["rows"]) as row:
+        head_dim = code.times(half, 2)
+        angles = code.times(row, head_dim)
+        with code.loop(told["heads"]) as head:
+            first = code.times(code.plus(code.times(row, told["heads"]), head.index), head_dim)
+            with code.loop(code.over(half, LANES)) as vector:
+                within = code.times(vector.index, LANES)
+                ones = [code.plus(first, within), code.plus(code.plus(first, within), half)]
+                pair = [_rounded(code, code.load(FLOATS, code.after(told["sums"], code.times(one, 4)))) for one in ones]
+                turned = [code.let(f"fneg {FLOATS} {pair[1]}"), pair[0]]
+                for part, (one, other, to) in enumerate(zip(pair, turned, ones, strict=True)):
+                    angle = code.times(code.plus(code.plus(angles, within), half if part else "0"), 2)
+                    cosine, sine = (_load(code, code.after(told[name], angle)) for name in ("cosines", "sines"))
+                    kept = _rounded(code, code.let(f"fmul {FLOATS} {one}, {cosine}"))
+                    given = _rounded(code, code.let(f"fmul {FLOATS} {other}, {sine}"))
+                    result = code.let(f"fadd {FLOATS} {kept}, {given}")
+                    _store(code, result, code.after(told["result"], code.times(to, 2)))
+    return code.source()
+
+
+def _begun(name: str) -> tuple[Function, dict[str, str]]:
+    code = Function(name, {"table": "ptr"}, public=True)
+    return code, read(code, _FIELDS[name])
+
+
+def _load(code: Function, pointer: str) -> str:
+    """Return 16 bfloat16 as float32."""
+    return code.let(f"fpext {HALVES} {code.load(HALVES, pointer)} to {FLOATS}")
+
+
+def _store(code: Function, vector: str, pointer: str) -> None:
+    """Put 16 float32 there, rounded to bfloat16."""
+    code.store(HALVES, code.let(f"fptrunc {FLOATS} {vector} to {HALVES}"), pointer)
+
+
+def _rounded(code: Function, vector: str) -> str:
+    """Return 16 float32 as what is left of them in bfloat16."""
+    half = code.let(f"fptrunc {FLOATS} {vector} to {HALVES}")
+    return code.let(f"fpext {HALVES} {half} to {FLOATS}")
+
+
+def _float(code: Function, number: str) -> str:
+    return code.let(f"sitofp i64 {number} to float")
+
+
+def _bits(value: float) -> int:
+    return int.from_bytes(struct.pack("<f", value), "little")

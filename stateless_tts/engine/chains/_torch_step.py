@@ -1,0 +1,150 @@
+"""T3's decoding step in bfloat16 as chains of kernels with torch's bits, and torch's own attention between them.
+
+Whether they have its bits on this machine has to be found out by whoever uses it; where they have not, a step is of
+torch's operations.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import LlamaModel
+
+from stateless_tts.engine._batched_step import step_by
+from stateless_tts.engine.machine_code._chain import Chain, Told
+from stateless_tts.engine.streamed import Matrices
+
+from ._layers import is_chainable
+from ._torch_rows import torch_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chatterbox.models.t3 import T3
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+    from stateless_tts.engine._batched_step import Reading, Rows
+    from stateless_tts.engine.machine_code._chain import Call
+
+    from ._torch_rows import TorchRows
+
+logger = logging.getLogger(__name__)
+
+
+def torch_step(t3: T3, rows: int, padded: Callable[[int], int]) -> TorchStep | None:
+    """Return what takes the steps of `t3`, or None where they cannot be chained.
+
+    It takes Llama in bfloat16, all of whose layers are products in AMX's registers.
+
+    Args:
+        t3: as decoding reads it; not written to.
+        rows: the most a step may have.
+        padded: how many rows to compute so many with.
+    """
+    if not isinstance(t3.tfmr, LlamaModel):
+        return None
+    if not all(is_chainable(layer, rows, torch.bfloat16) for layer in t3.tfmr.layers):
+        return None
+    try:
+        kernels = torch_rows()
+    except (RuntimeError, OSError) as error:
+        logger.info("no chains of a step on this machine: %s", error)
+        return None
+    first = t3.tfmr.layers[0].self_attn.q_proj
+    if not isinstance(first.product.arithmetic, Matrices) or not kernels.takes(first.in_features):
+        return None
+    return TorchStep(t3, padded, kernels)
+
+
+class TorchStep:
+    """Takes steps as `batched_step` does. One thread calls.
+
+    Args:
+        t3: shared; not written to.
+        padded: how many rows to compute so many with.
+        kernels: for what stands between products.
+    """
+
+    def __init__(self, t3: T3, padded: Callable[[int], int], kernels: TorchRows) -> None:
+        self._t3, self._padded, self._kernels = t3, padded, kernels
+        layer = t3.tfmr.layers[0]
+        attention = layer.self_attn
+        self._product = attention.q_proj.product
+        self._width: int = attention.q_proj.in_features
+        self._inner: int = attention.q_proj.out_features
+        self._head_dim: int = attention.head_dim
+        self._wide: int = layer.mlp.gate_proj.out_features
+        self._strips = [
+            linear.weight.size(0)
+            for one in t3.tfmr.layers
+            for linear in (one.self_attn.q_proj, one.mlp.gate_proj, one.mlp.down_proj)
+        ]
+        calls: list[Call] = []
+        self._ends: list[int] = []  # of what comes before each attention, and behind the last
+        for index, one in enumerate(t3.tfmr.layers):
+            calls += self._before(one, added=index > 0)
+            self._ends.append(len(calls))
+            calls += self._behind(one)
+        norm = t3.tfmr.norm
+        calls.append(kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta")))
+        self._ends.append(len(calls))
+        self._chain = Chain(calls, list(t3.tfmr.parameters()))
+
+    @torch.inference_mode()
+    def __call__(self, readings: Sequence[Reading]) -> list[torch.Tensor]:
+        """Read one token of every request, at least one; their caches receive it.
+
+        Returns:
+            For each reading the logits, of shape (rows, vocabulary).
+        """
+        return step_by(self._logits, readings, self._padded(sum(reading.rows for reading in readings)))
+
+    def _before(self, layer: LlamaDecoderLayer, *, added: bool) -> Iterator[Call]:
+        """Yield what comes before a layer's attention; in all but the first, the end of the one before is added."""
+        kernels, attention, norm = self._kernels, layer.self_attn, layer.input_layernorm
+        delta = Told("delta") if added else None
+        yield kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), delta)
+        heads = self._inner // self._head_dim
+        for projection, rows in ((attention.q_proj, Told("queries")), (attention.k_proj, Told("keys"))):
+            yield projection.call(Told("normed"), Told("sums"))
+            yield kernels.rotate(Told("sums"), heads, self._head_dim, Told("cosines"), Told("sines"), rows)
+        yield attention.v_proj.call(Told("normed"), Told("sums"))
+        yield kernels.round(Told("sums"), self._inner, Told("values"))
+
+    def _behind(self, layer: LlamaDecoderLayer) -> Iterator[Call]:
+        """Yield what comes behind a layer's attention."""
+        kernels, mlp, norm = self._kernels, layer.mlp, layer.post_attention_layernorm
+        yield layer.self_attn.o_proj.call(Told("attended"), Told("delta"))
+        yield kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta"))
+        yield mlp.gate_proj.call(Told("normed"), Told("gates"))
+        yield mlp.up_proj.call(Told("normed"), Told("wide"))
+        yield kernels.gate(Told("gates"), Told("wide"), self._wide, Told("gated"))
+        yield mlp.down_proj.call(Told("gated"), Told("delta"))
+
+    def _logits(self, rows: Rows) -> torch.Tensor:
+        t3 = self._t3
+        hidden = t3.speech_emb(rows.tokens) + t3.speech_pos_emb.emb(rows.positions)
+        cosines, sines = t3.tfmr.rotary_emb(hidden, rows.lengths[:, None])
+        count, threads = len(hidden), torch.get_num_threads()
+        of_products = self._product.told(count, self._strips, threads)
+        filled = of_products["groups"] * of_products["group"]
+        sums = {"sums": self._inner, "delta": self._width, "gates": self._wide, "wide": self._wide}
+        numbers = {"normed": self._width, "attended": self._inner, "gated": self._wide}
+        rooms = {name: hidden.new_empty((filled, width), dtype=torch.float32) for name, width in sums.items()}
+        rooms |= {name: hidden.new_zeros((filled, width)) for name, width in numbers.items()}
+        rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
+        heads = count, self._inner // self._head_dim, 1, self._head_dim
+        queries, keys_values = hidden.new_empty(heads), hidden.new_empty((2, *heads))
+        rooms |= {"queries": queries, "keys": keys_values[0], "values": keys_values[1]}
+        told = {name: room.data_ptr() for name, room in rooms.items()}
+        chain = self._chain.ready(threads, rows=count, **told, **of_products)
+        begin, attended = 0, rooms["attended"][:count].view(heads)
+        for index, (layer, end) in enumerate(zip(t3.tfmr.layers, self._ends, strict=False)):
+            chain.run(begin, end)
+            attended.copy_(rows.attend(index, queries, keys_values, layer.self_attn))
+            begin = end
+        chain.run(begin, self._ends[-1])
+        logits: torch.Tensor = t3.speech_head(rooms["normed"][:count])
+        return logits
