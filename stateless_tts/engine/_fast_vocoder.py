@@ -3,8 +3,8 @@
 Upstream's layout keeps a channel's samples side by side, for which oneDNN's convolutions of few channels are slow, and
 makes five new tensors for each activation. Its transposed convolutions cost memory: oneDNN prepares a kernel for every
 new length, keeps a thousand of them, and one for these layers holds up to 30 MB for 4 s of audio. Products and
-activations are upstream's, in float32; only the order of additions inside a convolution differs, and where the CPU has
-matrix units, the products of transposed convolutions keep 16 bits.
+activations are upstream's, in float32; only the order of additions inside a convolution differs. Where the CPU has
+matrix units, residual blocks are chains of their kernels, and products keep 16 bits.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn import functional
 from stateless_tts.private import with_private
 
 from ._dense import dense
+from .chains import chained_block
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen import S3Gen
@@ -35,7 +36,7 @@ def with_fast_vocoder(s3gen: S3Gen) -> S3Gen:
     replacements: dict[str, nn.Module] = {}
     for path, module in s3gen.get_submodule(_VOCODER).named_modules(prefix=_VOCODER):
         if _is_plain(module):
-            replacements[path] = FastVocoderBlock(module)
+            replacements[path] = chained_block(module) or FastVocoderBlock(module)
         elif isinstance(module, nn.ConvTranspose1d) and _multiplies_frames(module):
             replacements[path] = FastUpsampling(module)
     view = with_private(s3gen, sorted({path.rpartition(".")[0] for path in replacements}))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from stateless_tts.engine._fast_vocoder import FastUpsampling, FastVocoderBlock, with_fast_vocoder
+from stateless_tts.engine.chains import ChainedVocoderBlock
 from stateless_tts.engine.matrix_units import matrix_units
 from stateless_tts.randomness import CallRandomness
 from stateless_tts.waveform import vocode
@@ -42,7 +43,8 @@ def test_every_heavy_layer_is_replaced_on_the_view_alone(model: ChatterboxTTS) -
     before = list(map(id, model.s3gen.modules()))
     view = with_fast_vocoder(model.s3gen).mel2wav
     assert list(map(id, model.s3gen.modules())) == before
-    kinds = {"resblocks": FastVocoderBlock, "source_resblocks": FastVocoderBlock, "ups": FastUpsampling}
+    blocks = (FastVocoderBlock, ChainedVocoderBlock)
+    kinds = {"resblocks": blocks, "source_resblocks": blocks, "ups": (FastUpsampling,)}
     for kind, fast in kinds.items():
         layers = getattr(view, kind)
         assert len(layers) == len(getattr(model.s3gen.mel2wav, kind)) > 0

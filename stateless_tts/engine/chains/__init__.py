@@ -1,21 +1,24 @@
 """Whole forwards as chains of kernels in machine code, with no Python between them.
 
-`_estimator` is S3Gen's, in the CPU's matrix units. `_step` is T3's decoding step in float32: its products are
-`streamed`, the kernels between them stand in `_step_rows`, and rows attend in `_step_attention`, which other steps use
-as well. `_torch_step` is the one in bfloat16, with torch's bits: its attention is torch's, and `_torch_rows` stands
-between.
+`_estimator` is S3Gen's, in the CPU's matrix units, and `_vocoder` has its vocoder's residual blocks. `_step` is T3's
+decoding step in float32: its products are `streamed`, the kernels between them stand in `_step_rows`, and rows attend
+in `_step_attention`, which other steps use as well. `_torch_step` is the one in bfloat16, with torch's bits: its
+attention is torch's, and `_torch_rows` stands between.
 """
 
 from ._estimator import ChainedEstimator, chained_estimator
 from ._step import ChainedStep, chained_step
 from ._step_attention import StepAttention, step_attention
 from ._torch_step import TorchStep, torch_step
+from ._vocoder import ChainedVocoderBlock, chained_block
 
 __all__ = [
     "ChainedEstimator",
     "ChainedStep",
+    "ChainedVocoderBlock",
     "StepAttention",
     "TorchStep",
+    "chained_block",
     "chained_estimator",
     "chained_step",
     "step_attention",

@@ -17,6 +17,8 @@ FIELDS = {
     "rows": "i64",
     "row_bytes": "i64",
     "steps": "i64",
+    "taps": "i64",
+    "tap_bytes": "i64",
     "strips": "i64",
     "room_bytes": "i64",
     "numbers": "ptr",
@@ -28,7 +30,8 @@ FIELDS = {
     "epsilon": "float",
 }
 """What a layer is told: the next share of the rows to take, and the next thread's room; shares there are; rows, and the
-bytes from one to the next; steps of the depth; strips, which are panels of weights; bytes of the room that each thread
+bytes from one to the next; steps of the depth, in how many taps, and the bytes from one tap's numbers to the next one's
+(normed rows have one); strips, which are panels of weights; bytes of the room that each thread
 has for the rows of a share as panels; where everything lies; what is added to a variance, if rows are normed. Strips
 and biases, residual and result lie side by side."""
 
@@ -65,7 +68,7 @@ def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
             if incoming == "normed":
                 panels.make_normed(code, numbers, told["row_bytes"], rows, told["steps"], to, told["epsilon"])
             else:
-                panels.make(code, f"{incoming}_panel", numbers, told["row_bytes"], rows, told["steps"], to)
+                _make_taps(code, told, incoming, parts, (numbers, rows, to))
         with code.loop(told["strips"]) as strip:
             weights = code.after(told["weights"], code.times(strip.index, panel_bytes))
             with code.loop(own) as turn:
@@ -75,6 +78,19 @@ def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
                 _end(code, told, ending, result_parts, (panel, strip.index, sums))
     code.do(END)
     return code.source()
+
+
+def _make_taps(
+    code: Function, told: dict[str, str], incoming: Incoming, parts: int, where: tuple[str, str, str]
+) -> None:
+    """Make a panel of what each tap has of the depth, one behind the other."""
+    numbers, rows, panel = where
+    steps = code.over(told["steps"], told["taps"])
+    tap_panel_bytes = code.times(steps, panels.step_bytes(parts))
+    with code.loop(told["taps"]) as tap:
+        own = code.after(numbers, code.times(tap.index, told["tap_bytes"]))
+        to = code.after(panel, code.times(tap.index, tap_panel_bytes))
+        panels.make(code, f"{incoming}_panel", own, told["row_bytes"], rows, steps, to)
 
 
 def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, where: tuple[str, str, str]) -> None:

@@ -14,7 +14,7 @@ from stateless_tts.engine.machine_code._amx import has_amx
 from stateless_tts.engine.machine_code._chain import Call, Chain, Told
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
-from . import _attention, _dense, _norm_mish, _panels
+from . import _attention, _dense, _norm_mish, _panels, _snake
 from ._panels import SIDE, STEP
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class MatrixUnits:
             *(_dense.source(_name(*layer), *layer, self._parts) for layer in layers),
             _attention.source("attention", self._parts),
             _norm_mish.source("norm_mish", self._parts),
+            _snake.source("snake"),
         ]
         tables = {_name(*layer): _dense.FIELDS for layer in layers}
-        tables |= {"attention": _attention.FIELDS, "norm_mish": _norm_mish.FIELDS}
+        tables |= {"attention": _attention.FIELDS, "norm_mish": _norm_mish.FIELDS, "snake": _snake.FIELDS}
         self._code = MachineCode("\n".join(source), tables, features)
 
     def takes(self, outputs: int, depth: int) -> bool:
@@ -160,6 +161,8 @@ class MatrixUnits:
         ending: Ending = "none",
         residual: Told | None = None,
         epsilon: float | None = None,
+        taps: int = 1,
+        tap_bytes: int = 0,
     ) -> Call:
         """Return `dense` as a call for `run`; nothing is checked, and `packed` and `bias` have to be kept.
 
@@ -172,7 +175,9 @@ class MatrixUnits:
             incoming: what the rows are; not asked for with `epsilon`.
             ending: as `dense` takes it.
             residual: where it lies.
-            epsilon: as `dense` takes it.
+            epsilon: as `dense` takes it; of rows of a single tap.
+            taps: in how many parts a row lies, each of as many whole steps.
+            tap_bytes: from one part to the next.
         """
         panels, steps, *_ = packed.shape
         values: dict[str, int | Told] = {
@@ -182,6 +187,8 @@ class MatrixUnits:
             "rows": Told("rows"),
             "row_bytes": row_bytes,
             "steps": steps,
+            "taps": taps,
+            "tap_bytes": tap_bytes,
             "strips": panels,
             "room_bytes": Told("panels_of_share", steps * _panels.step_bytes(self._parts)),
             "numbers": numbers,
@@ -253,6 +260,27 @@ class MatrixUnits:
         }
         return Call(self._code, "norm_mish", values)
 
+    def snake_call(self, frequencies: torch.Tensor, heights: torch.Tensor, numbers: Told, result: Told) -> Call:
+        """Return upstream's `Snake` of float32 rows as a call for `run`; nothing is checked.
+
+        Args:
+            frequencies: float32 of shape (channels,), of channels that `takes_channels`; they have to be kept.
+            heights: the same.
+            numbers: where the rows lie.
+            result: where the result is to lie.
+        """
+        values: dict[str, int | Told] = {
+            "next_share": 0,
+            "shares": Told("threads"),
+            "rows": Told("rows"),
+            "vectors": len(frequencies) // _vectors.LANES,
+            "numbers": numbers,
+            "frequencies": frequencies.data_ptr(),
+            "heights": heights.data_ptr(),
+            "result": result,
+        }
+        return Call(self._code, "snake", values)
+
     def attention(self, joint: torch.Tensor, heads: int) -> torch.Tensor:
         """Return the attention of queries that are scaled already, every frame seeing every other.
 
@@ -313,16 +341,17 @@ class MatrixUnits:
         return Call(self._code, "attention", values)
 
 
-def run(chain: Chain, rows: int, **told: int) -> None:
+def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, **told: int) -> None:
     """Run calls of matrix units by as many threads as torch's operations have here.
 
     Args:
         chain: of calls over so many rows, or frames.
         rows: at least one.
+        panels_of_share: panels of rows that are arranged before they are multiplied.
         told: where lies what the calls name.
     """
     panels, threads = -(-rows // SIDE), torch.get_num_threads()
-    shares = min(panels, max(threads, -(-panels // _PANELS_OF_A_SHARE)))
+    shares = min(panels, max(threads, -(-panels // panels_of_share)))
     told |= {
         "rows": rows,
         "panels": panels,

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 import torch
+from chatterbox.models.s3gen.transformer.activation import Snake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code import _vectors
+from stateless_tts.engine.machine_code._chain import Chain, Told
 from stateless_tts.engine.machine_code._function import Function, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
-from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, matrix_units
+from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, matrix_units, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,6 +233,47 @@ def test_rows_may_overlap(units: MatrixUnits) -> None:
     frames = noise(40, 32).to(units.dtype)
     windows = frames.as_strided((38, 96), (32, 1))
     assert torch.equal(units.dense(windows, packed, bias), units.dense(windows.contiguous(), packed, bias))
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(1, 70), taps=st.integers(1, 4), apart=st.integers(1, 3), steps=st.integers(1, 2))
+def test_rows_may_lie_in_parts(units: MatrixUnits, rows: int, taps: int, apart: int, steps: int) -> None:
+    channels = 32 * steps
+    _, packed, bias = layer(units, taps * channels, 64)
+    frames = noise(rows + (taps - 1) * apart, channels).to(units.dtype)
+    together = torch.cat([frames[tap * apart : tap * apart + rows] for tap in range(taps)], dim=1)
+    row_bytes = channels * units.dtype.itemsize
+    call = units.dense_call(
+        packed, bias, Told("frames"), Told("result"), row_bytes=row_bytes, taps=taps, tap_bytes=apart * row_bytes
+    )
+    expected = units.dense(together, packed, bias)
+    found = torch.empty_like(expected)
+    run(Chain([call]), rows, panels_of_share=1, frames=frames.data_ptr(), result=found.data_ptr())
+    assert torch.equal(found, expected)
+
+
+def test_float32_rows_may_be_taken_to_bfloat16() -> None:
+    units = matrix_units(torch.bfloat16)
+    if units is None:
+        pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
+    _, packed, bias = layer(units, 64, 32)
+    numbers = noise(40, 64)
+    assert torch.equal(units.dense(numbers, packed, bias), units.dense(numbers.bfloat16(), packed, bias))
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(1, 40), vectors=st.integers(1, 8), scale=st.sampled_from([0.01, 1.0, 100.0]))
+def test_it_is_the_vocoders_activation(units: MatrixUnits, rows: int, vectors: int, scale: float) -> None:
+    channels = 16 * vectors
+    snake = Snake(channels).requires_grad_(requires_grad=False)
+    snake.alpha.uniform_(0.2, 3.0)
+    heights = 1.0 / (snake.alpha + snake.no_div_by_zero)
+    numbers = noise(rows, channels) * scale
+    found = torch.empty_like(numbers)
+    call = units.snake_call(snake.alpha, heights, Told("numbers"), Told("result"))
+    run(Chain([call]), rows, numbers=numbers.data_ptr(), result=found.data_ptr())
+    expected = snake(numbers.double().t()[None])[0].t()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=2e-6 + 4e-7 * scale)
 
 
 def test_callers_share_a_weight(units: MatrixUnits) -> None:

@@ -1,0 +1,104 @@
+"""A residual block of the vocoder as one chain is upstream's, but for rounding."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from chatterbox.models.s3gen.hifigan import ResBlock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stateless_tts.engine._own_cores import use_cores
+from stateless_tts.engine.chains import ChainedVocoderBlock, chained_block
+from stateless_tts.engine.matrix_units import matrix_units
+
+pytestmark = pytest.mark.skipif(
+    matrix_units(torch.float32) is None, reason="this machine has no AMX, or torch no OpenMP of GNU's"
+)
+LEAST_DECIBELS = 95.0
+
+
+def a_block(channels: int, width: int, dilations: tuple[int, ...] = (1, 3, 5)) -> ResBlock:
+    with torch.random.fork_rng():
+        torch.manual_seed(channels + width)
+        block = ResBlock(channels, width, list(dilations)).eval()
+        for snake in (*block.activations1, *block.activations2):
+            snake.alpha.data.uniform_(0.2, 5.0)
+    return block
+
+
+def chained(block: ResBlock) -> ChainedVocoderBlock:
+    found = chained_block(block)
+    assert found is not None
+    return found
+
+
+def samples_of(channels: int, count: int) -> torch.Tensor:
+    return torch.randn(1, channels, count, generator=torch.Generator().manual_seed(count)) * 2
+
+
+BLOCKS = {
+    (channels, width): (a_block(channels, width), chained(a_block(channels, width)))
+    for channels in (32, 96)
+    for width in (3, 7, 11)
+    if matrix_units(torch.float32) is not None
+}
+
+
+@settings(deadline=None, max_examples=40)
+@given(kind=st.sampled_from([(32, 3), (32, 11), (96, 7)]), count=st.integers(1, 700), threads=st.integers(1, 3))
+def test_it_is_near_upstreams(kind: tuple[int, int], count: int, threads: int) -> None:
+    block, chain = BLOCKS[kind]
+    samples = samples_of(kind[0], count)
+    before, as_given = torch.get_num_threads(), samples.clone()
+    with torch.inference_mode():
+        expected, found = block(samples), chain(samples)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
+        try:
+            again = chain(samples)
+        finally:
+            torch.use_deterministic_algorithms(mode=False)
+            torch.set_num_threads(before)
+    assert found.shape == expected.shape
+    assert 10 * torch.log10(expected.pow(2).sum() / (found - expected).pow(2).sum()) > LEAST_DECIBELS
+    assert torch.equal(again, found)
+    assert torch.equal(samples, as_given)
+
+
+def test_long_audio_is_shared_out_in_parts() -> None:
+    block, chain = a_block(256, 11), chained(a_block(256, 11))
+    samples = samples_of(256, 1500)
+    with torch.inference_mode():
+        expected, found = block(samples), chain(samples)
+    assert 10 * torch.log10(expected.pow(2).sum() / (found - expected).pow(2).sum()) > LEAST_DECIBELS
+
+
+def test_callers_share_it() -> None:
+    _, chain = BLOCKS[32, 7]
+    copied = copy.deepcopy(chain)
+
+    @torch.inference_mode()
+    def call(one: ChainedVocoderBlock, count: int) -> torch.Tensor:
+        use_cores(1)
+        found: torch.Tensor = one(samples_of(32, count))
+        return found
+
+    asked = [(one, count) for one in (chain, copied) for count in (5, 300, 64)] * 6
+    expected = {count: call(chain, count) for count in (5, 300, 64)}
+    with ThreadPoolExecutor(8) as callers:
+        for (_, count), found in zip(asked, callers.map(lambda asked: call(*asked), asked), strict=True):
+            assert torch.equal(found, expected[count])
+
+
+@pytest.mark.parametrize("change", ["channels", "length", "groups"])
+def test_what_is_not_written_down_is_left_to_others(change: str) -> None:
+    block = a_block(16 if change == "channels" else 32, 3)
+    if change == "length":
+        block.convs1[1].padding = (0,)
+    if change == "groups":
+        block.convs1[1] = torch.nn.Conv1d(32, 32, 3, padding=1, groups=32)
+    assert chained_block(block) is None
