@@ -32,9 +32,9 @@ class Kernel(Enum):
     STREAMED_1024 = "streamed, in sums of 1024"
     """The same, with sums of 1024."""
 
-    STREAMED_FEW = "streamed up to 64 rows"
-    """STREAMED for at most 64 rows in all, LINEAR for more, as most prompts are: libraries multiply these as fast. A
-    row's bits are its own only among numbers of rows on one side."""
+    STREAMED_FEW = "streamed, few rows"
+    """STREAMED for at most 64 rows in all, or 128 in float32, LINEAR for more, as long prompts are: libraries multiply
+    these as fast. A row's bits are its own only among numbers of rows on one side."""
 
     LINEAR = "linear"
     """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
@@ -48,8 +48,8 @@ class Kernel(Enum):
 
 # The products in a sum, where they are not the arithmetic's first choice.
 _SUMS_OF = {Kernel.STREAMED_512: 512, Kernel.STREAMED_1024: 1024}
-# Most rows of STREAMED_FEW.
-_FEW_ROWS = 64
+# Most rows of STREAMED_FEW: from there on MKL is as fast in float32, and oneDNN may add otherwise in bfloat16.
+_FEW_ROWS = {torch.float32: 128, torch.bfloat16: 64}
 STREAMED = frozenset({Kernel.STREAMED, Kernel.STREAMED_FEW, *_SUMS_OF})
 COPYING = STREAMED | {Kernel.PACKED}
 """Kernels that have a copy of the weight."""
@@ -133,7 +133,7 @@ class StreamedLinear(nn.Module):
 
     def takes(self, rows: int) -> bool:
         """Whether so many rows are multiplied by this product."""
-        return self.for_many_rows is None or rows <= _FEW_ROWS
+        return self.for_many_rows is None or rows <= _FEW_ROWS[self.weight.dtype]
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map (..., in_features) to (..., out_features)."""

@@ -57,7 +57,7 @@ def test_packing_is_for_cpus_and_two_dtypes() -> None:
 def test_many_rows_are_multiplied_as_stock_does() -> None:
     linear = nn.Linear(1024, 96)
     layer = with_kernel(linear, Kernel.STREAMED_FEW)
-    few, many = torch.randn(64, 1024), torch.randn(65, 1024)
+    few, many = torch.randn(128, 1024), torch.randn(129, 1024)
     with torch.inference_mode():
         assert torch.equal(layer(many), linear(many))
         assert torch.equal(layer(few), with_kernel(linear, Kernel.STREAMED)(few))

@@ -135,7 +135,7 @@ def test_a_product_unlike_stocks_for_prompts_alone_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("requests", "pack", "expected"), [(8, True, Kernel.STREAMED_FEW), (40, True, Kernel.STREAMED), (8, False, None)]
+    ("requests", "pack", "expected"), [(8, True, Kernel.STREAMED_FEW), (70, True, Kernel.STREAMED), (8, False, None)]
 )
 def test_float32_is_streamed_where_it_can_be(
     model: ChatterboxTTS, requests: int, pack: bool, expected: Kernel | None
