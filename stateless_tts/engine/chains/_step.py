@@ -16,7 +16,7 @@ from transformers import LlamaModel
 from stateless_tts.engine._table_step import TableStep
 from stateless_tts.engine.machine_code._chain import Chain, Told
 
-from ._layers import is_chainable
+from ._layers import Layers, is_chainable
 from ._step_attention import step_attention
 from ._step_rows import step_rows
 
@@ -74,16 +74,7 @@ class ChainedStep(TableStep):
     ) -> None:
         super().__init__(t3, rows, attention.attend, padded)
         self._attention = attention
-        layer = t3.tfmr.layers[0]
-        self._product = layer.self_attn.q_proj.product
-        self._width: int = layer.self_attn.q_proj.in_features
-        self._inner: int = layer.self_attn.q_proj.out_features
-        self._wide: int = layer.mlp.gate_proj.out_features
-        self._strips = [
-            linear.weight.size(0)
-            for one in t3.tfmr.layers
-            for linear in (one.self_attn.q_proj, one.mlp.gate_proj, one.mlp.down_proj)
-        ]
+        self._layers = Layers.of(t3)
         self._chain = Chain(list(self._calls(t3, kernels)), list(t3.tfmr.parameters()))
 
     def _calls(self, t3: T3, kernels: StepRows) -> Iterator[Call]:
@@ -98,14 +89,14 @@ class ChainedStep(TableStep):
             yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
             yield layer.mlp.gate_proj.call(ordered, Told("gates"))
             yield layer.mlp.up_proj.call(ordered, Told("wide"))
-            yield kernels.gate(Told("gates"), Told("wide"), self._wide, Told("ordered_wide"))
+            yield kernels.gate(Told("gates"), Told("wide"), self._layers.wide, Told("ordered_wide"))
             yield layer.mlp.down_proj.call(Told("ordered_wide"), delta)
         norm = t3.tfmr.norm
         yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, Told("normed"), added, ordered=False)
 
     def _attend(self, layer: LlamaDecoderLayer, index: int, kernels: StepRows) -> Iterator[Call]:
         attention = layer.self_attn
-        heads, head_dim = self._inner // attention.head_dim, attention.head_dim
+        heads, head_dim = self._layers.heads, self._layers.head_dim
         rows = {name: Told(name) for name in ("queries", "keys", "values")}
         for projection, name in (("q_proj", "queries"), ("k_proj", "keys"), ("v_proj", "values")):
             yield getattr(attention, projection).call(Told("ordered"), rows[name])
@@ -113,7 +104,7 @@ class ChainedStep(TableStep):
             yield kernels.rotate(rows[name], heads, head_dim, Told("cosines"), Told("sines"))
         line_bytes = self._table.line_bytes
         yield self._attention.call(index, heads, line_bytes, attention.scaling, **rows, attended=Told("attended"))
-        yield kernels.order(Told("attended"), self._inner, Told("ordered_heads"))
+        yield kernels.order(Told("attended"), self._layers.inner, Told("ordered_heads"))
         yield attention.o_proj.call(Told("ordered_heads"), Told("delta"))
 
     def _logits(self) -> torch.Tensor:
@@ -121,16 +112,16 @@ class ChainedStep(TableStep):
         hidden = t3.speech_emb(table.tokens) + t3.speech_pos_emb.emb(table.positions)
         cosines, sines = t3.tfmr.rotary_emb(hidden, table.lengths[:, None])
         rows, threads, of_table = len(hidden), torch.get_num_threads(), table.told()
-        of_products = self._product.told(rows, self._strips, threads)
+        of_products = self._layers.product.told(rows, self._layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]
         widths = {
-            **dict.fromkeys(("queries", "keys", "values", "ordered_heads"), self._inner),
-            **dict.fromkeys(("delta", "ordered"), self._width),
-            **dict.fromkeys(("gates", "wide", "ordered_wide"), self._wide),
+            **dict.fromkeys(("queries", "keys", "values", "ordered_heads"), self._layers.inner),
+            **dict.fromkeys(("delta", "ordered"), self._layers.width),
+            **dict.fromkeys(("gates", "wide", "ordered_wide"), self._layers.wide),
         }
         rooms = {name: hidden.new_zeros((filled, width)) for name, width in widths.items()}
         rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
-        rooms |= {"attended": hidden.new_zeros((rows, self._inner)), "normed": torch.empty_like(hidden)}
+        rooms |= {"attended": hidden.new_zeros((rows, self._layers.inner)), "normed": torch.empty_like(hidden)}
         rooms["room"] = self._attention.room(threads, of_table["longest"])
         told = {name: room.data_ptr() for name, room in rooms.items()}
         room_bytes = rooms["room"].nbytes // threads

@@ -16,7 +16,7 @@ from stateless_tts.engine._batched_step import step_by
 from stateless_tts.engine.machine_code._chain import Chain, Told
 from stateless_tts.engine.streamed import Matrices
 
-from ._layers import is_chainable
+from ._layers import Layers, is_chainable
 from ._torch_rows import torch_rows
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def torch_step(t3: T3, rows: int, padded: Callable[[int], int]) -> TorchStep | N
     except (RuntimeError, OSError) as error:
         logger.info("no chains of a step on this machine: %s", error)
         return None
-    first = t3.tfmr.layers[0].self_attn.q_proj
-    if not isinstance(first.product.arithmetic, Matrices) or not kernels.takes(first.in_features):
+    layers = Layers.of(t3)
+    if not isinstance(layers.product.arithmetic, Matrices) or not kernels.takes(layers.width):
         return None
     return TorchStep(t3, padded, kernels)
 
@@ -69,18 +69,7 @@ class TorchStep:
 
     def __init__(self, t3: T3, padded: Callable[[int], int], kernels: TorchRows) -> None:
         self._t3, self._padded, self._kernels = t3, padded, kernels
-        layer = t3.tfmr.layers[0]
-        attention = layer.self_attn
-        self._product = attention.q_proj.product
-        self._width: int = attention.q_proj.in_features
-        self._inner: int = attention.q_proj.out_features
-        self._head_dim: int = attention.head_dim
-        self._wide: int = layer.mlp.gate_proj.out_features
-        self._strips = [
-            linear.weight.size(0)
-            for one in t3.tfmr.layers
-            for linear in (one.self_attn.q_proj, one.mlp.gate_proj, one.mlp.down_proj)
-        ]
+        self._layers = Layers.of(t3)
         calls: list[Call] = []
         self._ends: list[int] = []  # of what comes before each attention, and behind the last
         for index, one in enumerate(t3.tfmr.layers):
@@ -106,12 +95,12 @@ class TorchStep:
         kernels, attention, norm = self._kernels, layer.self_attn, layer.input_layernorm
         delta = Told("delta") if added else None
         yield kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), delta)
-        heads = self._inner // self._head_dim
+        heads, head_dim = self._layers.heads, self._layers.head_dim
         for projection, rows in ((attention.q_proj, Told("queries")), (attention.k_proj, Told("keys"))):
             yield projection.call(Told("normed"), Told("sums"))
-            yield kernels.rotate(Told("sums"), heads, self._head_dim, Told("cosines"), Told("sines"), rows)
+            yield kernels.rotate(Told("sums"), heads, head_dim, Told("cosines"), Told("sines"), rows)
         yield attention.v_proj.call(Told("normed"), Told("sums"))
-        yield kernels.round(Told("sums"), self._inner, Told("values"))
+        yield kernels.round(Told("sums"), self._layers.inner, Told("values"))
 
     def _behind(self, layer: LlamaDecoderLayer) -> Iterator[Call]:
         """Yield what comes behind a layer's attention."""
@@ -120,7 +109,7 @@ class TorchStep:
         yield kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta"))
         yield mlp.gate_proj.call(Told("normed"), Told("gates"))
         yield mlp.up_proj.call(Told("normed"), Told("wide"))
-        yield kernels.gate(Told("gates"), Told("wide"), self._wide, Told("gated"))
+        yield kernels.gate(Told("gates"), Told("wide"), self._layers.wide, Told("gated"))
         yield mlp.down_proj.call(Told("gated"), Told("delta"))
 
     def _logits(self, rows: Rows) -> torch.Tensor:
@@ -128,14 +117,19 @@ class TorchStep:
         hidden = t3.speech_emb(rows.tokens) + t3.speech_pos_emb.emb(rows.positions)
         cosines, sines = t3.tfmr.rotary_emb(hidden, rows.lengths[:, None])
         count, threads = len(hidden), torch.get_num_threads()
-        of_products = self._product.told(count, self._strips, threads)
+        of_products = self._layers.product.told(count, self._layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]
-        sums = {"sums": self._inner, "delta": self._width, "gates": self._wide, "wide": self._wide}
-        numbers = {"normed": self._width, "attended": self._inner, "gated": self._wide}
+        sums = {
+            "sums": self._layers.inner,
+            "delta": self._layers.width,
+            "gates": self._layers.wide,
+            "wide": self._layers.wide,
+        }
+        numbers = {"normed": self._layers.width, "attended": self._layers.inner, "gated": self._layers.wide}
         rooms = {name: hidden.new_empty((filled, width), dtype=torch.float32) for name, width in sums.items()}
         rooms |= {name: hidden.new_zeros((filled, width)) for name, width in numbers.items()}
         rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
-        heads = count, self._inner // self._head_dim, 1, self._head_dim
+        heads = count, self._layers.heads, 1, self._layers.head_dim
         queries, keys_values = hidden.new_empty(heads), hidden.new_empty((2, *heads))
         rooms |= {"queries": queries, "keys": keys_values[0], "values": keys_values[1]}
         told = {name: room.data_ptr() for name, room in rooms.items()}
