@@ -76,6 +76,7 @@ class Chain:
         self._functions = np.array([call.code.address(call.function) for call in calls], dtype=np.int64)
         self._codes = {call.code for call in calls}
         self._share_out = next(iter(self._codes)).share_out
+        self._in_turn_code, self._in_turn = _in_turn()  # several threads may have made several: this one is kept
 
     def most(self, field: str, /, **told: int) -> int:
         """Return the greatest number that any call has in this field, 0 if none has it.
@@ -100,7 +101,13 @@ class Chain:
 
     def ready(self, threads: int, /, **told: int) -> ReadyChain:
         """Return the calls, told what `run` is told, to be run a few at a time."""
-        return ReadyChain(self._functions, self._table([told[name] for name in self._names]), self._share_out, threads)
+        return ReadyChain(self, self._table([told[name] for name in self._names]), threads)
+
+    def run_told(self, table: npt.NDArray[np.int64], first: int, end: int, threads: int) -> None:
+        """Run the calls from `first` to the one before `end`, of which `table` says what they are told."""
+        functions = self._functions.ctypes.data + first * self._functions.itemsize
+        stride = table.strides[0]
+        self._in_turn(functions, table.ctypes.data + first * stride, stride, end - first, self._share_out, threads)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Chain:
         """It is never written to: copies share it."""
@@ -114,24 +121,17 @@ class Chain:
 class ReadyChain:
     """Calls that are told everything. Each may be run once."""
 
-    def __init__(
-        self, functions: npt.NDArray[np.int64], table: npt.NDArray[np.int64], share_out: int, threads: int
-    ) -> None:
-        self._functions, self._table = functions, table
-        self._share_out, self._threads = share_out, threads
-        _, self._in_turn = _in_turn()
+    def __init__(self, chain: Chain, table: npt.NDArray[np.int64], threads: int) -> None:
+        self._chain, self._table, self._threads = chain, table, threads
 
     def run(self, first: int, end: int) -> None:
         """Run the calls from `first` to the one before `end`."""
-        functions = self._functions.ctypes.data + first * self._functions.itemsize
-        stride = self._table.strides[0]
-        tables = self._table.ctypes.data + first * stride
-        self._in_turn(functions, tables, stride, end - first, self._share_out, self._threads)
+        self._chain.run_told(self._table, first, end, self._threads)
 
 
 @cache
 def _in_turn() -> tuple[MachineCode, Callable[[int, int, int, int, int, int], None]]:
-    """Return the function that runs calls in turn, without Python's lock, and what keeps it."""
+    """Return the function that runs calls in turn, without Python's lock, and what has to be kept for it."""
     arguments = {
         "functions": "ptr",
         "tables": "ptr",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from stateless_tts.engine.machine_code import _chain
 from stateless_tts.engine.machine_code._chain import Call, Chain, Told
 from stateless_tts.engine.machine_code._function import Function, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features, openmp
@@ -66,3 +68,21 @@ def test_what_is_not_told_is_named(chain: Chain) -> None:
 
 def test_a_copy_is_the_chain(chain: Chain) -> None:
     assert copy.deepcopy(chain) is chain
+
+
+def test_threads_may_make_and_run_the_first_chains_at_the_same_time() -> None:
+    code = scaling("one", list(FIELDS))
+    numbers: dict[str, int | Told] = {"numbers": Told("numbers"), "count": 1, "factor": 2, "added": 1, "room_bytes": 0}
+
+    def own(start: threading.Barrier) -> int:
+        start.wait()
+        made = Chain([Call(code, "one", numbers)])
+        number = torch.zeros(1, dtype=torch.int64)
+        for _ in range(20):
+            made.run(1, numbers=number.data_ptr())
+        return int(number)
+
+    with ThreadPoolExecutor(8) as callers:
+        for _ in range(10):
+            _chain._in_turn.cache_clear()  # several of them may translate it, and all but one are forgotten
+            assert set(callers.map(own, 8 * [threading.Barrier(8)])) == {2**20 - 1}
