@@ -57,7 +57,7 @@ class Chain:
     """
 
     def __init__(self, calls: Sequence[Call], kept: Sequence[torch.Tensor] = ()) -> None:
-        self._kept = tuple(kept)
+        self._kept = tuple(tensor.detach() for tensor in kept)  # of parameters whose data may be set anew
         fields = [call.code.fields(call.function) for call in calls]
         self._fields = fields
         self._names = sorted({one.name for call in calls for one in call.values.values() if isinstance(one, Told)})

@@ -128,12 +128,8 @@ def test_it_keeps_what_it_reads(model: ChatterboxTTS) -> None:
     own = prepare_decoding(copy.deepcopy(model.t3), 4, torch.float32, pack=True).t3
     step, requests = step_of(own), [(20, 2)]
     expected = torch.cat(step(readings(own, requests)))
-    for layer in own.tfmr.layers:  # as whoever moves the model elsewhere
-        for part in (layer.self_attn, layer.mlp, layer):
-            for name, _ in list(part.named_parameters(recurse=False)):
-                setattr(part, name, torch.nn.Parameter(torch.zeros(1)))
-        for linear in (layer.self_attn.q_proj, layer.mlp.down_proj):
-            linear.weight = torch.nn.Parameter(torch.zeros(1))
+    for parameter in own.tfmr.parameters():  # as whoever moves the model elsewhere
+        parameter.data = torch.zeros(1)
     torch.randn(10_000_000)
     assert torch.equal(torch.cat(step(readings(own, requests))), expected)
 
