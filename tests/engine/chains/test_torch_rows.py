@@ -56,6 +56,16 @@ def test_norms_have_torchs_bits(kernels: TorchRows, rows: int, width: int, threa
     assert torch.equal(result, norm(hidden))
 
 
+def test_of_many_norms_none_has_other_bits(kernels: TorchRows) -> None:
+    # Added up in another order, a sum would be another one for half of the rows, and show in a few numbers of millions.
+    norm = LlamaRMSNorm(1024, eps=1e-5).requires_grad_(requires_grad=False).bfloat16()
+    hidden = (noise(6000, 1024) * 3).bfloat16()
+    result = torch.empty_like(hidden)
+    call = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, RESULT, None)
+    run(call, 2, len(hidden), hidden=hidden, result=result)
+    assert torch.equal(result, norm(hidden))
+
+
 def test_norms_are_of_whole_rows_that_torch_adds_up_so(kernels: TorchRows) -> None:
     assert not kernels.takes(1000)
     assert not kernels.takes(256)
