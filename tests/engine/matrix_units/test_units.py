@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pytest
 import torch
@@ -156,23 +156,43 @@ def test_it_is_norm_and_mish(units: MatrixUnits, utterances: int, rows: int, vec
         torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=5e-5)  # weights of 30 enlarge rounding
 
 
-@pytest.mark.parametrize(("degree", "error"), [(3, 1.1e-4), (4, 4e-6), (5, 3e-7)])
-def test_powers_of_two_are_as_exact_as_they_say(degree: int, error: float) -> None:
+def of_vectors(function: Callable[[Function, str], str], numbers: torch.Tensor) -> torch.Tensor:
+    """Return what machine code makes of numbers, sixteen at a time."""
     if matrix_units(torch.float32) is None:
         pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
-    exponents = torch.linspace(-125, 126, 16 * 4000)
-    code = Function("powers", {"table": "ptr"}, public=True)
+    code = Function("all", {"table": "ptr"}, public=True)
     told = read(code, {"numbers": "ptr", "result": "ptr", "vectors": "i64"})
     with code.loop(told["vectors"]) as vector:
         at = code.times(vector.index, _vectors.VECTOR_BYTES)
-        powers = _vectors.power_of_two(code, code.load(_vectors.FLOATS, code.after(told["numbers"], at)), degree)
-        code.store(_vectors.FLOATS, powers, code.after(told["result"], at))
-    found = torch.empty_like(exponents)
-    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), {"powers": told}, cpu_features())
-    given = {"numbers": exponents.data_ptr(), "result": found.data_ptr(), "vectors": len(exponents) // 16}
-    machine_code.run("powers", given, 1)
+        result = function(code, code.load(_vectors.FLOATS, code.after(told["numbers"], at)))
+        code.store(_vectors.FLOATS, result, code.after(told["result"], at))
+    found = torch.empty_like(numbers)
+    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), {"all": told}, cpu_features())
+    given = {"numbers": numbers.data_ptr(), "result": found.data_ptr(), "vectors": len(numbers) // 16}
+    machine_code.run("all", given, 1)
+    return found
+
+
+@pytest.mark.parametrize(("degree", "error"), [(3, 1.1e-4), (4, 4e-6), (5, 3e-7)])
+def test_powers_of_two_are_as_exact_as_they_say(degree: int, error: float) -> None:
+    exponents = torch.linspace(-125, 126, 16 * 4000)
+    found = of_vectors(lambda code, vector: _vectors.power_of_two(code, vector, degree), exponents)
     wrong = (found.double() / exponents.double().exp2() - 1).abs().max()
     assert error / 3 < wrong < error
+
+
+def test_squared_sines_are_as_exact_as_they_say() -> None:
+    numbers = torch.linspace(-100, 100, 16 * 4000)
+    found = of_vectors(_vectors.squared_sine, numbers)
+    assert (found.double() - numbers.double().sin().square()).abs().max() < 3e-7
+
+
+@pytest.mark.parametrize(("erf", "error"), [("exact", 1e-6), ("rough", 7e-6)])
+def test_gelus_are_as_exact_as_they_say(erf: Literal["exact", "rough"], error: float) -> None:
+    numbers = torch.linspace(-8, 8, 16 * 4000)
+    found = of_vectors(lambda code, vector: _vectors.gelu(code, vector, erf), numbers)
+    wrong = (found.double() - functional.gelu(numbers.double())).abs() / (numbers.double().abs() / 2).clamp(min=1e-9)
+    assert error / 3 < wrong.max() < error
 
 
 def test_gelu_is_gelu_far_out(units: MatrixUnits) -> None:
