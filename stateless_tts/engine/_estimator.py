@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from diffusers.models.activations import GELU
 from torch import nn
 
 if TYPE_CHECKING:
@@ -112,9 +113,11 @@ def takes(estimator: ConditionalDecoder) -> bool:
 
 
 def is_plain(block: BasicTransformerBlock) -> bool:
-    """Whether a block is self-attention and a feed-forward alone: no second attention, no conditioning by norms."""
+    """Whether a block is self-attention and a feed-forward with gelu: no second attention, no conditioning by norms."""
     conditioned = block.use_ada_layer_norm or block.use_ada_layer_norm_zero
-    return block.attn2 is None and not conditioned and hasattr(block.ff.net[0], "proj")
+    activation, attention = block.ff.net[0], block.attn1
+    exact = isinstance(activation, GELU) and activation.approximate == "none"
+    return block.attn2 is None and not conditioned and exact and attention.to_q.bias is None
 
 
 def _transformed(

@@ -109,7 +109,10 @@ def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, requests: int, *, record
         own = None if t3.hp.is_multilingual else _own_step(t3, plan)
         return (by_torch, plan) if own is None else (own, replace(plan, like_stock=False))
     with_torchs_bits = torch_step(t3, plan.row_counts[-1], plan.padded)
-    if with_torchs_bits is None or not _are_alike(t3, with_torchs_bits, by_torch, requests):
+    if with_torchs_bits is None:
+        return by_torch, plan
+    if not _are_alike(t3, with_torchs_bits, by_torch, requests):
+        logger.info("chained steps have other bits than torch's on this machine, which takes them instead")
         return by_torch, plan
     return with_torchs_bits, plan
 
@@ -117,14 +120,16 @@ def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, requests: int, *, record
 def _own_step(t3: T3, plan: RowPlan) -> Step | None:
     """Return what takes float32 steps by kernels of the engine's own, as far as there are any."""
     rows = plan.row_counts[-1]
+    chained = chained_step(t3, rows, plan.padded)
+    if chained is not None:
+        return chained
     kernel = step_attention(backbone_of(t3).head_dim)
-    table_step = None if kernel is None else TableStep(t3, rows, kernel.attend, plan.padded)
-    return chained_step(t3, rows, plan.padded) or table_step
+    return None if kernel is None else TableStep(t3, rows, kernel.attend, plan.padded)
 
 
 def _are_alike(t3: T3, step: Step, other: Step, requests: int) -> bool:
-    """Whether two steps have the same bits, of one made-up request and of so many."""
-    counts = [range(1), range(max(requests, 1))]
+    """Whether two steps have the same bits, of one made-up request, of some, and of so many."""
+    counts = [range(count) for count in sorted({1, *(min(max(requests, 1), few) for few in (16, 32, requests))})]
     return all(torch.equal(*(torch.cat(_trial_step(t3, one, few)) for one in (step, other))) for few in counts)
 
 

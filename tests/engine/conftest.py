@@ -14,6 +14,7 @@ from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
 from stateless_tts.engine import _dense, _prompts
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine.chains import _estimator as chains_estimator
+from stateless_tts.engine.chains import _vocoder as chains_vocoder
 from stateless_tts.engine.machine_code import _translation
 from stateless_tts.engine.matrix_units import matrix_units
 
@@ -47,7 +48,7 @@ def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Say by what S3Gen's fast layers are computed in this test."""
     way: str = request.param
     if way == "oneDNN":
-        for module in (_dense, chains_estimator):
+        for module in (_dense, chains_estimator, chains_vocoder):
             monkeypatch.setattr(module, "matrix_units", lambda _: None)
     elif matrix_units(torch.float32) is None:
         pytest.skip("this machine has no matrix units")

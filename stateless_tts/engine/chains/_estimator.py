@@ -21,7 +21,7 @@ from torch.nn import functional
 from stateless_tts.engine._dense import own
 from stateless_tts.engine._estimator import AroundEstimator, is_plain, takes, time_of
 from stateless_tts.engine.machine_code._chain import Chain, Told
-from stateless_tts.engine.matrix_units import matrix_units, run
+from stateless_tts.engine.matrix_units import SIDE, matrix_units, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from stateless_tts.engine.matrix_units import Ending, MatrixUnits
 
 _SILENT = 2  # frames before the first, as far back as any convolution looks
-_PANEL = 32
 
 
 def chained_estimator(estimator: ConditionalDecoder, dtype: torch.dtype) -> ChainedEstimator | None:
-    """Return what computes `estimator` in `dtype`, or None where there are no units for it.
+    """Return what computes `estimator` in `dtype`, or None where there are no units for it, or it is not plain.
 
     Args:
         estimator: S3Gen's; not written to.
@@ -92,7 +91,12 @@ class ChainedEstimator(AroundEstimator):
 
         Returns:
             Of the shape of `x`.
+
+        Raises:
+            ValueError: there is another number of rows.
         """
+        if x.size(0) != 1:
+            raise ValueError(f"x of {x.size(0)} rows: expected one")
         frames = x.size(2)
         rooms = {one.name: one.room(frames) for one in self._rooms}
         together = torch.cat([x[0], mu[0], spks[0, :, None].expand(-1, frames), cond[0]])
@@ -149,14 +153,14 @@ class _Writer:
     def __init__(self, estimator: ConditionalDecoder, units: MatrixUnits, exact: MatrixUnits) -> None:
         self._units, self._exact = units, exact
         self.calls: list[Call] = []
-        self.weights: list[nn.Parameter] = []
+        self.weights: list[torch.Tensor] = []
         (down, blocks, downsample), (up, last_blocks, upsample) = estimator.down_blocks[0], estimator.up_blocks[0]
         float32, own = torch.float32, units.dtype
         channels = upsample.out_channels
         attention = blocks[0].attn1
         inner, self._heads = attention.to_q.out_features, attention.heads
         self.incoming = _Frames("incoming", estimator.in_channels, float32, _SILENT)
-        outputs = -(-estimator.out_channels // _PANEL) * _PANEL
+        outputs = -(-estimator.out_channels // SIDE) * SIDE
         self.outgoing = _Frames("outgoing", outputs, float32)
         first, second = (_Frames(name, channels, float32, _SILENT) for name in ("first", "second"))
         self._sums = _Frames("sums", channels, float32)
@@ -168,7 +172,7 @@ class _Writer:
             *(self.incoming, self.outgoing, first, second),
             *(self._sums, self._activated, self._joint, self._attended, self._wide),
         ]
-        self._nothing = self._keep(torch.zeros(channels)).data_ptr()
+        self._nothing = self._keep(torch.zeros(channels, device="cpu")).data_ptr()
         self._resnets = 0
 
         self._resnet(down, [self.incoming], first)
@@ -249,8 +253,8 @@ class _Writer:
             weight = weight.double() * norm.weight.double()
         self.calls.append(
             units.dense_call(
-                self._keep(units.pack(weight)),
-                self._keep(bias.float()),
+                self._keep_packed(units.pack(weight)),
+                self._keep(bias),
                 source.place(first),
                 into.place(),
                 row_bytes=source.row_bytes,
@@ -268,8 +272,13 @@ class _Writer:
         weight, bias = self._keep(norm.weight), self._keep(norm.bias)
         self.calls.append(units.norm_mish_call(weight, bias, norm.eps, self._sums.place(), added, into.place()))
 
-    def _keep(self, weight: torch.Tensor) -> nn.Parameter:
-        self.weights.append(own(weight, weight.dtype))
+    def _keep_packed(self, packed: torch.Tensor) -> torch.Tensor:
+        self.weights.append(packed)
+        return packed
+
+    def _keep(self, weight: torch.Tensor) -> torch.Tensor:
+        """Keep a copy in float32, as kernels read what they add and multiply with."""
+        self.weights.append(own(weight, torch.float32))
         return self.weights[-1]
 
 

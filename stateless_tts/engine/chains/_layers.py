@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
+from transformers import LlamaModel
 from transformers.activations import SiLUActivation
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
@@ -13,7 +15,6 @@ from stateless_tts.engine._projections import StreamedLinear
 from stateless_tts.engine.machine_code._vectors import LANES
 
 if TYPE_CHECKING:
-    import torch
     from chatterbox.models.t3 import T3
     from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
@@ -40,34 +41,50 @@ class Layers:
     product: StreamedProduct
     strips: frozenset[int]
 
-    @staticmethod
-    def of(t3: T3) -> Layers:
-        """Return what the layers of `t3` have in common, all of which are chainable."""
-        attention, mlp = t3.tfmr.layers[0].self_attn, t3.tfmr.layers[0].mlp
-        linears = [one for one in t3.tfmr.layers.modules() if isinstance(one, StreamedLinear)]
-        return Layers(
-            attention.q_proj.in_features,
-            attention.q_proj.out_features // attention.head_dim,
-            attention.head_dim,
-            mlp.gate_proj.out_features,
-            attention.q_proj.product,
-            frozenset(one.weight.size(0) for one in linears),
-        )
-
     @property
     def inner(self) -> int:
         """Numbers of all heads."""
         return self.heads * self.head_dim
 
 
-def is_chainable(layer: LlamaDecoderLayer, rows: int, dtype: torch.dtype) -> bool:
-    """Whether a layer is all streamed products of `dtype` for so many rows, and what stands between them as usual."""
+def chainable_layers(t3: T3, rows: int, dtype: torch.dtype) -> Layers | None:
+    """Return what the layers of `t3` have in common, or None where no chain can be made of them.
+
+    They have to be Llama's, all streamed products of `dtype` for so many rows, and what stands between them as usual.
+    """
+    if not isinstance(t3.tfmr, LlamaModel):
+        return None
+    layers = t3.tfmr.layers
+    norms = [t3.tfmr.norm, *(norm for one in layers for norm in (one.input_layernorm, one.post_attention_layernorm))]
+    if not all(_is_plain_norm(norm, dtype) for norm in norms) or not all(_is_chainable(one, rows) for one in layers):
+        return None
+    attention, mlp = layers[0].self_attn, layers[0].mlp
+    linears = [one for one in layers.modules() if isinstance(one, StreamedLinear)]
+    if any(one.weight.dtype is not dtype for one in linears):
+        return None
+    return Layers(
+        attention.q_proj.in_features,
+        attention.q_proj.out_features // attention.head_dim,
+        attention.head_dim,
+        mlp.gate_proj.out_features,
+        attention.q_proj.product,
+        frozenset(one.weight.size(0) for one in linears),
+    )
+
+
+def _is_plain_norm(norm: nn.Module, dtype: torch.dtype) -> bool:
+    if type(norm) is not LlamaRMSNorm:
+        return False
+    weight = norm.weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.dtype is dtype and weight.is_contiguous() and weight.device.type == "cpu"
+
+
+def _is_chainable(layer: LlamaDecoderLayer, rows: int) -> bool:
     attention, mlp = layer.self_attn, layer.mlp
     products = [*(getattr(attention, f"{one}_proj") for one in "qkvo"), mlp.gate_proj, mlp.up_proj, mlp.down_proj]
     streamed = all(isinstance(one, StreamedLinear) and one.bias is None and one.takes(rows) for one in products)
-    norms = all(type(one) is LlamaRMSNorm for one in (layer.input_layernorm, layer.post_attention_layernorm))
-    if not streamed or not norms or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
+    if not streamed or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
         return False
     whole = attention.head_dim % (2 * LANES) == 0 and mlp.gate_proj.out_features % LANES == 0
-    alike = attention.k_proj.out_features == attention.q_proj.out_features
-    return whole and alike and attention.q_proj.weight.dtype is dtype
+    return bool(whole and attention.k_proj.out_features == attention.q_proj.out_features)

@@ -11,12 +11,11 @@ import logging
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import LlamaModel
 
 from stateless_tts.engine._table_step import TableStep
-from stateless_tts.engine.machine_code._chain import Chain, Told
+from stateless_tts.engine.machine_code._chain import Chain, Told, expect
 
-from ._layers import Layers, is_chainable
+from ._layers import chainable_layers
 from ._step_attention import step_attention
 from ._step_rows import step_rows
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from stateless_tts.engine.machine_code._chain import Call
 
+    from ._layers import Layers
     from ._step_attention import StepAttention
     from ._step_rows import StepRows
 
@@ -44,15 +44,12 @@ def chained_step(t3: T3, rows: int, padded: Callable[[int], int]) -> ChainedStep
         rows: the most a step may have.
         padded: how many rows to compute so many with.
     """
-    if not isinstance(t3.tfmr, LlamaModel) or not all(
-        is_chainable(layer, rows, torch.float32) for layer in t3.tfmr.layers
-    ):
-        return None
-    attention = step_attention(t3.tfmr.layers[0].self_attn.head_dim)
-    if attention is None:
+    layers = chainable_layers(t3, rows, torch.float32)
+    attention = None if layers is None else step_attention(layers.head_dim)
+    if layers is None or attention is None:
         return None
     try:
-        return ChainedStep(t3, rows, padded, step_rows(), attention)
+        return ChainedStep(t3, layers, rows, padded, step_rows(), attention)
     except (RuntimeError, OSError) as error:
         logger.info("no chain of a step on this machine: %s", error)
         return None
@@ -63,6 +60,7 @@ class ChainedStep(TableStep):
 
     Args:
         t3: shared; not written to.
+        layers: what its layers have in common.
         rows: the most a step may have.
         padded: how many rows to compute so many with.
         kernels: for what stands between products.
@@ -70,11 +68,17 @@ class ChainedStep(TableStep):
     """
 
     def __init__(
-        self, t3: T3, rows: int, padded: Callable[[int], int], kernels: StepRows, attention: StepAttention
+        self,
+        t3: T3,
+        layers: Layers,
+        rows: int,
+        padded: Callable[[int], int],
+        kernels: StepRows,
+        attention: StepAttention,
     ) -> None:
         super().__init__(t3, rows, attention.attend, padded)
         self._attention = attention
-        self._layers = Layers.of(t3)
+        self._layers = layers
         self._chain = Chain(list(self._calls(t3, kernels)), list(t3.tfmr.parameters()))
 
     def _calls(self, t3: T3, kernels: StepRows) -> Iterator[Call]:
@@ -110,6 +114,7 @@ class ChainedStep(TableStep):
     def _logits(self) -> torch.Tensor:
         t3, table = self._t3, self._table
         hidden = t3.speech_emb(table.tokens) + t3.speech_pos_emb.emb(table.positions)
+        expect("embedded tokens", hidden, torch.float32)  # the model's own embeddings, which somebody may have cast
         cosines, sines = t3.tfmr.rotary_emb(hidden, table.lengths[:, None])
         rows, threads, of_table = len(hidden), torch.get_num_threads(), table.told()
         of_products = self._layers.product.told(rows, self._layers.strips, threads)

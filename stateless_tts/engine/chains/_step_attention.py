@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine.machine_code._chain import Call, Told
+from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
 from stateless_tts.engine.machine_code._function import Function, place, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import (
@@ -124,7 +123,7 @@ class StepAttention:
             "lengths": lengths.data_ptr(),
             "room": room.data_ptr(),
             "room_bytes": room.nbytes // threads,
-            "scale": _scale_bits(scale),
+            "scale": float_bits(scale * LOG2_E),
         }
         self._code.run("attend", values, threads)
         return attended
@@ -167,15 +166,10 @@ class StepAttention:
             "values": values,
             "attended": attended,
             "places": Told("places", plus=layer * line_bytes),
-            "scale": _scale_bits(scale),
+            "scale": float_bits(scale * LOG2_E),
         }
         told |= {name: Told(name) for name in ("behind", "capacities", "lengths", "room", "room_bytes")}
         return Call(self._code, "attend", told)
-
-
-def _scale_bits(scale: float) -> int:
-    """Return a scale, in powers of two, as a table holds it."""
-    return int.from_bytes(struct.pack("<f", scale * LOG2_E), "little")
 
 
 @cache

@@ -6,11 +6,10 @@ one place lie side by side (`streamed`). A single row in a group lies as it is.
 
 from __future__ import annotations
 
-import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
-from stateless_tts.engine.machine_code._chain import Call, Told
+from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
 from stateless_tts.engine.machine_code._function import Function, place, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import (
@@ -81,7 +80,7 @@ class StepRows:
         values: dict[str, int | Told] = {
             "hidden": hidden,
             "weight": weight.data_ptr(),
-            "epsilon": int.from_bytes(struct.pack("<f", epsilon), "little"),
+            "epsilon": float_bits(epsilon),
         }
         if added is not None:
             values["added"] = added
@@ -121,7 +120,7 @@ class StepRows:
 
 @cache
 def step_rows() -> StepRows:
-    """Return the kernels for a CPU with AVX-512, translated once.
+    """Return the kernels, translated once, for a CPU with AVX-512, as `step_attention` finds out.
 
     Raises:
         RuntimeError: as `StepRows` does.

@@ -5,19 +5,20 @@ a time (it has no kernel of 16), dealt out to four of these, sixteen after each 
 number by number at last (aten/native/cpu/SumKernel.cpp, as read from its results). `silu` is looked up: there are no
 more than 65,536 numbers of 16 bits. Whoever uses the kernels compares a step with torch's first (`_start_up`).
 
+Numbers below 1.2e-38 become zeros, as the products that follow take them in any case.
+
 Rows lie as they are; products of theirs are float32 sums that have not been rounded yet.
 """
 
 from __future__ import annotations
 
-import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
-from stateless_tts.engine.machine_code._chain import Call, Told
+from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
 from stateless_tts.engine.machine_code._function import Function, place, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import DECLARATIONS, FLOATS, HALVES, LANES, SHORTS, spread
@@ -25,6 +26,7 @@ from stateless_tts.engine.machine_code._vectors import DECLARATIONS, FLOATS, HAL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_FEATURES = ("avx512f", "avx512bw", "avx512vl", "avx512bf16")
 _EIGHT = 8
 _EIGHTS = f"<{_EIGHT} x float>"
 _AT_ONCE = 4
@@ -84,8 +86,13 @@ class TorchRows:
         norms = [_norm(name) for name in ("norm", "add_and_norm")]
         source = [DECLARATIONS, _GATHER, _ADD_UP, *norms, _gate(), _round(), _rotate()]
         self._code = MachineCode("\n".join(source), _FIELDS, cpu_features())
-        every = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
+        every = torch.arange(2**16, dtype=torch.int32, device="cpu").to(torch.int16).view(torch.bfloat16)
         self._silu = functional.silu(every).float()
+
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        """What calls point to besides what they are given."""
+        return [self._silu]
 
     def takes(self, width: int) -> bool:
         """Whether rows of so many numbers can be normed."""
@@ -102,7 +109,7 @@ class TorchRows:
             added: where the sums lie, or None.
         """
         values: dict[str, int | Told] = {"hidden": hidden, "result": result, "sums": added or 0}
-        values |= {"weight": weight.data_ptr(), "epsilon": _bits(epsilon), "width": len(weight)}
+        values |= {"weight": weight.data_ptr(), "epsilon": float_bits(epsilon), "width": len(weight)}
         return self._call("norm" if added is None else "add_and_norm", values)
 
     def gate(self, sums: Told, factors: Told, width: int, result: Told) -> Call:
@@ -133,14 +140,15 @@ class TorchRows:
 
 
 @cache
-def torch_rows() -> TorchRows:
-    """Return the kernels for a CPU with AVX512_BF16, translated once.
+def torch_rows() -> TorchRows | None:
+    """Return the kernels, translated once, or None on a CPU without AVX512_BF16.
 
     Raises:
         RuntimeError: as `TorchRows` does.
         OSError: the same.
     """
-    return TorchRows()
+    features = cpu_features()
+    return TorchRows() if all(features.get(name) for name in _FEATURES) else None
 
 
 def _norm(name: str) -> str:
@@ -266,7 +274,3 @@ def _rounded(code: Function, vector: str) -> str:
 
 def _float(code: Function, number: str) -> str:
     return code.let(f"sitofp i64 {number} to float")
-
-
-def _bits(value: float) -> int:
-    return int.from_bytes(struct.pack("<f", value), "little")

@@ -10,13 +10,12 @@ import logging
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import LlamaModel
 
-from stateless_tts.engine._batched_step import step_by
-from stateless_tts.engine.machine_code._chain import Chain, Told
+from stateless_tts.engine._batched_step import batched_step, step_by
+from stateless_tts.engine.machine_code._chain import Chain, Told, expect
 from stateless_tts.engine.streamed import Matrices
 
-from ._layers import Layers, is_chainable
+from ._layers import chainable_layers
 from ._torch_rows import torch_rows
 
 if TYPE_CHECKING:
@@ -28,9 +27,13 @@ if TYPE_CHECKING:
     from stateless_tts.engine._batched_step import Reading, Rows
     from stateless_tts.engine.machine_code._chain import Call
 
+    from ._layers import Layers
     from ._torch_rows import TorchRows
 
 logger = logging.getLogger(__name__)
+
+# Of which every streamed product takes as many.
+_FEW_ROWS = 64
 
 
 def torch_step(t3: T3, rows: int, padded: Callable[[int], int]) -> TorchStep | None:
@@ -43,19 +46,17 @@ def torch_step(t3: T3, rows: int, padded: Callable[[int], int]) -> TorchStep | N
         rows: the most a step may have.
         padded: how many rows to compute so many with.
     """
-    if not isinstance(t3.tfmr, LlamaModel):
-        return None
-    if not all(is_chainable(layer, rows, torch.bfloat16) for layer in t3.tfmr.layers):
-        return None
-    try:
-        kernels = torch_rows()
-    except (RuntimeError, OSError) as error:
-        logger.info("no chains of a step on this machine: %s", error)
-        return None
-    layers = Layers.of(t3)
-    if not isinstance(layers.product.arithmetic, Matrices) or not kernels.takes(layers.width):
-        return None
-    return TorchStep(t3, padded, kernels)
+    for most in (rows, min(rows, _FEW_ROWS)):
+        layers = chainable_layers(t3, most, torch.bfloat16)
+        if layers is None or not isinstance(layers.product.arithmetic, Matrices):
+            continue
+        try:
+            kernels = torch_rows()
+            if kernels is not None and kernels.takes(layers.width):
+                return TorchStep(t3, layers, most, padded, kernels)
+        except (RuntimeError, OSError) as error:
+            logger.info("no chains of a step on this machine: %s", error)
+    return None
 
 
 class TorchStep:
@@ -63,13 +64,14 @@ class TorchStep:
 
     Args:
         t3: shared; not written to.
+        layers: what its layers have in common.
+        most: rows of a chain; steps of more are of torch's operations.
         padded: how many rows to compute so many with.
         kernels: for what stands between products.
     """
 
-    def __init__(self, t3: T3, padded: Callable[[int], int], kernels: TorchRows) -> None:
-        self._t3, self._padded, self._kernels = t3, padded, kernels
-        self._layers = Layers.of(t3)
+    def __init__(self, t3: T3, layers: Layers, most: int, padded: Callable[[int], int], kernels: TorchRows) -> None:
+        self._t3, self._layers, self._most, self._padded, self._kernels = t3, layers, most, padded, kernels
         calls: list[Call] = []
         self._ends: list[int] = []  # of what comes before each attention, and behind the last
         for index, one in enumerate(t3.tfmr.layers):
@@ -79,7 +81,7 @@ class TorchStep:
         norm = t3.tfmr.norm
         calls.append(kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta")))
         self._ends.append(len(calls))
-        self._chain = Chain(calls, list(t3.tfmr.parameters()))
+        self._chain = Chain(calls, [*t3.tfmr.parameters(), *kernels.kept])
 
     @torch.inference_mode()
     def __call__(self, readings: Sequence[Reading]) -> list[torch.Tensor]:
@@ -88,7 +90,10 @@ class TorchStep:
         Returns:
             For each reading the logits, of shape (rows, vocabulary).
         """
-        return step_by(self._logits, readings, self._padded(sum(reading.rows for reading in readings)))
+        count = self._padded(sum(reading.rows for reading in readings))
+        if count > self._most:
+            return batched_step(self._t3, readings, count)
+        return step_by(self._logits, readings, count)
 
     def _before(self, layer: LlamaDecoderLayer, *, added: bool) -> Iterator[Call]:
         """Yield what comes before a layer's attention; in all but the first, the end of the one before is added."""
@@ -115,6 +120,7 @@ class TorchStep:
     def _logits(self, rows: Rows) -> torch.Tensor:
         t3 = self._t3
         hidden = t3.speech_emb(rows.tokens) + t3.speech_pos_emb.emb(rows.positions)
+        expect("embedded tokens", hidden, torch.bfloat16)
         cosines, sines = t3.tfmr.rotary_emb(hidden, rows.lengths[:, None])
         count, threads = len(hidden), torch.get_num_threads()
         of_products = self._layers.product.told(count, self._layers.strips, threads)

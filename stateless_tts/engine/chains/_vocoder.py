@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from stateless_tts.engine.machine_code._chain import Chain, Told
-from stateless_tts.engine.matrix_units import matrix_units, run
+from stateless_tts.engine.machine_code._chain import Chain, Told, expect
+from stateless_tts.engine.matrix_units import SIDE, matrix_units, run
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen.hifigan import ResBlock, Snake
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _NUMBER_BYTES = 4
 # Numbers of rows that are arranged at a time: as panels, with a strip of weights, they fit a core's second cache.
-_ARRANGED_NUMBERS = 32 * 32 * 256
+_ARRANGED_NUMBERS = 2**18
 
 
 def chained_block(block: ResBlock) -> ChainedVocoderBlock | None:
-    """Return what computes a residual block, or None where there are no matrix units for it.
+    """Return what computes a residual block, or None where there are no matrix units for it, or it is not plain.
 
     Args:
         block: upstream's, whose activations have no logarithmic scale; not written to.
@@ -56,7 +56,7 @@ class ChainedVocoderBlock(nn.Module):
         self._channels: int = convolutions[0].in_channels
         self._silent = max(int(one.padding[0]) for one in convolutions)
         widest = max(one.kernel_size[0] for one in convolutions)
-        self._panels_of_share = max(1, _ARRANGED_NUMBERS // (32 * widest * self._channels))
+        self._panels_of_share = max(1, _ARRANGED_NUMBERS // (SIDE * widest * self._channels))
         kept: list[torch.Tensor] = []
         calls: list[Call] = []
         layers = zip(block.activations1, block.convs1, block.activations2, block.convs2, strict=True)
@@ -68,8 +68,13 @@ class ChainedVocoderBlock(nn.Module):
         self._chain = Chain(calls, kept)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map float32 (1, channels, samples) to the same shape."""
+        """Map float32 (1, channels, samples) to the same shape.
+
+        Raises:
+            ValueError: they are of another dtype, or not on the CPU.
+        """
         rows = samples[0].t().clone(memory_format=torch.contiguous_format)  # changed in their place
+        expect("samples", rows, torch.float32)
         count = len(rows)
         sums = torch.empty_like(rows)
         activated = rows.new_empty((count + 2 * self._silent, self._channels))

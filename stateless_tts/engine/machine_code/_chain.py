@@ -8,6 +8,7 @@ not written to: any thread may run it, with memory of its own.
 from __future__ import annotations
 
 import ctypes
+import struct
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import torch
+
+
+def float_bits(value: float) -> int:
+    """Return a float32 as a table of 8-byte values holds it."""
+    return int.from_bytes(struct.pack("<f", value), "little")
+
+
+def expect(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    """Refuse what kernels would read or write beyond, because its numbers are not what they take them for.
+
+    Raises:
+        ValueError: `tensor` is not of `dtype`, on the CPU, contiguous.
+    """
+    if tensor.dtype is not dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        found = f"{tensor.dtype} on {tensor.device}, {'' if tensor.is_contiguous() else 'not '}contiguous"
+        raise ValueError(f"{name} of {found}: expected {dtype} on the CPU, contiguous")
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,16 @@ class ReadyChain:
     def run(self, first: int, end: int) -> None:
         """Run the calls from `first` to the one before `end`."""
         self._chain.run_told(self._table, first, end, self._threads)
+
+
+def prepare_chains() -> None:
+    """Translate what runs chains, if no chain has been made yet.
+
+    Raises:
+        RuntimeError: as `MachineCode` does.
+        OSError: the same.
+    """
+    _in_turn()
 
 
 @cache

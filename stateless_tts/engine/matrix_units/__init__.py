@@ -1,4 +1,4 @@
-"""S3Gen's dense layers and attention in the CPU's units for matrices, AMX.
+"""S3Gen's dense layers, attention and activations in the CPU's units for matrices, AMX.
 
 AMX multiplies bfloat16 six to ten times as fast as vector registers multiply float32. What is in bfloat16 uses it by
 way of torch, whose attention spends most of its time elsewhere; float32 does not use it at all. Here both do: float32
@@ -7,6 +7,7 @@ numbers as sums of two bfloat16, three products for one (`_panels`). LLVM transl
 """
 
 from ._dense import Ending
+from ._panels import SIDE
 from ._units import MatrixUnits, matrix_units, run
 
-__all__ = ["Ending", "MatrixUnits", "matrix_units", "run"]
+__all__ = ["SIDE", "Ending", "MatrixUnits", "matrix_units", "run"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import torch
 
 from stateless_tts.engine.machine_code import _vectors
 from stateless_tts.engine.machine_code._amx import has_amx
-from stateless_tts.engine.machine_code._chain import Call, Chain, Told
+from stateless_tts.engine.machine_code._chain import Call, Chain, Told, float_bits, prepare_chains
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
 from . import _attention, _dense, _norm_mish, _panels, _snake
@@ -29,7 +28,7 @@ _FEATURES = ("amx-tile", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
 
 
 class MatrixUnits:
-    """Dense layers and attention of one dtype, on the CPU, by as many threads as torch's operations have there.
+    """Dense layers, attention and activations of one dtype on the CPU, by as many threads as torch's operations have.
 
     In bfloat16 sums are float32; in float32, numbers are taken as the sum of two bfloat16, which keep 16 of their 24
     bits (`_panels`). A row's bits are its own, whatever rows there are beside it and however many threads there are.
@@ -46,7 +45,9 @@ class MatrixUnits:
     def __init__(self, dtype: torch.dtype, features: dict[str, bool]) -> None:
         self.dtype = dtype
         self._parts = _PARTS[dtype]
-        layers = [(incoming, ending) for incoming in _dense.INCOMING for ending in _dense.ENDINGS]
+        # With two parts float32 rows are what the layer's own are.
+        incoming = [one for one in _dense.INCOMING if one != "float32" or self._parts == 1]
+        layers = [(one, ending) for one in incoming for ending in _dense.ENDINGS]
         source = [
             _vectors.DECLARATIONS,
             _panels.source(self._parts),
@@ -197,7 +198,7 @@ class MatrixUnits:
             "residual": 0 if residual is None else residual,
             "room": Told("room"),
             "result": result,
-            "epsilon": _bits(epsilon or 0.0),
+            "epsilon": float_bits(epsilon or 0.0),
         }
         return Call(self._code, _name("normed" if epsilon is not None else incoming, ending), values)
 
@@ -256,7 +257,7 @@ class MatrixUnits:
             "shift": bias.data_ptr(),
             "added": added,
             "result": result,
-            "epsilon": _bits(epsilon),
+            "epsilon": float_bits(epsilon),
         }
         return Call(self._code, "norm_mish", values)
 
@@ -373,7 +374,10 @@ def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
     try:
         features = cpu_features()
         has_all = dtype in _PARTS and all(features.get(name) for name in _FEATURES) and has_amx(features)
-        return MatrixUnits(dtype, features) if has_all else None
+        if not has_all:
+            return None
+        prepare_chains()
+        return MatrixUnits(dtype, features)
     except (RuntimeError, OSError) as error:
         logger.info("no matrix units for %s on this machine: %s", dtype, error)
         return None
@@ -381,11 +385,6 @@ def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
 
 def _name(incoming: Incoming, ending: Ending) -> str:
     return f"{incoming}_{ending}"
-
-
-def _bits(value: float) -> int:
-    """Return a float32 as a table holds it."""
-    return int.from_bytes(struct.pack("<f", value), "little")
 
 
 def _check(name: str, tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> None:

@@ -146,7 +146,7 @@ def test_upstreams_weights_are_neither_written_nor_needed(dtype: torch.dtype) ->
 
 @pytest.mark.parametrize(
     "change",
-    ["channels that fill no panel", "chunks", "another convolution", "heads that fill no panel"],
+    ["channels that fill no panel", "chunks", "another convolution", "another gelu", "heads that fill no panel"],
 )
 def test_what_is_not_written_down_is_left_to_others(change: str) -> None:
     estimator = an_estimator(
@@ -157,7 +157,16 @@ def test_what_is_not_written_down_is_left_to_others(change: str) -> None:
         estimator.static_chunk_size = 10
     if change == "another convolution":
         estimator.down_blocks[0][2] = torch.nn.Conv1d(64, 64, 3, padding=1)
+    if change == "another gelu":
+        estimator.mid_blocks[0][1][0].ff.net[0].approximate = "tanh"
     assert chained_estimator(estimator, torch.float32) is None
+
+
+def test_more_rows_are_refused() -> None:
+    told = arguments(9)
+    told["x"] = told["x"].repeat(2, 1, 1)
+    with pytest.raises(ValueError, match="x of 2 rows: expected one"):
+        CHAINS[torch.float32](**told)
 
 
 def test_none_for_float16(model: ChatterboxTTS) -> None:

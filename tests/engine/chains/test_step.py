@@ -135,12 +135,29 @@ def test_it_keeps_what_it_reads(model: ChatterboxTTS) -> None:
 
 
 @needs_kernels
-@pytest.mark.parametrize("change", ["another norm", "another activation", "too many rows", "stock's products"])
+def test_what_somebody_has_cast_is_refused(t3: T3) -> None:
+    cast = with_private(t3, ["speech_emb", "speech_pos_emb.emb"])
+    for embedding in (cast.speech_emb, cast.speech_pos_emb.emb):
+        embedding.weight = torch.nn.Parameter(embedding.weight.bfloat16())
+    with pytest.raises(ValueError, match=r"embedded tokens of torch.bfloat16 .* expected torch.float32"):
+        step_of(cast)(readings(t3, [(5, 2)]))
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "change",
+    ["another norm", "another last norm", "a cast norm", "another activation", "too many rows", "stock's products"],
+)
 def test_what_is_not_written_down_is_left_to_torch(model: ChatterboxTTS, t3: T3, change: str) -> None:
     changed, rows = with_private(t3, ["tfmr.layers.1.mlp"]), MOST_ROWS
     assert chained_step(changed, rows, lambda rows: rows) is not None
     if change == "another norm":
         changed.tfmr.layers[1].input_layernorm = torch.nn.LayerNorm(changed.dim)
+    if change == "another last norm":
+        changed.tfmr.norm = torch.nn.LayerNorm(changed.dim)
+    if change == "a cast norm":
+        norm = copy.deepcopy(changed.tfmr.layers[1].input_layernorm).bfloat16()
+        changed.tfmr.layers[1].input_layernorm = norm
     if change == "another activation":
         changed.tfmr.layers[1].mlp.act_fn = torch.nn.GELU()
     if change == "too many rows":

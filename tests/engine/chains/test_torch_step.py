@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateless_tts.engine import _start_up
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._start_up import Speaking, prepare_decoding
-from stateless_tts.engine.chains import TorchStep, _torch_step, torch_step
+from stateless_tts.engine.chains import TorchStep, _torch_rows, _torch_step, torch_step
 from stateless_tts.engine.streamed import Matrices, streamed_product
+from stateless_tts.private import with_private
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from chatterbox.tts import ChatterboxTTS
 
+    from stateless_tts.engine._batched_step import Rows
+
 product = streamed_product(torch.bfloat16)
 pytestmark = pytest.mark.skipif(
     product is None or not isinstance(product.arithmetic, Matrices), reason="this machine has no AMX"
 )
-MOST = 8
+MOST = 20  # of two rows, so that more than one register of AMX is filled
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,16 @@ def speaking(model: ChatterboxTTS) -> Speaking:
     return found
 
 
+class Seen:
+    """Keeps what it is shown, by layer, as the multilingual model's analyser is shown it."""
+
+    def __init__(self) -> None:
+        self.maps: dict[int, torch.Tensor] = {}
+
+    def see(self, layer: int, weights: torch.Tensor) -> None:
+        self.maps[layer] = weights.clone()
+
+
 def readings(speaking: Speaking, requests: Sequence[tuple[int, int]]) -> list[Reading]:
     t3, made = speaking.t3, []
     heads, head_dim = t3.cfg.num_key_value_heads, t3.tfmr.layers[0].self_attn.head_dim
@@ -45,7 +57,7 @@ def readings(speaking: Speaking, requests: Sequence[tuple[int, int]]) -> list[Re
         noise = torch.Generator().manual_seed(number)
         past = torch.randn(len(t3.tfmr.layers), 2, rows, heads, tokens, head_dim, generator=noise).bfloat16()
         cache = KeyValueCache([(keys, values) for keys, values in past])
-        watch = _start_up._Nobody() if number % 2 else None  # as the multilingual model's attention is watched
+        watch = Seen() if number % 2 else None
         made.append(Reading(cache, rows, torch.full((1, 1), number), position=1 + number, watch=watch))
     return made
 
@@ -67,16 +79,54 @@ def test_it_has_the_bits_of_torchs(speaking: Speaking, requests: list[tuple[int,
     finally:
         torch.set_num_threads(before)
     for one, other in zip(ours, theirs, strict=True):
+        if isinstance(one.watch, Seen) and isinstance(other.watch, Seen):
+            assert one.watch.maps.keys() == other.watch.maps.keys() == set(range(len(speaking.t3.tfmr.layers)))
+            assert all(torch.equal(one.watch.maps[layer], seen) for layer, seen in other.watch.maps.items())
         length = one.cache.length
         assert length == other.cache.length
         for mine, yours in zip(one.cache._buffers, other.cache._buffers, strict=True):
             assert torch.equal(mine[..., :length, :], yours[..., :length, :])
 
 
-def test_other_bits_than_torchs_are_not_taken(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_very_many_rows_are_torchs(model: ChatterboxTTS) -> None:
+    many = prepare_decoding(model.t3, 36, torch.bfloat16, pack=True)
+    assert isinstance(many.step, TorchStep)
+    for count in (2, 36):
+        requests = [(10 + number, 2) for number in range(count)]
+        found = many.step(readings(many, requests))
+        expected = batched_step(many.t3, readings(many, requests), many.plan.padded(2 * count))
+        assert all(map(torch.equal, found, expected))
+
+
+def test_what_somebody_has_cast_is_refused(speaking: Speaking) -> None:
+    cast = with_private(speaking.t3, ["speech_emb", "speech_pos_emb.emb"])
+    for embedding in (cast.speech_emb, cast.speech_pos_emb.emb):
+        embedding.weight = torch.nn.Parameter(embedding.weight.float())
+    step = torch_step(cast, 2 * MOST, speaking.plan.padded)
+    assert step is not None
+    with pytest.raises(ValueError, match=r"embedded tokens of torch.float32 .* expected torch.bfloat16"):
+        step(readings(speaking, [(5, 2)]))
+
+
+@pytest.mark.parametrize("only_many", [False, True])
+def test_other_bits_than_torchs_are_not_taken(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, *, only_many: bool
+) -> None:
     logits = TorchStep._logits
-    monkeypatch.setattr(TorchStep, "_logits", lambda step, rows: logits(step, rows) * 1.01)
+
+    def other(step: TorchStep, rows: Rows) -> torch.Tensor:
+        found = logits(step, rows)
+        return found if only_many and len(found) == 2 else found * 1.01
+
+    monkeypatch.setattr(TorchStep, "_logits", other)
     assert not isinstance(prepare_decoding(model.t3, 4, torch.bfloat16, pack=True).step, TorchStep)
+
+
+def test_without_bfloat16_instructions_steps_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_torch_rows, "cpu_features", dict)
+    _torch_rows.torch_rows.cache_clear()
+    assert torch_step(speaking.t3, 2 * MOST, speaking.plan.padded) is None
+    _torch_rows.torch_rows.cache_clear()
 
 
 @pytest.mark.parametrize("cause", [RuntimeError, OSError])

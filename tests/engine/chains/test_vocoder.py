@@ -94,6 +94,24 @@ def test_callers_share_it() -> None:
             assert torch.equal(found, expected[count])
 
 
+def test_other_numbers_are_refused() -> None:
+    _, chain = BLOCKS[32, 3]
+    with pytest.raises(ValueError, match=r"samples of torch.bfloat16 .* expected torch.float32"):
+        chain(samples_of(32, 9).bfloat16())
+
+
+def test_upstreams_weights_are_neither_written_nor_needed() -> None:
+    block, samples = a_block(32, 3), samples_of(32, 40)
+    before = copy.deepcopy(block.state_dict())
+    chain = chained(block)
+    with torch.inference_mode():
+        expected = chain(samples)
+        assert all(torch.equal(before[name], weight) for name, weight in block.state_dict().items())
+        for parameter in block.parameters():
+            parameter.data.fill_(float("nan"))
+        assert torch.equal(chain(samples), expected)
+
+
 @pytest.mark.parametrize("change", ["channels", "length", "groups"])
 def test_what_is_not_written_down_is_left_to_others(change: str) -> None:
     block = a_block(16 if change == "channels" else 32, 3)
