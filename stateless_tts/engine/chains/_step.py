@@ -119,14 +119,13 @@ class ChainedStep(TableStep):
         rows, threads, of_table = len(hidden), torch.get_num_threads(), table.told()
         of_products = self._layers.product.told(rows, self._layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]
-        widths = {
-            **dict.fromkeys(("queries", "keys", "values", "ordered_heads"), self._layers.inner),
-            **dict.fromkeys(("delta", "ordered"), self._layers.width),
-            **dict.fromkeys(("gates", "wide", "ordered_wide"), self._layers.wide),
-        }
-        rooms = {name: hidden.new_zeros((filled, width)) for name, width in widths.items()}
+        width, inner, wide = self._layers.width, self._layers.inner, self._layers.wide
+        results = {"queries": inner, "keys": inner, "values": inner, "delta": width, "gates": wide, "wide": wide}
+        numbers = {"ordered": width, "ordered_heads": inner, "ordered_wide": wide}  # some of them of nobody's rows
+        rooms = {name: hidden.new_empty((filled, size)) for name, size in results.items()}
+        rooms |= {name: hidden.new_zeros((filled, size)) for name, size in numbers.items()}
         rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
-        rooms |= {"attended": hidden.new_zeros((rows, self._layers.inner)), "normed": torch.empty_like(hidden)}
+        rooms |= {"attended": hidden.new_zeros((rows, inner)), "normed": torch.empty_like(hidden)}
         rooms["room"] = self._attention.room(threads, of_table["longest"])
         told = {name: room.data_ptr() for name, room in rooms.items()}
         room_bytes = rooms["room"].nbytes // threads

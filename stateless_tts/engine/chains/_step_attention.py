@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import math
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import Function, place, tabled
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import (
     DECLARATIONS,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 logger = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value", int, Told)
 
 _FEATURES = ("avx512f", "avx512bw", "avx512vl")
 _DEGREE = 5  # of the exponential: float32's rounding
@@ -108,23 +110,21 @@ class StepAttention:
         behind, capacities, lengths = pasts
         threads, longest = torch.get_num_threads(), int(lengths.max())
         room = self.room(threads, longest)
-        values = {
-            "next_head": 0,
-            "next_room": 0,
-            "all_heads": int((lengths >= 0).sum()) * heads,
-            "heads": heads,
-            "queries": queries.data_ptr(),
-            "keys": keys_values[0].data_ptr(),
-            "values": keys_values[1].data_ptr(),
-            "attended": attended.data_ptr(),
-            "places": addresses.data_ptr(),
-            "behind": behind.data_ptr(),
-            "capacities": capacities.data_ptr(),
-            "lengths": lengths.data_ptr(),
-            "room": room.data_ptr(),
-            "room_bytes": room.nbytes // threads,
-            "scale": float_bits(scale * LOG2_E),
-        }
+        values = self._heads(
+            heads,
+            scale,
+            all_heads=int((lengths >= 0).sum()) * heads,
+            queries=queries.data_ptr(),
+            keys=keys_values[0].data_ptr(),
+            values=keys_values[1].data_ptr(),
+            attended=attended.data_ptr(),
+            places=addresses.data_ptr(),
+            behind=behind.data_ptr(),
+            capacities=capacities.data_ptr(),
+            lengths=lengths.data_ptr(),
+            room=room.data_ptr(),
+            room_bytes=room.nbytes // threads,
+        )
         self._code.run("attend", values, threads)
         return attended
 
@@ -156,20 +156,14 @@ class StepAttention:
             values: the same.
             attended: where the result goes; that of padding is not written.
         """
-        told: dict[str, int | Told] = {
-            "next_head": 0,
-            "next_room": 0,
-            "all_heads": Told("own_rows", heads),
-            "heads": heads,
-            "queries": queries,
-            "keys": keys,
-            "values": values,
-            "attended": attended,
-            "places": Told("places", plus=layer * line_bytes),
-            "scale": float_bits(scale * LOG2_E),
-        }
-        told |= {name: Told(name) for name in ("behind", "capacities", "lengths", "room", "room_bytes")}
-        return Call(self._code, "attend", told)
+        told = {name: Told(name) for name in ("behind", "capacities", "lengths", "room", "room_bytes")}
+        told |= {"all_heads": Told("own_rows", heads), "places": Told("places", plus=layer * line_bytes)}
+        told |= {"queries": queries, "keys": keys, "values": values, "attended": attended}
+        return Call(self._code, "attend", self._heads(heads, scale, **told))
+
+    def _heads(self, heads: int, scale: float, **values: _Value) -> dict[str, int | _Value]:
+        """Return the kernel's table, of which some values may be told later."""
+        return {"next_head": 0, "next_room": 0, "heads": heads, "scale": float_bits(scale * LOG2_E), **values}
 
 
 @cache
@@ -189,8 +183,7 @@ def step_attention(head_dim: int) -> StepAttention | None:
 
 def _source(vectors: int) -> str:
     """Return a function for `_HEADS` over heads of so many vectors: every thread takes one head after the other."""
-    code = Function("attend", {"table": "ptr"}, public=True)
-    told = read(code, _HEADS)
+    code, told = tabled("attend", _HEADS)
     own_room = code.take(place(code, _HEADS, "next_room"))
     scores = code.after(told["room"], code.times(own_room, told["room_bytes"]))
     scale = spread(code, "float", told["scale"])

@@ -10,17 +10,20 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import Function, place, tabled
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import (
     DECLARATIONS,
+    EVERY_LANE,
     FLOATS,
+    LANE_NUMBERS,
     LANES,
     LOG2_E,
     VECTOR_BYTES,
     added_up,
     all_lanes,
     fma,
+    inverse_root,
     minimum,
     power_of_two,
     spread,
@@ -130,7 +133,7 @@ def step_rows() -> StepRows:
 
 
 def _norm(name: str) -> str:
-    code, told = _begun(name)
+    code, told = tabled(name, _FIELDS[name])
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     count = code.let(f"sitofp i64 {code.times(told['vectors'], LANES)} to float")
     with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
@@ -145,9 +148,7 @@ def _norm(name: str) -> str:
                 code.store(FLOATS, number, code.after(own, at))
             vector.then["total"] = fma(code, number, number, vector.now["total"])
         mean = code.let(f"fdiv float {added_up(code, vector.then['total'])}, {count}")
-        above = code.let(f"fadd float {mean}, {told['epsilon']}")
-        root = code.let(f"call float @llvm.sqrt.f32(float {above})")
-        scale = spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
+        scale = inverse_root(code, mean, told["epsilon"])
         groups = _Groups(code, told, row)
         with code.loop(told["vectors"]) as vector:
             at = code.times(vector.index, VECTOR_BYTES)
@@ -158,7 +159,7 @@ def _norm(name: str) -> str:
 
 
 def _gate() -> str:
-    code, told = _begun("gate")
+    code, told = tabled("gate", _FIELDS["gate"])
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
         before = code.times(row, row_bytes)
@@ -175,7 +176,7 @@ def _gate() -> str:
 
 
 def _order() -> str:
-    code, told = _begun("order")
+    code, told = tabled("order", _FIELDS["order"])
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     with code.share(place(code, _FIELDS["order"], "next_row"), told["rows"]) as row:
         own = code.after(told["numbers"], code.times(row, row_bytes))
@@ -187,7 +188,7 @@ def _order() -> str:
 
 
 def _rotate() -> str:
-    code, told = _begun("rotate")
+    code, told = tabled("rotate", _FIELDS["rotate"])
     half_bytes = code.times(told["vectors"], VECTOR_BYTES)
     head_bytes = code.times(half_bytes, 2)
     row_bytes = code.times(head_bytes, told["heads"])
@@ -214,11 +215,6 @@ def _rotate() -> str:
     return code.source()
 
 
-def _begun(name: str) -> tuple[Function, dict[str, str]]:
-    code = Function(name, {"table": "ptr"}, public=True)
-    return code, read(code, _FIELDS[name])
-
-
 class _Groups:
     """Where a row's result goes."""
 
@@ -230,14 +226,12 @@ class _Groups:
             told["result"], code.times(group, told["group_bytes"]), code.times(within, _NUMBER_BYTES)
         )
         self._apart = code.times(told["group"], _NUMBER_BYTES)
-        lanes = f"<{', '.join(f'i64 {lane}' for lane in range(LANES))}>"
-        self._offsets = code.let(f"mul <{LANES} x i64> {lanes}, {spread(code, 'i64', self._apart)}")
+        self._offsets = code.let(f"mul <{LANES} x i64> {LANE_NUMBERS}, {spread(code, 'i64', self._apart)}")
 
     def put(self, index: str, vector: str) -> None:
         """Put a row's vector of this index there."""
         code = self._code
         first = code.after(self._own, code.times(code.times(index, LANES), self._apart))
         places = code.let(f"getelementptr i8, ptr {first}, <{LANES} x i64> {self._offsets}")
-        all_of_them = f"<{LANES} x i1> <{', '.join(['i1 true'] * LANES)}>"
-        told = f"{FLOATS} {vector}, <{LANES} x ptr> {places}, i32 {_NUMBER_BYTES}, {all_of_them}"
+        told = f"{FLOATS} {vector}, <{LANES} x ptr> {places}, i32 {_NUMBER_BYTES}, {EVERY_LANE}"
         code.do(f"call void @llvm.masked.scatter.v{LANES}f32.v{LANES}p0({told})")

@@ -19,9 +19,17 @@ import torch
 from torch.nn import functional
 
 from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import Function, place, tabled
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
-from stateless_tts.engine.machine_code._vectors import DECLARATIONS, FLOATS, HALVES, LANES, SHORTS, spread
+from stateless_tts.engine.machine_code._vectors import (
+    DECLARATIONS,
+    EVERY_LANE,
+    FLOATS,
+    HALVES,
+    LANES,
+    SHORTS,
+    inverse_root,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +160,7 @@ def torch_rows() -> TorchRows | None:
 
 
 def _norm(name: str) -> str:
-    code, told = _begun(name)
+    code, told = tabled(name, _FIELDS[name])
     with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         own = code.after(told["hidden"], code.times(first, 2))
@@ -163,9 +171,7 @@ def _norm(name: str) -> str:
                 added = _rounded(code, code.load(FLOATS, code.after(sums, code.times(vector.index, LANES * 4))))
                 _store(code, code.let(f"fadd {FLOATS} {_load(code, at)}, {added}"), at)
         mean = code.let(f"fdiv float {_mean_square_sum(code, own, told['width'])}, {_float(code, told['width'])}")
-        above = code.let(f"fadd float {mean}, {told['epsilon']}")
-        root = code.let(f"call float @llvm.sqrt.f32(float {above})")
-        scale = spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
+        scale = inverse_root(code, mean, told["epsilon"])
         result = code.after(told["result"], code.times(first, 2))
         with code.loop(code.over(told["width"], LANES)) as vector:
             at = code.times(vector.index, LANES * 2)
@@ -199,7 +205,7 @@ def _mean_square_sum(code: Function, row: str, width: str) -> str:
 
 
 def _gate() -> str:
-    code, told = _begun("gate")
+    code, told = tabled("gate", _FIELDS["gate"])
     with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         with code.loop(code.over(told["width"], LANES)) as vector:
@@ -208,8 +214,7 @@ def _gate() -> str:
             gate = code.let(f"fptrunc {FLOATS} {code.load(FLOATS, code.after(told['sums'], at))} to {HALVES}")
             index = code.let(f"zext {SHORTS} {code.let(f'bitcast {HALVES} {gate} to {SHORTS}')} to <{LANES} x i64>")
             places = code.let(f"getelementptr float, ptr {told['silu']}, <{LANES} x i64> {index}")
-            every = f"<{LANES} x i1> <{', '.join(['i1 true'] * LANES)}>"
-            arguments = f"<{LANES} x ptr> {places}, i32 4, {every}, {FLOATS} poison"
+            arguments = f"<{LANES} x ptr> {places}, i32 4, {EVERY_LANE}, {FLOATS} poison"
             silu = code.let(f"call {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0({arguments})")
             factor = _rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
             to = code.after(told["result"], code.times(number, 2))
@@ -218,7 +223,7 @@ def _gate() -> str:
 
 
 def _round() -> str:
-    code, told = _begun("round")
+    code, told = tabled("round", _FIELDS["round"])
     with code.share(place(code, _FIELDS["round"], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         with code.loop(code.over(told["width"], LANES)) as vector:
@@ -229,7 +234,7 @@ def _round() -> str:
 
 
 def _rotate() -> str:
-    code, told = _begun("rotate")
+    code, told = tabled("rotate", _FIELDS["rotate"])
     half = told["half"]
     with code.share(place(code, _FIELDS["rotate"], "next_row"), told["rows"]) as row:
         head_dim = code.times(half, 2)
@@ -249,11 +254,6 @@ def _rotate() -> str:
                     result = code.let(f"fadd {FLOATS} {kept}, {given}")
                     _store(code, result, code.after(told["result"], code.times(to, 2)))
     return code.source()
-
-
-def _begun(name: str) -> tuple[Function, dict[str, str]]:
-    code = Function(name, {"table": "ptr"}, public=True)
-    return code, read(code, _FIELDS[name])
 
 
 def _load(code: Function, pointer: str) -> str:

@@ -160,6 +160,12 @@ def place(code: Function, fields: Mapping[str, str], name: str) -> str:
     return code.after("%table", 8 * list(fields).index(name))
 
 
+def tabled(name: str, fields: Mapping[str, str]) -> tuple[Function, dict[str, str]]:
+    """Return a public function of such a table, and the values that it is told."""
+    code = Function(name, {"table": "ptr"}, public=True)
+    return code, read(code, fields)
+
+
 def read(code: Function, fields: Mapping[str, str]) -> dict[str, str]:
     """Return the values of such a table by their names."""
     return {name: code.let(f"load {type_}, ptr {place(code, fields, name)}") for name, type_ in fields.items()}

@@ -20,6 +20,10 @@ HALVES = f"<{LANES} x bfloat>"
 WORDS = f"<{LANES} x i32>"
 SHORTS = f"<{LANES} x i16>"
 VECTOR_BYTES = 64
+LANE_NUMBERS = f"<{', '.join(f'i64 {lane}' for lane in range(LANES))}>"
+"""A vector constant: 0, 1, 2 and so on, of i64."""
+EVERY_LANE = f"<{LANES} x i1> <{', '.join(['i1 true'] * LANES)}>"
+"""The mask that leaves no lane out."""
 
 DECLARATIONS = f"""
 declare {FLOATS} @llvm.fma.v{LANES}f32({FLOATS}, {FLOATS}, {FLOATS})
@@ -162,9 +166,14 @@ def mean_and_scale(code: Function, numbers: str, vectors: str, epsilon: str) -> 
         turn.then["total"] = fma(code, away, away, turn.now["total"])
         turn.then["at"] = code.after(turn.now["at"], VECTOR_BYTES)
     variance = code.let(f"fdiv float {added_up(code, turn.then['total'])}, {count}")
-    above = code.let(f"fadd float {variance}, {epsilon}")
+    return mean, inverse_root(code, variance, epsilon)
+
+
+def inverse_root(code: Function, number: str, epsilon: str) -> str:
+    """Return the inverse root of one float32 number and what is added to it, in every lane."""
+    above = code.let(f"fadd float {number}, {epsilon}")
     root = code.let(f"call float @llvm.sqrt.f32(float {above})")
-    return mean, spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
+    return spread(code, "float", code.let(f"fdiv float 1.0, {root}"))
 
 
 def added_up(code: Function, vector: str) -> str:

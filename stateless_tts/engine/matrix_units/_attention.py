@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 
 from stateless_tts.engine.machine_code._amx import BEGIN, END, REGISTER_BYTES
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import (
     FLOATS,
     HALVES,
+    LANE_NUMBERS,
     LANES,
     LOG2_E,
     VECTOR_BYTES,
@@ -84,9 +85,8 @@ class _Attention:
     """
 
     def __init__(self, name: str, parts: int) -> None:
-        self.code = code = Function(name, {"table": "ptr"}, public=True)
         self.parts = parts
-        self.told = told = read(code, FIELDS)
+        self.code, self.told = code, told = tabled(name, FIELDS)
         self.head_panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
         self.frames_panel_bytes = code.times(told["blocks"], panels.step_bytes(parts))
         self.scores_bytes = code.plus(code.times(told["blocks"], panels.SIDE * 4), _SCORES_PADDING_BYTES)
@@ -171,11 +171,10 @@ class _Attention:
         """
         code, told = self.code, self.told
         last = code.times(code.minus(told["blocks"], 1), panels.SIDE)
-        lanes = f"<{', '.join(f'i64 {lane}' for lane in range(LANES))}>"
         for vector in range(_VECTORS):
             at = code.after(scores, code.times(last, 4), vector * VECTOR_BYTES)
             left = spread(code, "i64", code.minus(told["frames"], code.plus(last, vector * LANES)))
-            is_key = code.let(f"icmp slt <{LANES} x i64> {lanes}, {left}")
+            is_key = code.let(f"icmp slt <{LANES} x i64> {LANE_NUMBERS}, {left}")
             kept = f"{FLOATS} {code.load(FLOATS, at)}, {FLOATS} {all_lanes(_NO_SCORE)}"
             code.store(FLOATS, code.let(f"select <{LANES} x i1> {is_key}, {kept}"), at)
         # A maximum of their own for all first halves and all second ones, lest each waits for the one before.

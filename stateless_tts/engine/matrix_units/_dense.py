@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from stateless_tts.engine.machine_code._amx import BEGIN, END
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import Function, place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
 
 from . import _panels as panels
@@ -50,8 +50,7 @@ FLOAT32: tuple[Ending, ...] = ("float32", "add")
 def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
     """Return a function for `FIELDS`. Numbers have so many parts."""
     result_parts = 2 if ending in FLOAT32 else parts
-    code = Function(name, {"table": "ptr"}, public=True)
-    told = read(code, FIELDS)
+    code, told = tabled(name, FIELDS)
     count = code.over(code.plus(told["rows"], panels.SIDE - 1), panels.SIDE)
     panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
     panel_rows_bytes = code.times(told["row_bytes"], panels.SIDE)

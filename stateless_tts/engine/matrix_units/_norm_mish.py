@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, fma, mean_and_scale, mish
 
 from . import _panels as panels
@@ -26,8 +26,7 @@ added to a variance."""
 
 def source(name: str, parts: int) -> str:
     """Return a function for `FIELDS`, whose result's numbers have so many parts."""
-    code = Function(name, {"table": "ptr"}, public=True)
-    told = read(code, FIELDS)
+    code, told = tabled(name, FIELDS)
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     result_bytes = code.times(told["vectors"], LANES * panels.number_bytes(parts))
     with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:

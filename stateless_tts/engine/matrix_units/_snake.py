@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateless_tts.engine.machine_code._function import Function, place, read
+from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, VECTOR_BYTES, fma, squared_sine
 
 FIELDS = {
@@ -21,8 +21,7 @@ rows, the channels' frequencies and heights, and the result lie, each side by si
 
 def source(name: str) -> str:
     """Return a function for `FIELDS`: a number, and the square of the sine of it, by channel's frequency and height."""
-    code = Function(name, {"table": "ptr"}, public=True)
-    told = read(code, FIELDS)
+    code, told = tabled(name, FIELDS)
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:
         first, count = code.part(share, told["shares"], told["rows"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._arithmetic import Arithmetic
 
 logger = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value", int, Told)
 
 # Each thread takes neighbouring strips, so that what is fetched ahead is its own; a few times, as one may be slower.
 _PARTS_OF_A_THREAD = 4
@@ -91,24 +93,18 @@ class StreamedProduct:
             raise ValueError(f"rows on {rows.device}, a weight on {packed.device}: expected both on the CPU")
         if not rows.numel():
             return rows.new_zeros((len(rows), strips * arithmetic.outputs))
-        numbers = arithmetic.arranged(rows)
-        groups = len(numbers)
-        rows_of_a_group = numbers.nbytes // (groups * depth * rows.itemsize)
-        result = rows.new_empty((groups * rows_of_a_group, strips * arithmetic.outputs), dtype=torch.float32)
-        threads = torch.get_num_threads()
-        values = {
-            "next_part": 0,
-            "parts": min(strips, threads * _PARTS_OF_A_THREAD),
-            "strips": strips,
-            "strip_bytes": packed.nbytes // strips,
-            "depth": depth // arithmetic.unit,
-            "sums_of": (sums_of or depth) // arithmetic.unit,
-            "groups": groups,
-            "rows": rows_of_a_group,
-            "numbers": numbers.data_ptr(),
-            "weights": packed.data_ptr(),
-            "result": result.data_ptr(),
-        }
+        numbers, threads = arithmetic.arranged(rows), torch.get_num_threads()
+        told = self.told(len(rows), [strips], threads)
+        result = rows.new_empty((told["groups"] * told["group"], strips * arithmetic.outputs), dtype=torch.float32)
+        values = self._job(
+            packed,
+            sums_of,
+            parts=told[_parts_name(strips)],
+            groups=told["groups"],
+            rows=told["group"],
+            numbers=numbers.data_ptr(),
+            result=result.data_ptr(),
+        )
         self._code.run("multiply", values, threads)
         result = result[: len(rows)]
         if bias is not None:
@@ -124,25 +120,13 @@ class StreamedProduct:
             numbers: where rows lie as the arithmetic arranges them.
             result: where all groups' rows are to lie, float32.
         """
-        strips, depth = packed.size(0), self.arithmetic.depth_of(packed)
-        assert depth is not None
-        values: dict[str, int | Told] = {
-            "next_part": 0,
-            "parts": Told(_parts_name(strips)),
-            "strips": strips,
-            "strip_bytes": packed.nbytes // strips,
-            "depth": depth // self.arithmetic.unit,
-            "sums_of": (sums_of or depth) // self.arithmetic.unit,
-            "groups": Told("groups"),
-            "rows": Told("group"),
-            "numbers": numbers,
-            "weights": packed.data_ptr(),
-            "result": result,
-        }
+        parts = Told(_parts_name(packed.size(0)))
+        places = {"numbers": numbers, "result": result}
+        values = self._job(packed, sums_of, parts=parts, groups=Told("groups"), rows=Told("group"), **places)
         return Call(self._code, "multiply", values)
 
     def told(self, rows: int, strips: Iterable[int], threads: int) -> dict[str, int]:
-        """Return what the products of a chain have to be told.
+        """Return what products have to be told.
 
         Args:
             rows: that are multiplied.
@@ -152,6 +136,20 @@ class StreamedProduct:
         groups, group = self.arithmetic.groups_of(rows)
         parts = {_parts_name(count): min(count, threads * _PARTS_OF_A_THREAD) for count in set(strips)}
         return {"groups": groups, "group": group, **parts}
+
+    def _job(self, packed: torch.Tensor, sums_of: int, **values: _Value) -> dict[str, int | _Value]:
+        """Return the table of a product, of which some values may be told later."""
+        strips, depth = packed.size(0), self.arithmetic.depth_of(packed)
+        assert depth is not None
+        return {
+            "next_part": 0,
+            "strips": strips,
+            "strip_bytes": packed.nbytes // strips,
+            "depth": depth // self.arithmetic.unit,
+            "sums_of": (sums_of or depth) // self.arithmetic.unit,
+            "weights": packed.data_ptr(),
+            **values,
+        }
 
 
 def _parts_name(strips: int) -> str:
