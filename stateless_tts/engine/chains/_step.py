@@ -86,17 +86,17 @@ class ChainedStep(TableStep):
         added = None
         for index, layer in enumerate(t3.tfmr.layers):
             norm = layer.input_layernorm
-            yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
+            yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
             yield from self._attend(layer, index, kernels)
             added = delta
             norm = layer.post_attention_layernorm
-            yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
+            yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
             yield layer.mlp.gate_proj.call(ordered, Told("gates"))
             yield layer.mlp.up_proj.call(ordered, Told("wide"))
             yield kernels.gate(Told("gates"), Told("wide"), self._layers.wide, Told("ordered_wide"))
             yield layer.mlp.down_proj.call(Told("ordered_wide"), delta)
         norm = t3.tfmr.norm
-        yield kernels.norm(hidden, norm.weight, norm.variance_epsilon, Told("normed"), added, ordered=False)
+        yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, Told("normed"), added, ordered=False)
 
     def _attend(self, layer: LlamaDecoderLayer, index: int, kernels: StepRows) -> Iterator[Call]:
         attention = layer.self_attn
@@ -126,6 +126,7 @@ class ChainedStep(TableStep):
         rooms |= {name: hidden.new_zeros((filled, size)) for name, size in numbers.items()}
         rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
         rooms |= {"attended": hidden.new_zeros((rows, inner)), "normed": torch.empty_like(hidden)}
+        rooms["scales"] = hidden.new_empty(rows)
         rooms["room"] = self._attention.room(threads, of_table["longest"])
         told = {name: room.data_ptr() for name, room in rooms.items()}
         room_bytes = rooms["room"].nbytes // threads

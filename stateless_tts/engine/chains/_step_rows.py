@@ -1,11 +1,13 @@
-"""What a float32 step does to rows between its products, as kernels: every thread takes one row after the other.
+"""What a float32 step does to rows between its products, as kernels.
 
 What the next product reads is put in the order in which it reads it: groups of so many rows, in which the numbers of
-one place lie side by side (`streamed`). A single row in a group lies as it is.
+one place lie side by side (`streamed`). A single row in a group lies as it is. Threads take some columns of a group,
+not rows, whose numbers would share their cache lines with other threads' rows.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,26 +32,28 @@ from stateless_tts.engine.machine_code._vectors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import torch
 
 _NUMBER_BYTES = 4
+_SHARE_VECTORS = 4  # of columns
 _DEGREE = 5  # of the exponential: float32's rounding
 _GREATEST_POWER = 126.0
 
-_COMMON = {"next_row": "i64", "rows": "i64", "vectors": "i64"}
+_COMMON = {"next_share": "i64", "rows": "i64", "vectors": "i64"}
 _ORDERED = {"group": "i64", "group_bytes": "i64", "result": "ptr"}
 _FIELDS = {
-    "norm": {**_COMMON, **_ORDERED, "hidden": "ptr", "weight": "ptr", "epsilon": "float"},
-    "add_and_norm": {**_COMMON, **_ORDERED, "hidden": "ptr", "weight": "ptr", "epsilon": "float", "added": "ptr"},
+    "scales": {**_COMMON, "hidden": "ptr", "epsilon": "float", "result": "ptr"},
+    "add_and_scales": {**_COMMON, "hidden": "ptr", "epsilon": "float", "result": "ptr", "added": "ptr"},
+    "scaled": {**_COMMON, **_ORDERED, "hidden": "ptr", "scales": "ptr", "weight": "ptr"},
     "gate": {**_COMMON, **_ORDERED, "numbers": "ptr", "factors": "ptr"},
     "order": {**_COMMON, **_ORDERED, "numbers": "ptr"},
     "rotate": {**_COMMON, "heads": "i64", "numbers": "ptr", "cosines": "ptr", "sines": "ptr"},
 }
-"""What each kernel is told: the next row to take, rows there are, and vectors of a row (of half a head, where they are
-rotated); rows of a group, bytes of one, and where the result goes, in groups; where everything else lies, row after
-row."""
+"""What each kernel is told: the next row, or columns of a group, to take; rows there are, and vectors of a row (of half
+a head, where they are rotated); rows of a group, bytes of one, and where the result goes, in groups (scales go side by
+side); where everything else lies, row after row."""
 _SCATTER = f"declare void @llvm.masked.scatter.v{LANES}f32.v{LANES}p0({FLOATS}, <{LANES} x ptr>, i32, <{LANES} x i1>)"
 
 
@@ -64,13 +68,13 @@ class StepRows:
     """
 
     def __init__(self) -> None:
-        source = [DECLARATIONS, _SCATTER, _norm("norm"), _norm("add_and_norm"), _gate(), _order(), _rotate()]
-        self._code = MachineCode("\n".join(source), _FIELDS, cpu_features())
+        source = [DECLARATIONS, _SCATTER, _scales("scales"), _scales("add_and_scales"), _scaled(), _gate(), _order()]
+        self._code = MachineCode("\n".join([*source, _rotate()]), _FIELDS, cpu_features())
 
     def norm(
         self, hidden: Told, weight: torch.Tensor, epsilon: float, result: Told, added: Told | None, *, ordered: bool
-    ) -> Call:
-        """Return a call for a row over the root of its mean square, times a weight.
+    ) -> tuple[Call, Call]:
+        """Return calls for a row over the root of its mean square, times a weight; they are told `scales`, of each row.
 
         Args:
             hidden: where the rows lie.
@@ -80,22 +84,23 @@ class StepRows:
             added: where rows lie that are added to `hidden`, which is written to, first.
             ordered: whether the result is put in groups, or row after row.
         """
-        values: dict[str, int | Told] = {
-            "hidden": hidden,
-            "weight": weight.data_ptr(),
-            "epsilon": float_bits(epsilon),
-        }
+        scales = Told("scales")
+        values: dict[str, int | Told] = {"hidden": hidden, "epsilon": float_bits(epsilon), "result": scales}
         if added is not None:
             values["added"] = added
-        return self._call("norm" if added is None else "add_and_norm", len(weight), values, result, ordered=ordered)
+        scale = Call(
+            self._code, "scales" if added is None else "add_and_scales", {**_common(len(weight) // LANES), **values}
+        )
+        values = {"hidden": hidden, "scales": scales, "weight": weight.data_ptr()}
+        return scale, self._ordered("scaled", len(weight), values, result, ordered=ordered)
 
     def gate(self, numbers: Told, factors: Told, width: int, result: Told) -> Call:
         """Return a call for ``silu(numbers) * factors``, in groups."""
-        return self._call("gate", width, {"numbers": numbers, "factors": factors}, result)
+        return self._ordered("gate", width, {"numbers": numbers, "factors": factors}, result)
 
     def order(self, numbers: Told, width: int, result: Told) -> Call:
         """Return a call that puts rows in groups."""
-        return self._call("order", width, {"numbers": numbers}, result)
+        return self._ordered("order", width, {"numbers": numbers}, result)
 
     def rotate(self, numbers: Told, heads: int, head_dim: int, cosines: Told, sines: Told) -> Call:
         """Return a call that rotates heads in their place, the two halves of each as pairs.
@@ -107,18 +112,20 @@ class StepRows:
             cosines: where, for each row, `head_dim` of them lie.
             sines: the same.
         """
-        common: dict[str, int | Told] = {"next_row": 0, "rows": Told("rows"), "vectors": head_dim // 2 // LANES}
         values: dict[str, int | Told] = {"numbers": numbers, "heads": heads, "cosines": cosines, "sines": sines}
-        return Call(self._code, "rotate", {**common, **values})
+        return Call(self._code, "rotate", {**_common(head_dim // 2 // LANES), **values})
 
-    def _call(
+    def _ordered(
         self, function: str, width: int, values: Mapping[str, int | Told], result: Told, *, ordered: bool = True
     ) -> Call:
-        common: dict[str, int | Told] = {"next_row": 0, "rows": Told("rows"), "vectors": width // LANES}
         group = Told("group") if ordered else 1
         group_bytes = Told("group", width * _NUMBER_BYTES) if ordered else width * _NUMBER_BYTES
         ordering = {"group": group, "group_bytes": group_bytes, "result": result}
-        return Call(self._code, function, {**common, **ordering, **values})
+        return Call(self._code, function, {**_common(width // LANES), **ordering, **values})
+
+
+def _common(vectors: int) -> dict[str, int | Told]:
+    return {"next_share": 0, "rows": Told("rows"), "vectors": vectors}
 
 
 @cache
@@ -132,11 +139,12 @@ def step_rows() -> StepRows:
     return StepRows()
 
 
-def _norm(name: str) -> str:
+def _scales(name: str) -> str:
+    """Return the kernel for what makes a row's mean square 1, of which every thread takes one row after the other."""
     code, told = tabled(name, _FIELDS[name])
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
     count = code.let(f"sitofp i64 {code.times(told['vectors'], LANES)} to float")
-    with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
+    with code.share(place(code, _FIELDS[name], "next_share"), told["rows"]) as row:
         before = code.times(row, row_bytes)
         own = code.after(told["hidden"], before)
         with code.loop(told["vectors"], total=(FLOATS, all_lanes(0.0))) as vector:
@@ -149,42 +157,77 @@ def _norm(name: str) -> str:
             vector.then["total"] = fma(code, number, number, vector.now["total"])
         mean = code.let(f"fdiv float {added_up(code, vector.then['total'])}, {count}")
         scale = inverse_root(code, mean, told["epsilon"])
-        groups = _Groups(code, told, row)
-        with code.loop(told["vectors"]) as vector:
-            at = code.times(vector.index, VECTOR_BYTES)
-            number, weight = (code.load(FLOATS, code.after(one, at)) for one in (own, told["weight"]))
-            scaled = code.let(f"fmul {FLOATS} {number}, {scale}")
-            groups.put(vector.index, code.let(f"fmul {FLOATS} {scaled}, {weight}"))
+        first = code.let(f"extractelement {FLOATS} {scale}, i32 0")
+        code.store("float", first, code.after(told["result"], code.times(row, _NUMBER_BYTES)))
+    return code.source()
+
+
+def _scaled() -> str:
+    code, told = tabled("scaled", _FIELDS["scaled"])
+    with _each_vector(code, "scaled", told) as (row, in_row, in_rows, put):
+        scale = spread(code, "float", code.load("float", code.after(told["scales"], code.times(row, _NUMBER_BYTES))))
+        number, weight = (
+            code.load(FLOATS, code.after(told["hidden"], in_rows)),
+            code.load(FLOATS, code.after(told["weight"], in_row)),
+        )
+        scaled = code.let(f"fmul {FLOATS} {number}, {scale}")
+        put(code.let(f"fmul {FLOATS} {scaled}, {weight}"))
     return code.source()
 
 
 def _gate() -> str:
     code, told = tabled("gate", _FIELDS["gate"])
-    row_bytes = code.times(told["vectors"], VECTOR_BYTES)
-    with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
-        before = code.times(row, row_bytes)
-        groups = _Groups(code, told, row)
-        with code.loop(told["vectors"]) as vector:
-            at = code.times(vector.index, VECTOR_BYTES)
-            number, factor = (code.load(FLOATS, code.after(told[one], before, at)) for one in ("numbers", "factors"))
-            power = code.let(f"fmul {FLOATS} {number}, {all_lanes(-LOG2_E)}")
-            grown = power_of_two(code, minimum(code, power, all_lanes(_GREATEST_POWER)), _DEGREE)
-            below = code.let(f"fadd {FLOATS} {grown}, {all_lanes(1.0)}")
-            silu = code.let(f"fdiv {FLOATS} {number}, {below}")
-            groups.put(vector.index, code.let(f"fmul {FLOATS} {silu}, {factor}"))
+    with _each_vector(code, "gate", told) as (_, _, in_rows, put):
+        number, factor = (code.load(FLOATS, code.after(told[one], in_rows)) for one in ("numbers", "factors"))
+        power = code.let(f"fmul {FLOATS} {number}, {all_lanes(-LOG2_E)}")
+        grown = power_of_two(code, minimum(code, power, all_lanes(_GREATEST_POWER)), _DEGREE)
+        below = code.let(f"fadd {FLOATS} {grown}, {all_lanes(1.0)}")
+        silu = code.let(f"fdiv {FLOATS} {number}, {below}")
+        put(code.let(f"fmul {FLOATS} {silu}, {factor}"))
     return code.source()
 
 
 def _order() -> str:
     code, told = tabled("order", _FIELDS["order"])
-    row_bytes = code.times(told["vectors"], VECTOR_BYTES)
-    with code.share(place(code, _FIELDS["order"], "next_row"), told["rows"]) as row:
-        own = code.after(told["numbers"], code.times(row, row_bytes))
-        groups = _Groups(code, told, row)
-        with code.loop(told["vectors"]) as vector:
-            at = code.times(vector.index, VECTOR_BYTES)
-            groups.put(vector.index, code.load(FLOATS, code.after(own, at)))
+    with _each_vector(code, "order", told) as (_, _, in_rows, put):
+        put(code.load(FLOATS, code.after(told["numbers"], in_rows)))
     return code.source()
+
+
+@contextmanager
+def _each_vector(
+    code: Function, name: str, told: Mapping[str, str]
+) -> Iterator[tuple[str, str, str, Callable[[str], None]]]:
+    """Do what is written inside for every vector of every row: some columns of a group at a time are a thread's.
+
+    Yields:
+        The row; the bytes before the vector in it, and in all rows; and what puts the result in its group.
+    """
+    vectors, group = told["vectors"], told["group"]
+    shares = code.over(code.plus(vectors, _SHARE_VECTORS - 1), _SHARE_VECTORS)
+    groups = code.over(code.plus(told["rows"], code.minus(group, 1)), group)
+    apart = code.times(group, _NUMBER_BYTES)
+    offsets = code.let(f"mul <{LANES} x i64> {LANE_NUMBERS}, {spread(code, 'i64', apart)}")
+    with code.share(place(code, _FIELDS[name], "next_share"), code.times(groups, shares)) as taken:
+        index = code.over(taken, shares)
+        first, own = code.part(code.minus(taken, code.times(index, shares)), shares, vectors)
+        before = code.times(index, group)
+        of_group = code.after(told["result"], code.times(index, told["group_bytes"]))
+        with code.loop(code.least(group, code.minus(told["rows"], before))) as within:
+            row = code.plus(before, within.index)
+            result = code.after(of_group, code.times(within.index, _NUMBER_BYTES))
+            with code.loop(own) as vector:
+                number = code.plus(first, vector.index)
+                in_row = code.times(number, VECTOR_BYTES)
+                in_rows = code.plus(in_row, code.times(row, code.times(vectors, VECTOR_BYTES)))
+
+                def put(value: str) -> None:
+                    at = code.after(result, code.times(code.times(number, LANES), apart))
+                    places = code.let(f"getelementptr i8, ptr {at}, <{LANES} x i64> {offsets}")
+                    scattered = f"{FLOATS} {value}, <{LANES} x ptr> {places}, i32 {_NUMBER_BYTES}, {EVERY_LANE}"
+                    code.do(f"call void @llvm.masked.scatter.v{LANES}f32.v{LANES}p0({scattered})")
+
+                yield row, in_row, in_rows, put
 
 
 def _rotate() -> str:
@@ -192,7 +235,7 @@ def _rotate() -> str:
     half_bytes = code.times(told["vectors"], VECTOR_BYTES)
     head_bytes = code.times(half_bytes, 2)
     row_bytes = code.times(head_bytes, told["heads"])
-    with code.share(place(code, _FIELDS["rotate"], "next_row"), told["rows"]) as row:
+    with code.share(place(code, _FIELDS["rotate"], "next_share"), told["rows"]) as row:
         own = code.after(told["numbers"], code.times(row, row_bytes))
         angles = code.times(row, head_bytes)
         with code.loop(told["heads"]) as head:
@@ -213,25 +256,3 @@ def _rotate() -> str:
                 kept = code.let(f"fmul {FLOATS} {other}, {cosine_of_second}")
                 code.store(FLOATS, code.let(f"fadd {FLOATS} {kept}, {turned}"), second)
     return code.source()
-
-
-class _Groups:
-    """Where a row's result goes."""
-
-    def __init__(self, code: Function, told: dict[str, str], row: str) -> None:
-        self._code = code
-        group = code.over(row, told["group"])
-        within = code.minus(row, code.times(group, told["group"]))
-        self._own = code.after(
-            told["result"], code.times(group, told["group_bytes"]), code.times(within, _NUMBER_BYTES)
-        )
-        self._apart = code.times(told["group"], _NUMBER_BYTES)
-        self._offsets = code.let(f"mul <{LANES} x i64> {LANE_NUMBERS}, {spread(code, 'i64', self._apart)}")
-
-    def put(self, index: str, vector: str) -> None:
-        """Put a row's vector of this index there."""
-        code = self._code
-        first = code.after(self._own, code.times(code.times(index, LANES), self._apart))
-        places = code.let(f"getelementptr i8, ptr {first}, <{LANES} x i64> {self._offsets}")
-        told = f"{FLOATS} {vector}, <{LANES} x ptr> {places}, i32 {_NUMBER_BYTES}, {EVERY_LANE}"
-        code.do(f"call void @llvm.masked.scatter.v{LANES}f32.v{LANES}p0({told})")

@@ -17,6 +17,8 @@ from stateless_tts.engine.machine_code._chain import Chain, Told
 from stateless_tts.engine.machine_code._translation import cpu_features, openmp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stateless_tts.engine.machine_code._chain import Call
 
 pytestmark = [
@@ -27,7 +29,7 @@ pytestmark = [
 ]
 
 rows_and_groups = given(
-    rows=st.integers(1, 14), group=st.integers(1, 6), vectors=st.integers(1, 5), threads=st.integers(1, 3)
+    rows=st.integers(1, 14), group=st.integers(1, 6), vectors=st.integers(1, 11), threads=st.integers(1, 3)
 )
 RESULT = Told("result")
 
@@ -41,12 +43,15 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape) + seed))
 
 
-def in_groups(call: Call, rows: int, width: int, group: int, threads: int = 1, **given: torch.Tensor) -> torch.Tensor:
-    """Return a call's result, row after row; what belongs to no row has to stay."""
+def in_groups(
+    calls: Sequence[Call], rows: int, width: int, group: int, threads: int = 1, **given: torch.Tensor
+) -> torch.Tensor:
+    """Return what calls result in, row after row; what belongs to no row has to stay."""
     groups = -(-rows // group)
     result = torch.full((groups, width, group), 99.0)
+    given["scales"] = torch.empty(rows)
     places = {name: tensor.data_ptr() for name, tensor in given.items()}
-    Chain([call]).run(threads, rows=rows, group=group, result=result.data_ptr(), **places)
+    Chain(calls).run(threads, rows=rows, group=group, result=result.data_ptr(), **places)
     every = result.transpose(1, 2).reshape(groups * group, width)
     assert (every[rows:] == 99.0).all()
     return every[:rows]
@@ -60,25 +65,26 @@ def test_norms_are_norms(kernels: StepRows, rows: int, group: int, vectors: int,
     norm.weight.copy_(noise(width))
     hidden, added = noise(rows, width) * 3, noise(rows, width, seed=1)
     expected = norm(hidden.double())
-    call = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, RESULT, None, ordered=True)
+    calls = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, RESULT, None, ordered=True)
     before = hidden.clone()
-    found = in_groups(call, rows, width, group, threads, hidden=hidden)
+    found = in_groups(calls, rows, width, group, threads, hidden=hidden)
     torch.testing.assert_close(found, expected.float(), rtol=2e-6, atol=1e-6)
     assert torch.equal(hidden, before)
 
-    call = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, RESULT, Told("added"), ordered=True)
-    found = in_groups(call, rows, width, group, threads, hidden=hidden, added=added)
+    calls = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, RESULT, Told("added"), ordered=True)
+    found = in_groups(calls, rows, width, group, threads, hidden=hidden, added=added)
     torch.testing.assert_close(found, norm((before + added).double()).float(), rtol=2e-6, atol=1e-6)
     assert torch.equal(hidden, before + added)
 
 
 def test_a_norm_may_leave_rows_as_they_are(kernels: StepRows) -> None:
     hidden, weight = noise(5, 32), noise(32)
-    call = kernels.norm(Told("hidden"), weight, 1e-5, RESULT, None, ordered=False)
-    result = torch.empty(5, 32)
-    Chain([call]).run(2, rows=5, group=3, hidden=hidden.data_ptr(), result=result.data_ptr())
-    call = kernels.norm(Told("hidden"), weight, 1e-5, RESULT, None, ordered=True)
-    assert torch.equal(result, in_groups(call, 5, 32, 3, hidden=hidden))
+    calls = kernels.norm(Told("hidden"), weight, 1e-5, RESULT, None, ordered=False)
+    result, scales = torch.empty(5, 32), torch.empty(5)
+    places = {"hidden": hidden.data_ptr(), "scales": scales.data_ptr(), "result": result.data_ptr()}
+    Chain(calls).run(2, rows=5, group=3, **places)
+    calls = kernels.norm(Told("hidden"), weight, 1e-5, RESULT, None, ordered=True)
+    assert torch.equal(result, in_groups(calls, 5, 32, 3, hidden=hidden))
 
 
 @settings(deadline=None, max_examples=40)
@@ -86,16 +92,16 @@ def test_a_norm_may_leave_rows_as_they_are(kernels: StepRows) -> None:
 def test_gates_are_gates(kernels: StepRows, rows: int, group: int, vectors: int, threads: int) -> None:
     width = 16 * vectors
     numbers, factors = noise(rows, width) * 40, noise(rows, width, seed=1)
-    call = kernels.gate(Told("numbers"), Told("factors"), width, RESULT)
-    found = in_groups(call, rows, width, group, threads, numbers=numbers, factors=factors)
+    calls = [kernels.gate(Told("numbers"), Told("factors"), width, RESULT)]
+    found = in_groups(calls, rows, width, group, threads, numbers=numbers, factors=factors)
     expected = functional.silu(numbers.double()) * factors.double()
     torch.testing.assert_close(found, expected.float(), rtol=2e-6, atol=1e-6)
 
 
 def test_gates_far_out_and_of_no_number(kernels: StepRows) -> None:
     numbers = torch.tensor([[-1e6, -200.0, -90.0, 0.0, 200.0, 3e38, float("nan"), float("inf")] * 2])
-    call = kernels.gate(Told("numbers"), Told("factors"), 16, RESULT)
-    found = in_groups(call, 1, 16, 1, numbers=numbers, factors=torch.ones(1, 16))
+    calls = [kernels.gate(Told("numbers"), Told("factors"), 16, RESULT)]
+    found = in_groups(calls, 1, 16, 1, numbers=numbers, factors=torch.ones(1, 16))
     torch.testing.assert_close(found, functional.silu(numbers), rtol=1e-6, atol=1e-30, equal_nan=True)
 
 
@@ -103,8 +109,8 @@ def test_gates_far_out_and_of_no_number(kernels: StepRows) -> None:
 @rows_and_groups
 def test_order_is_nothing_else(kernels: StepRows, rows: int, group: int, vectors: int, threads: int) -> None:
     numbers = noise(rows, 16 * vectors)
-    call = kernels.order(Told("numbers"), 16 * vectors, RESULT)
-    assert torch.equal(in_groups(call, rows, 16 * vectors, group, threads, numbers=numbers), numbers)
+    calls = [kernels.order(Told("numbers"), 16 * vectors, RESULT)]
+    assert torch.equal(in_groups(calls, rows, 16 * vectors, group, threads, numbers=numbers), numbers)
 
 
 @settings(deadline=None, max_examples=20)
