@@ -27,10 +27,12 @@ class Prompt:
         embeddings: float of shape (rows, positions, width). Row 0 is conditional; row 1, present if classifier-free
             guidance is wanted, has its text blanked.
         text_span: first and one-past-last position of the text.
+        voice_end: one past the last position that the voice alone decides; it is the same in all rows up to there.
     """
 
     embeddings: torch.Tensor
     text_span: tuple[int, int]
+    voice_end: int
 
 
 @torch.inference_mode()
@@ -65,7 +67,9 @@ def prepare_prompt(
     # Upstream embeds the start token once more, at position 0, after the one that `prepare_input_embeds` has put.
     beginning = t3.speech_emb(start[:1]) + t3.speech_pos_emb.get_fixed_embedding(0)
     embeddings = torch.cat([embeddings, beginning.expand(rows, -1, -1)], dim=1)
-    return Prompt(embeddings, (text_begin, text_begin + text.size(1)))
+    # Upstream puts the exaggeration last of the conditioning.
+    voice_end = text_begin - 1 if t3.hp.emotion_adv else text_begin
+    return Prompt(embeddings, (text_begin, text_begin + text.size(1)), voice_end)
 
 
 def _without_switches(t3: T3) -> T3:
@@ -103,4 +107,4 @@ def prepare_turbo_prompt(t3: T3, voice: Voice, text_tokens: torch.Tensor) -> Pro
         speech_tokens=torch.full_like(text_tokens[:, :1], t3.hp.start_speech_token),
         cfg_weight=0.0,
     )
-    return Prompt(embeddings, (text_begin, text_begin + text_tokens.size(1)))
+    return Prompt(embeddings, (text_begin, text_begin + text_tokens.size(1)), text_begin)

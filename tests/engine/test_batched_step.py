@@ -29,7 +29,7 @@ REQUESTS = 12
 def prompt(number: int, dtype: torch.dtype) -> Prompt:
     generator = torch.Generator().manual_seed(number)
     rows = 1 if number == 2 else 2
-    return Prompt(torch.randn(rows, 50 + 3 * number, 1024, generator=generator).to(dtype), (34, 40))
+    return Prompt(torch.randn(rows, 50 + 3 * number, 1024, generator=generator).to(dtype), (34, 40), 33)
 
 
 def tokens(number: int) -> torch.Tensor:

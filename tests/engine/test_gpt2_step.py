@@ -29,7 +29,7 @@ def turbo() -> T3:
 
 def prompt(number: int, dtype: torch.dtype) -> Prompt:
     generator = torch.Generator().manual_seed(number)
-    return Prompt(torch.randn(1, 50 + 9 * number, 1024, generator=generator).to(dtype), (34, 40))
+    return Prompt(torch.randn(1, 50 + 9 * number, 1024, generator=generator).to(dtype), (34, 40), 33)
 
 
 def tokens(number: int) -> torch.Tensor:

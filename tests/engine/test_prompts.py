@@ -1,4 +1,4 @@
-"""A prompt is read on its own: as stock reads it, or its conditioning apart, whether or not that was read before."""
+"""A prompt is read on its own: as stock reads it, or its voice apart, whether or not that was read before."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from stateless_tts.engine._kv_cache import KeyValueCache
 
 POSITIONS = 45
-CONDITIONING = 34
+VOICE = 33
 
 
 def prompt(voice: int, text: int, rows: int = 2) -> Prompt:
-    conditioning = torch.randn(1, CONDITIONING, 1024, generator=torch.Generator().manual_seed(voice))
-    rest = torch.randn(rows, POSITIONS - CONDITIONING, 1024, generator=torch.Generator().manual_seed(100 * rows + text))
-    return Prompt(torch.cat([conditioning.expand(rows, -1, -1), rest], dim=1), (CONDITIONING, POSITIONS - 2))
+    beginning = torch.randn(1, VOICE, 1024, generator=torch.Generator().manual_seed(voice))
+    rest = torch.randn(rows, POSITIONS - VOICE, 1024, generator=torch.Generator().manual_seed(100 * rows + text))
+    return Prompt(torch.cat([beginning.expand(rows, -1, -1), rest], dim=1), (VOICE + 1, POSITIONS - 2), VOICE)
 
 
 @torch.inference_mode()
@@ -54,7 +54,7 @@ def test_a_prompt_in_one_go_leaves_stocks_keys_values_and_logits(model: Chatterb
 
 @pytest.mark.parametrize("family", ["english", "turbo"])
 @pytest.mark.parametrize("rows", [1, 2])
-def test_a_prompt_whose_conditioning_is_read_apart_is_near_stocks(family: str, rows: int) -> None:
+def test_a_prompt_whose_voice_is_read_apart_is_near_stocks(family: str, rows: int) -> None:
     t3 = build_chatterbox(family).t3
     cache, logits = read_prompt(t3, prompt(1, 1, rows), Beginnings(2**30))
     layers, expected = stocks(t3, prompt(1, 1, rows).embeddings)
@@ -71,10 +71,10 @@ def test_a_prompt_has_the_same_bits_whoever_began_like_it(model: ChatterboxTTS) 
         assert all(map(torch.equal, layers_of(cache, model.t3), layers_of(alone, model.t3)))
 
 
-def test_a_conditioning_is_read_once_and_the_one_unused_for_longest_goes_first(
+def test_a_voice_is_read_once_and_the_one_unused_for_longest_goes_first(
     model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_one = 2 * model.t3.cfg.num_hidden_layers * CONDITIONING * 1024 * 4
+    of_one = 2 * model.t3.cfg.num_hidden_layers * VOICE * 1024 * 4
     beginnings = Beginnings(2 * of_one)
     positions: list[int] = []
     forward = model.t3.tfmr.forward
@@ -84,11 +84,11 @@ def test_a_conditioning_is_read_once_and_the_one_unused_for_longest_goes_first(
         return forward(inputs_embeds=inputs_embeds, **others)
 
     monkeypatch.setattr(model.t3.tfmr, "forward", counted)
-    rest = 2 * (POSITIONS - CONDITIONING)
+    rest = 2 * (POSITIONS - VOICE)
     for voice, read in ((1, True), (2, True), (1, False), (3, True), (1, False), (2, True)):
         positions.clear()
         read_prompt(model.t3, prompt(voice, 1), beginnings)
-        assert positions == [CONDITIONING] * read + [rest]
+        assert positions == [VOICE] * read + [rest]
         assert beginnings.nbytes <= 2 * of_one
     nothing_kept = Beginnings(of_one - 1)
     read_prompt(model.t3, prompt(1, 1), nothing_kept)
