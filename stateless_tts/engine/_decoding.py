@@ -65,6 +65,7 @@ class Decoder:
         self._cores = cores
         self._take_step = speaking.step
         self._draws = speaking.draws
+        self._read_positions = speaking.read
         self._beginnings = beginnings
         self._batch: list[_Speaker] = []
         self.steps = 0
@@ -133,18 +134,18 @@ class Decoder:
     def _prefill(self, job: Job) -> tuple[_Speaker, torch.Tensor]:
         assert job.utterance is not None
         utterance, job.utterance = job.utterance, None
-        beginnings = self._beginnings if utterance.watch is None else None
-        cache, logits = read_prompt(utterance.t3, utterance.prompt, beginnings)
+        how = (self._beginnings, self._read_positions) if utterance.watch is None else ()
+        cache, logits = read_prompt(utterance.t3, utterance.prompt, *how)
         rows = utterance.prompt.embeddings.size(0)
         return _Speaker(job, utterance.sampler, cache, rows, utterance.watch), logits
 
     def _step(self) -> None:
         if not self._batch:  # all have ended meanwhile
             return
-        self._draw_all(self._read(list(self._batch)))
+        self._draw_all(self._read_tokens(list(self._batch)))
         self.steps += 1
 
-    def _read(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
+    def _read_tokens(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
         """Take one step with all speakers; if that fails, with each on its own, to find whose fault it is."""
         try:
             return list(zip(speakers, self._logits(speakers), strict=True))
@@ -153,7 +154,7 @@ class Decoder:
                 self._fail(speakers[0].job, error)
                 return []
             logger.warning("a step of %d requests failed and is done again one by one: %r", len(speakers), error)
-        return [reading for speaker in speakers for reading in self._read([speaker])]
+        return [reading for speaker in speakers for reading in self._read_tokens([speaker])]
 
     def _logits(self, speakers: list[_Speaker]) -> list[torch.Tensor]:
         return self._take_step([speaker.reading() for speaker in speakers])

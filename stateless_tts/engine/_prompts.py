@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,11 +19,16 @@ from transformers import DynamicCache
 from ._kv_cache import KeyValueCache
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from chatterbox.models.t3 import T3
 
     from stateless_tts.speech_tokens import Prompt
 
-    Layers = list[tuple[torch.Tensor, torch.Tensor]]
+    Layers = Sequence[tuple[torch.Tensor, torch.Tensor]]
+    # Given embeddings of shape (rows, positions, width), and keys and values before them for each layer, or none,
+    # returns all keys and values, and what the backbone says of the last positions, of shape (rows, ..., width).
+    Read = Callable[[torch.Tensor, Layers], tuple[Layers, torch.Tensor]]
 
 
 class Beginnings:
@@ -43,10 +49,10 @@ class Beginnings:
         """Memory of what is kept, in bytes."""
         return sum(map(_bytes_of, self._kept.values()))
 
-    def of(self, t3: T3, voice: torch.Tensor) -> Layers:
+    def of(self, read: Read, voice: torch.Tensor) -> Layers:
         """Return keys and values of `voice`, embeddings of shape (1, positions, width): of one row, for each layer."""
         key = hashlib.sha256(voice.contiguous().view(torch.uint8).cpu().numpy().data).digest()
-        layers = self._kept.pop(key, None) or _read(t3, voice)
+        layers = self._kept.pop(key, None) or read(voice, [])[0]
         self._kept[key] = layers
         while self.nbytes > self._most_bytes:
             self._kept.popitem(last=False)
@@ -54,30 +60,37 @@ class Beginnings:
 
 
 @torch.inference_mode()
-def read_prompt(t3: T3, prompt: Prompt, beginnings: Beginnings | None = None) -> tuple[KeyValueCache, torch.Tensor]:
+def read_prompt(
+    t3: T3, prompt: Prompt, beginnings: Beginnings | None = None, read: Read | None = None
+) -> tuple[KeyValueCache, torch.Tensor]:
     """Read a prompt on its own; returns its cache and the logits of shape (rows, vocabulary).
 
     Args:
         t3: reads.
         prompt: is read.
         beginnings: where its voice is read, or was; without them it is read in one go, as stock reads it.
+        read: reads with kernels of the engine's own; None reads with torch's operations.
     """
-    past = DynamicCache(config=t3.cfg)
+    read = read or partial(_by_torch, t3)
     embeddings = prompt.embeddings
+    past: Layers = []
     if beginnings is not None:
         voice, embeddings = embeddings.tensor_split([prompt.voice_end], dim=1)
-        for layer, begun in enumerate(beginnings.of(t3, voice[:1])):
-            past.update(*(tensor.expand(embeddings.size(0), -1, -1, -1) for tensor in begun), layer)
-    hidden = t3.tfmr(inputs_embeds=embeddings, past_key_values=past, use_cache=True).last_hidden_state
+        rows = embeddings.size(0)
+        begun = beginnings.of(read, voice[:1])
+        past = [(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)) for keys, values in begun]
+    layers, hidden = read(embeddings, past)
     # As many positions go through the head as upstream's do: a product of another shape may round differently.
     logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt or beginnings is not None else hidden)[:, -1, :].clone()
-    return KeyValueCache([(layer.keys, layer.values) for layer in past.layers]), logits
+    return KeyValueCache(layers), logits
 
 
-def _read(t3: T3, voice: torch.Tensor) -> Layers:
-    past = DynamicCache(config=t3.cfg)
-    t3.tfmr(inputs_embeds=voice, past_key_values=past, use_cache=True)
-    return [(layer.keys, layer.values) for layer in past.layers]
+def _by_torch(t3: T3, embeddings: torch.Tensor, past: Layers) -> tuple[Layers, torch.Tensor]:
+    cache = DynamicCache(config=t3.cfg)
+    for layer, keys_values in enumerate(past):
+        cache.update(*keys_values, layer)
+    hidden = t3.tfmr(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).last_hidden_state
+    return [(layer.keys, layer.values) for layer in cache.layers], hidden
 
 
 def _bytes_of(layers: Layers) -> int:

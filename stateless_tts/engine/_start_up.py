@@ -15,13 +15,15 @@ from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
 from ._table_step import TableStep
-from .chains import chained_step, step_attention, torch_step
+from .chains import ChainedStep, chained_prompt, chained_step, step_attention, torch_step
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chatterbox.models.t3 import T3
+
+    from ._prompts import Read
 
     Step = Callable[[Sequence[Reading]], list[torch.Tensor]]
 
@@ -41,6 +43,7 @@ class Speaking:
         plan: how steps are computed on this machine.
         step: takes one with all requests that it is given.
         draws: for tokens that are drawn together, where that is faster.
+        read: reads positions of prompts, where that is faster than by `t3` itself.
     """
 
     t3: T3
@@ -48,6 +51,7 @@ class Speaking:
     plan: RowPlan
     step: Step
     draws: JointDraws | None = None
+    read: Read | None = None
 
 
 def prepare_decoding(
@@ -84,7 +88,8 @@ def prepare_decoding(
     draws = None
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
-    return Speaking(private.t3, private.private_bytes, plan, step, draws)
+    read = chained_prompt(private.t3) if isinstance(step, ChainedStep) else None
+    return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
 
 
 def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, requests: int, *, record: bool) -> tuple[Step, RowPlan]:

@@ -2,11 +2,13 @@
 
 `_estimator` is S3Gen's, in the CPU's matrix units, and `_vocoder` has its vocoder's residual blocks. `_step` is T3's
 decoding step in float32: its products are `streamed`, the kernels between them stand in `_step_rows`, and rows attend
-in `_step_attention`, which other steps use as well. `_torch_step` is the one in bfloat16, with torch's bits: its
+in `_step_attention`, which other steps use as well. `_prompt` reads prompts with the same kernels (`_layer_calls`), but
+torch's attention. `_torch_step` is the one in bfloat16, with torch's bits: its
 attention is torch's, and `_torch_rows` stands between.
 """
 
 from ._estimator import ChainedEstimator, chained_estimator
+from ._prompt import ChainedPrompt, chained_prompt
 from ._step import ChainedStep, chained_step
 from ._step_attention import StepAttention, step_attention
 from ._torch_step import TorchStep, torch_step
@@ -14,12 +16,14 @@ from ._vocoder import ChainedVocoderBlock, chained_block
 
 __all__ = [
     "ChainedEstimator",
+    "ChainedPrompt",
     "ChainedStep",
     "ChainedVocoderBlock",
     "StepAttention",
     "TorchStep",
     "chained_block",
     "chained_estimator",
+    "chained_prompt",
     "chained_step",
     "step_attention",
     "torch_step",

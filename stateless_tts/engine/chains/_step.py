@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from stateless_tts.engine._table_step import TableStep
-from stateless_tts.engine.machine_code._chain import Chain, Told, expect
+from stateless_tts.engine.machine_code._chain import Chain, Told
 
+from ._layer_calls import LayerCalls
 from ._layers import chainable_layers
 from ._step_attention import step_attention
 from ._step_rows import step_rows
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatterbox.models.t3 import T3
-    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
     from stateless_tts.engine.machine_code._chain import Call
 
@@ -78,58 +78,26 @@ class ChainedStep(TableStep):
     ) -> None:
         super().__init__(t3, rows, attention.attend, padded)
         self._attention = attention
-        self._layers = layers
-        self._chain = Chain(list(self._calls(t3, kernels)), list(t3.tfmr.parameters()))
+        self._calls = LayerCalls(layers, kernels)
+        self._chain = Chain(list(self._in_turn(t3)), list(t3.tfmr.parameters()))
 
-    def _calls(self, t3: T3, kernels: StepRows) -> Iterator[Call]:
-        hidden, delta, ordered = Told("hidden"), Told("delta"), Told("ordered")
-        added = None
+    def _in_turn(self, t3: T3) -> Iterator[Call]:
+        rows = {name: Told(name) for name in ("queries", "keys", "values", "attended")}
+        heads, line_bytes = self._calls.layers.heads, self._table.line_bytes
         for index, layer in enumerate(t3.tfmr.layers):
-            norm = layer.input_layernorm
-            yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
-            yield from self._attend(layer, index, kernels)
-            added = delta
-            norm = layer.post_attention_layernorm
-            yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, ordered, added, ordered=True)
-            yield layer.mlp.gate_proj.call(ordered, Told("gates"))
-            yield layer.mlp.up_proj.call(ordered, Told("wide"))
-            yield kernels.gate(Told("gates"), Told("wide"), self._layers.wide, Told("ordered_wide"))
-            yield layer.mlp.down_proj.call(Told("ordered_wide"), delta)
-        norm = t3.tfmr.norm
-        yield from kernels.norm(hidden, norm.weight, norm.variance_epsilon, Told("normed"), added, ordered=False)
-
-    def _attend(self, layer: LlamaDecoderLayer, index: int, kernels: StepRows) -> Iterator[Call]:
-        attention = layer.self_attn
-        heads, head_dim = self._layers.heads, self._layers.head_dim
-        rows = {name: Told(name) for name in ("queries", "keys", "values")}
-        for projection, name in (("q_proj", "queries"), ("k_proj", "keys"), ("v_proj", "values")):
-            yield getattr(attention, projection).call(Told("ordered"), rows[name])
-        for name in ("queries", "keys"):
-            yield kernels.rotate(rows[name], heads, head_dim, Told("cosines"), Told("sines"))
-        line_bytes = self._table.line_bytes
-        yield self._attention.call(index, heads, line_bytes, attention.scaling, **rows, attended=Told("attended"))
-        yield kernels.order(Told("attended"), self._layers.inner, Told("ordered_heads"))
-        yield attention.o_proj.call(Told("ordered_heads"), Told("delta"))
+            yield from self._calls.before(layer, added=index > 0)
+            yield self._attention.call(index, heads, line_bytes, layer.self_attn.scaling, **rows)
+            yield from self._calls.behind(layer)
+        yield from self._calls.last(t3.tfmr.norm)
 
     def _logits(self) -> torch.Tensor:
         t3, table = self._t3, self._table
         hidden = t3.speech_emb(table.tokens) + t3.speech_pos_emb.emb(table.positions)
-        expect("embedded tokens", hidden, torch.float32)  # the model's own embeddings, which somebody may have cast
-        cosines, sines = t3.tfmr.rotary_emb(hidden, table.lengths[:, None])
-        rows, threads, of_table = len(hidden), torch.get_num_threads(), table.told()
-        of_products = self._layers.product.told(rows, self._layers.strips, threads)
-        filled = of_products["groups"] * of_products["group"]
-        width, inner, wide = self._layers.width, self._layers.inner, self._layers.wide
-        results = {"queries": inner, "keys": inner, "values": inner, "delta": width, "gates": wide, "wide": wide}
-        numbers = {"ordered": width, "ordered_heads": inner, "ordered_wide": wide}  # some of them of nobody's rows
-        rooms = {name: hidden.new_empty((filled, size)) for name, size in results.items()}
-        rooms |= {name: hidden.new_zeros((filled, size)) for name, size in numbers.items()}
-        rooms |= {"hidden": hidden, "cosines": cosines.contiguous(), "sines": sines.contiguous()}
-        rooms |= {"attended": hidden.new_zeros((rows, inner)), "normed": torch.empty_like(hidden)}
-        rooms["scales"] = hidden.new_empty(rows)
-        rooms["room"] = self._attention.room(threads, of_table["longest"])
-        told = {name: room.data_ptr() for name, room in rooms.items()}
-        room_bytes = rooms["room"].nbytes // threads
-        self._chain.run(threads, rows=rows, room_bytes=room_bytes, **told, **of_products, **of_table)
+        angles = [one.contiguous() for one in t3.tfmr.rotary_emb(hidden, table.lengths[:, None])]
+        threads, of_table = torch.get_num_threads(), table.told()
+        rooms, told = self._calls.rooms(hidden, angles, threads)
+        room = self._attention.room(threads, of_table["longest"])
+        told |= {"room": room.data_ptr(), "room_bytes": room.nbytes // threads}
+        self._chain.run(threads, **told, **of_table)
         logits: torch.Tensor = t3.speech_head(rooms["normed"])
         return logits
