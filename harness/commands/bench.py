@@ -202,7 +202,7 @@ def effort_of(size: str) -> Effort:
         baseline_calls=2,
         stateless_most_workers=4,
         rivals_once=True,
-        least_shared_calls=8,
+        shared_calls_per_worker=2,
         least_single_calls=4,
     )
 

@@ -30,7 +30,8 @@ PARTS = {
     "t3": (
         "T3 alone",
         (
-            "The same T3 with a tiny S3Gen behind it and voices encoded beforehand; everybody runs its own whole path. "
+            "The same T3 with a tiny S3Gen behind it, its vocoder of very few layers, and voices encoded beforehand; "
+            "everybody runs its own whole path. "
             "The companion's share is in every time, so ratios come out too near to 1 rather than too far from it."
         ),
     ),

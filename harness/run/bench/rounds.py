@@ -71,8 +71,8 @@ class Effort:
         baseline_calls: of stock one at a time.
         stateless_most_workers: the wrapper is not asked by more than these.
         rivals_once: whether lock and pool run in one round only, at one number of workers, without warming up.
-        least_shared_calls: of an engine's cell with several workers, so that the last utterance, which is alone in the
-            end, is not most of it.
+        shared_calls_per_worker: of an engine's cell with several workers, so that the last utterances, which share a
+            step with ever fewer others, are not most of it.
         least_single_calls: of an engine's cell with one worker, so that it speaks utterances of every length, and its
             peak of memory is not that of a short one.
     """
@@ -83,7 +83,7 @@ class Effort:
     baseline_calls: int
     stateless_most_workers: int = 16
     rivals_once: bool = False
-    least_shared_calls: int = 0
+    shared_calls_per_worker: int = 1
     least_single_calls: int = 0
 
     def calls(self, subject: str, workers: int) -> int:
@@ -94,7 +94,7 @@ class Effort:
             return POOL_CALLS
         if subject == LOCKED:
             return min(self.most_locked_calls, max(workers, self.least_calls))
-        of_engines = self.least_shared_calls if workers > 1 else self.least_single_calls
+        of_engines = self.shared_calls_per_worker * workers if workers > 1 else self.least_single_calls
         return max(workers, self.least_calls, of_engines if subject.startswith("engine") else 0)
 
     def heard(self, subject: str, workers: Sequence[int]) -> int:

@@ -42,7 +42,7 @@ CONTESTANTS = tuple(contestant(name) for name in NAMES)
 
 
 def test_an_engine_hears_the_requests_of_its_largest_cell_and_says_next_to_nothing() -> None:
-    assert FULL.heard("engine-fp32", (1, 4, 16)) == 16
+    assert FULL.heard("engine-fp32", (1, 4, 16)) == 32
     assert FULL.heard("engine-fp32", (1, 4)) == 8
     assert FULL.heard("stateless", (1, 4, 16)) == 0
     asked: list[SpeechRequest] = []
@@ -74,14 +74,14 @@ def test_at_full_size_what_has_no_target_runs_less() -> None:
     assert rivals == {("process-pool", 4), ("upstream-locked", 4)}
     assert keys["upstream-locked", 4] == keys["sequential", 1] == 2
     assert keys["process-pool", 4] == 8  # its last one leaves all processes but one without work
-    assert keys["engine-bf16", 16] == 16
+    assert keys["engine-bf16", 16] == 32
     many = {cell.key for cell in plan_cells(CONTESTANTS, (1, 2, 4, 8, 16), FULL)}
     assert rivals == {key for key in many if key[0] in {"process-pool", "upstream-locked"}}
 
 
 def test_an_engine_speaks_utterances_of_every_length_and_with_company_more() -> None:
     keys = {cell.key: cell.calls for cell in plan_cells(CONTESTANTS, (1, 4, 16), FULL)}
-    assert (keys["engine-fp32", 1], keys["engine-fp32", 4], keys["engine-fp32", 16]) == (4, 8, 16)
+    assert (keys["engine-fp32", 1], keys["engine-fp32", 4], keys["engine-fp32", 16]) == (4, 8, 32)
     assert keys["stateless", 4] == 4
 
 
