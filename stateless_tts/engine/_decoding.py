@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Read between two steps. One at a time, a burst of requests would take many steps of few rows, each as long as one of
+# many; all of them at once, and those who speak would wait for every prompt that there is a place for.
+_PROMPTS_AT_A_TIME = 4
 # While others have the cores, who has been cancelled leaves the batch this soon.
 _SECONDS_BETWEEN_LOOKS = 0.05
 
@@ -81,13 +84,12 @@ class Decoder:
             self._beginnings = None
 
     def _turn(self) -> None:
-        """Let go of who has ended, let one in, and take a step.
-
-        One at a time joins, so that those who speak wait for one prompt at most.
-        """
-        self._let_go()
-        job = self._ledger.next_to_decode(wait=not self._batch)
-        if job is not None:
+        """Let go of who has ended, let some in, and take a step."""
+        for _ in range(_PROMPTS_AT_A_TIME):
+            self._let_go()
+            job = self._ledger.next_to_decode(wait=not self._batch)
+            if job is None:
+                break
             try:
                 with self._cores_held():
                     self._join(job)

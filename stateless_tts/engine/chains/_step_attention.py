@@ -38,6 +38,9 @@ _Value = TypeVar("_Value", int, Told)
 
 _FEATURES = ("avx512f", "avx512bw", "avx512vl")
 _DEGREE = 5  # of the exponential: float32's rounding
+# How far ahead of what is read keys and values are fetched: farther than a page, which the CPU itself does not.
+_FETCH_AHEAD_BYTES = 8 * 1024
+_FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)\n"
 _NUMBER_BYTES = 4
 _HEADS = {
     "next_head": "i64",
@@ -79,7 +82,7 @@ class StepAttention:
         if head_dim % LANES:
             raise ValueError(f"head_dim={head_dim}: expected a multiple of {LANES}")
         self._head_dim = head_dim
-        self._code = MachineCode(DECLARATIONS + _source(head_dim // LANES), {"attend": _HEADS}, features)
+        self._code = MachineCode(DECLARATIONS + _FETCH + _source(head_dim // LANES), {"attend": _HEADS}, features)
 
     def attend(
         self,
@@ -224,13 +227,21 @@ def _loaded(code: Function, pointer: str, vectors: int) -> list[str]:
     return [code.load(FLOATS, code.after(pointer, index * VECTOR_BYTES)) for index in range(vectors)]
 
 
+def _fetched(code: Function, pointer: str, vectors: int) -> list[str]:
+    """Load some vectors of many that follow each other, and ask for those that come later."""
+    ahead = code.after(pointer, _FETCH_AHEAD_BYTES)
+    for index in range(vectors):
+        code.do(f"call void @llvm.prefetch.p0(ptr {code.after(ahead, index * VECTOR_BYTES)}, i32 0, i32 3, i32 1)")
+    return _loaded(code, pointer, vectors)
+
+
 def _scores(code: Function, query: list[str], keys: str, tokens: str, scores: str) -> str:
     """Put the products of a query with each key side by side, and minus infinity after them; return the largest."""
     last = code.times(tokens, _NUMBER_BYTES)
     code.store(FLOATS, all_lanes(-math.inf), code.after(scores, last))
     first = code.let("fadd float 0.0, 0xFFF0000000000000")
     with code.loop(tokens, key=("ptr", keys), largest=("float", first)) as turn:
-        own = _loaded(code, turn.now["key"], len(query))
+        own = _fetched(code, turn.now["key"], len(query))
         total = code.let(f"fmul {FLOATS} {query[0]}, {own[0]}")
         for one, other in zip(query[1:], own[1:], strict=True):
             total = fma(code, one, other, total)
@@ -260,7 +271,7 @@ def _weighted(code: Function, vectors: int, values: str, tokens: str, scores: st
     sums = {f"sum{index}": (FLOATS, all_lanes(0.0)) for index in range(vectors)}
     with code.loop(tokens, value=("ptr", values), **sums) as turn:
         weight = spread(code, "float", code.load("float", code.after(scores, code.times(turn.index, _NUMBER_BYTES))))
-        for index, vector in enumerate(_loaded(code, turn.now["value"], vectors)):
+        for index, vector in enumerate(_fetched(code, turn.now["value"], vectors)):
             turn.then[f"sum{index}"] = fma(code, weight, vector, turn.now[f"sum{index}"])
         turn.then["value"] = code.after(turn.now["value"], vectors * VECTOR_BYTES)
     return [turn.then[f"sum{index}"] for index in range(vectors)]
