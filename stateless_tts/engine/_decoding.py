@@ -96,6 +96,7 @@ class Decoder:
             except BaseException:
                 self._ledger.left_batch(job)  # it may be in the batch already, or not yet
                 raise
+        self._let_go()
         if self._batch:
             with self._cores_held():
                 self._step()

@@ -33,8 +33,8 @@ class Kernel(Enum):
     """The same, with sums of 1024."""
 
     STREAMED_FEW = "streamed, few rows"
-    """STREAMED for at most 64 rows in all, or 128 in float32, LINEAR for more, as long prompts are: libraries multiply
-    these as fast. A row's bits are its own only among numbers of rows on one side."""
+    """STREAMED for at most 64 rows in all, or 128 in float32, LINEAR for more, as long prompts are that are not read in
+    chains: libraries multiply these as fast. A row's bits are its own only among numbers of rows on one side."""
 
     LINEAR = "linear"
     """``rows @ weight.T``, as `torch.nn.Linear` does, over the shared weight."""
@@ -123,7 +123,7 @@ class StreamedLinear(nn.Module):
         self.for_many_rows = linear if kernel is Kernel.STREAMED_FEW else None
 
     def call(self, numbers: Told, result: Told) -> Call:
-        """Return the layer, of few rows and without its bias, as a call of a chain that keeps its weight.
+        """Return the layer, of any number of rows and without its bias, as a call of a chain that keeps its weight.
 
         Args:
             numbers: where rows lie as the product arranges them.

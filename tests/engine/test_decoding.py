@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 
 from stateless_tts.engine import _decoding
@@ -13,15 +14,13 @@ from stateless_tts.engine._cores import Cores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pytest
-
 LOGITS = torch.zeros(1, 1)
 
 
-def job() -> Any:  # noqa: ANN401 - it stands in for a job
+def job(watch: object = None) -> Any:  # noqa: ANN401 - it stands in for a job
     sampler = SimpleNamespace(tokens=[torch.zeros(1, 1)], finished=False, draw=lambda _: None)
     prompt = SimpleNamespace(embeddings=torch.zeros(1, 1, 1))
-    utterance = SimpleNamespace(t3=None, prompt=prompt, sampler=sampler, watch=None)
+    utterance = SimpleNamespace(t3=None, prompt=prompt, sampler=sampler, watch=watch)
     return SimpleNamespace(ended=False, utterance=utterance, lap=lambda _: None)
 
 
@@ -32,9 +31,9 @@ def done(monkeypatch: pytest.MonkeyPatch, jobs: Sequence[Any], turns: int, ends:
     """
     did, waiting = [], list(jobs)
 
-    def read(*_: object) -> tuple[SimpleNamespace, torch.Tensor]:
-        did.append("p")
-        if ends is not None and did.count("p") - 1 == ends[1]:
+    def read(*given: object) -> tuple[SimpleNamespace, torch.Tensor]:
+        did.append("p" if given[2:] == ("beginnings", "chained") else "watched" if not given[2:] else "wrong")
+        if ends is not None and len(did) - 1 == ends[1]:
             jobs[ends[0]].ended = True
         return SimpleNamespace(), LOGITS
 
@@ -47,9 +46,9 @@ def done(monkeypatch: pytest.MonkeyPatch, jobs: Sequence[Any], turns: int, ends:
         left_batch=lambda _: None,
         next_to_decode=lambda *, wait: waiting.pop(0) if waiting else None,  # noqa: ARG005 - as a ledger is asked
     )
-    speaking: Any = SimpleNamespace(step=step, draws=None, read=None)
+    speaking: Any = SimpleNamespace(step=step, draws=None, read="chained")
     monkeypatch.setattr(_decoding, "read_prompt", read)
-    decoder = _decoding.Decoder(ledger, speaking, Cores(1))
+    decoder = _decoding.Decoder(ledger, speaking, Cores(1), "beginnings")  # type: ignore[arg-type] # it is handed on
     for _ in range(turns):
         decoder._turn()
     return " ".join(did)
@@ -59,5 +58,10 @@ def test_of_a_burst_some_join_before_each_step(monkeypatch: pytest.MonkeyPatch) 
     assert done(monkeypatch, [job() for _ in range(9)], turns=4) == "p p p p 4 p p p p 8 p 9 9"
 
 
-def test_who_ends_while_others_join_takes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert done(monkeypatch, [job() for _ in range(5)], turns=2, ends=(1, 2)) == "p p p p 3 p 4"
+@pytest.mark.parametrize("while_reading", [1, 2, 3])
+def test_who_ends_while_others_join_takes_no_step(monkeypatch: pytest.MonkeyPatch, while_reading: int) -> None:
+    assert done(monkeypatch, [job() for _ in range(5)], turns=2, ends=(1, while_reading)) == "p p p p 3 p 4"
+
+
+def test_a_prompt_that_is_watched_is_read_by_torch_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert done(monkeypatch, [job(), job(watch=object()), job()], turns=1) == "p watched p 3"

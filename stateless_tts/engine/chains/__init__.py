@@ -8,7 +8,7 @@ attention is torch's, and `_torch_rows` stands between.
 """
 
 from ._estimator import ChainedEstimator, chained_estimator
-from ._prompt import ChainedPrompt, chained_prompt
+from ._prompt import ChainedPrompt
 from ._step import ChainedStep, chained_step
 from ._step_attention import StepAttention, step_attention
 from ._torch_step import TorchStep, torch_step
@@ -23,7 +23,6 @@ __all__ = [
     "TorchStep",
     "chained_block",
     "chained_estimator",
-    "chained_prompt",
     "chained_step",
     "step_attention",
     "torch_step",

@@ -67,7 +67,7 @@ class LayerCalls:
             threads: that share a product out.
 
         Raises:
-            ValueError: what is given is not float32 on the CPU, contiguous.
+            ValueError: what is given is not float32 on the CPU, contiguous, or of another size.
         """
         cosines, sines = angles
         given = {"hidden": hidden, "cosines": cosines, "sines": sines}
@@ -75,6 +75,10 @@ class LayerCalls:
         expect("cosines", cosines, torch.float32)
         expect("sines", sines, torch.float32)
         rows, width, inner, wide = len(hidden), self.layers.width, self.layers.inner, self.layers.wide
+        sizes = (hidden.numel(), cosines.numel(), sines.numel())
+        if sizes != (rows * width, *[rows * self.layers.head_dim] * 2):
+            found = f"{rows} rows of {sizes[0]} numbers in all, {sizes[1]} cosines, {sizes[2]} sines"
+            raise ValueError(f"{found}: expected {width}, {self.layers.head_dim} and as many of each")
         of_products = self.layers.product.told(rows, self.layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]
         results = {"queries": inner, "keys": inner, "values": inner, "delta": width, "gates": wide, "wide": wide}

@@ -1,23 +1,17 @@
 """Prompts in float32, read in chains of kernels but for their attention, which is torch's.
 
-Torch's operations between the products of a prompt take a third of its time. The result is close to that of torch's
-operations, not equal to it, and depends on the prompt alone.
+Torch's operations between the products of a prompt take up to a third of its time. The result is close to that of
+torch's operations, not equal to it, and depends on the prompt alone.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
 from stateless_tts.engine.machine_code._chain import Chain
-
-from ._layer_calls import LayerCalls
-from ._layers import chainable_layers
-from ._step_attention import step_attention
-from ._step_rows import step_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,24 +20,9 @@ if TYPE_CHECKING:
 
     from stateless_tts.engine.machine_code._chain import Call
 
+    from ._layer_calls import LayerCalls
+
     KeysAndValues = tuple[torch.Tensor, torch.Tensor]
-
-logger = logging.getLogger(__name__)
-
-
-def chained_prompt(t3: T3) -> ChainedPrompt | None:
-    """Return what reads prompts for `t3`, or None where they cannot be chained.
-
-    It takes what a `chained_step` takes.
-    """
-    layers = chainable_layers(t3, 1, torch.float32)
-    if layers is None or step_attention(layers.head_dim) is None:
-        return None
-    try:
-        return ChainedPrompt(t3, LayerCalls(layers, step_rows()))
-    except (RuntimeError, OSError) as error:
-        logger.info("no chain of a prompt on this machine: %s", error)
-        return None
 
 
 class ChainedPrompt:
@@ -51,7 +30,7 @@ class ChainedPrompt:
 
     Args:
         t3: shared; not written to.
-        calls: for its layers.
+        calls: for its layers, as a step has them.
     """
 
     def __init__(self, t3: T3, calls: LayerCalls) -> None:
@@ -81,19 +60,19 @@ class ChainedPrompt:
             (rows, 1, width).
 
         Raises:
-            ValueError: embeddings are not float32 on the CPU.
+            ValueError: embeddings are not float32 on the CPU, or of another width.
         """
         rows, positions, width = embeddings.shape
         begin = past[0][0].size(2) if past else 0
-        places = torch.arange(begin, begin + positions)
+        places = torch.arange(begin, begin + positions, device=embeddings.device)
         angles = [one.expand(rows, -1, -1).contiguous() for one in self._t3.tfmr.rotary_emb(embeddings, places[None])]
         hidden = embeddings.reshape(rows * positions, width).clone()  # which is written to
         threads = torch.get_num_threads()
         rooms, told = self._calls.rooms(hidden, [one.flatten(0, 1) for one in angles], threads)
         chain = self._chain.ready(threads, **told)
-        seen = torch.ones(positions, begin + positions, dtype=torch.bool).tril(begin)
+        seen = embeddings.new_ones((positions, begin + positions), dtype=torch.bool).tril(begin)
         layers: list[KeysAndValues] = []
-        attended, done = torch.empty(0), 0
+        attended, done = rooms["attended"], 0
         for index, (layer, end) in enumerate(zip(self._t3.tfmr.layers, self._ends, strict=False)):
             if index:
                 rooms["attended"].view(rows, positions, -1).copy_(attended)

@@ -65,6 +65,9 @@ class ChainedStep(TableStep):
         padded: how many rows to compute so many with.
         kernels: for what stands between products.
         attention: for heads of this T3's size.
+
+    Attributes:
+        calls: for its layers.
     """
 
     def __init__(
@@ -78,24 +81,24 @@ class ChainedStep(TableStep):
     ) -> None:
         super().__init__(t3, rows, attention.attend, padded)
         self._attention = attention
-        self._calls = LayerCalls(layers, kernels)
+        self.calls = LayerCalls(layers, kernels)
         self._chain = Chain(list(self._in_turn(t3)), list(t3.tfmr.parameters()))
 
     def _in_turn(self, t3: T3) -> Iterator[Call]:
         rows = {name: Told(name) for name in ("queries", "keys", "values", "attended")}
-        heads, line_bytes = self._calls.layers.heads, self._table.line_bytes
+        heads, line_bytes = self.calls.layers.heads, self._table.line_bytes
         for index, layer in enumerate(t3.tfmr.layers):
-            yield from self._calls.before(layer, added=index > 0)
+            yield from self.calls.before(layer, added=index > 0)
             yield self._attention.call(index, heads, line_bytes, layer.self_attn.scaling, **rows)
-            yield from self._calls.behind(layer)
-        yield from self._calls.last(t3.tfmr.norm)
+            yield from self.calls.behind(layer)
+        yield from self.calls.last(t3.tfmr.norm)
 
     def _logits(self) -> torch.Tensor:
         t3, table = self._t3, self._table
         hidden = t3.speech_emb(table.tokens) + t3.speech_pos_emb.emb(table.positions)
         angles = [one.contiguous() for one in t3.tfmr.rotary_emb(hidden, table.lengths[:, None])]
         threads, of_table = torch.get_num_threads(), table.told()
-        rooms, told = self._calls.rooms(hidden, angles, threads)
+        rooms, told = self.calls.rooms(hidden, angles, threads)
         room = self._attention.room(threads, of_table["longest"])
         told |= {"room": room.data_ptr(), "room_bytes": room.nbytes // threads}
         self._chain.run(threads, **told, **of_table)

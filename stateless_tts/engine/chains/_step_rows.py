@@ -1,8 +1,8 @@
-"""What a float32 step does to rows between its products, as kernels.
+"""What a float32 step, or a prompt, does to rows between its products, as kernels.
 
 What the next product reads is put in the order in which it reads it: groups of so many rows, in which the numbers of
-one place lie side by side (`streamed`). A single row in a group lies as it is. Threads take some columns of a group,
-not rows, whose numbers would share their cache lines with other threads' rows.
+one place lie side by side (`streamed`). A single row in a group lies as it is. What goes into groups is shared out by
+columns: the numbers of rows would share their cache lines with other threads' rows. The rest is shared out by rows.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateless_tts.engine._prompts import _by_torch
+from stateless_tts.engine._prompts import Beginnings, _by_torch, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
-from stateless_tts.engine.chains import ChainedPrompt, chained_prompt, step_attention
+from stateless_tts.engine.chains import ChainedPrompt, chained_step, step_attention
 from stateless_tts.engine.streamed import streamed_product
+from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ def t3(model: ChatterboxTTS) -> T3:
 
 
 def prompt_of(t3: T3) -> ChainedPrompt:
-    prompt = chained_prompt(t3)
-    assert prompt is not None
-    return prompt
+    step = chained_step(t3, 4, lambda rows: rows)
+    assert step is not None
+    return ChainedPrompt(t3, step.calls)
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -90,6 +92,40 @@ def test_it_depends_on_the_prompt_alone(t3: T3, positions: int, threads: int, to
 def test_what_is_not_float32_is_refused(t3: T3) -> None:
     with pytest.raises(ValueError, match=r"embedded tokens of torch.bfloat16 .* expected torch.float32"):
         prompt_of(t3)(noise(1, 3, 1024).bfloat16(), [])
+
+
+@needs_kernels
+def test_what_is_of_another_width_is_refused(t3: T3) -> None:
+    with pytest.raises(ValueError, match=r"3 rows of 1536 numbers in all, .* expected 1024"):
+        prompt_of(t3)(noise(1, 3, 512), [])
+
+
+@needs_kernels
+def test_it_keeps_what_it_reads(model: ChatterboxTTS) -> None:
+    own = prepare_decoding(copy.deepcopy(model.t3), 4, torch.float32, pack=True).t3
+    read, embeddings = prompt_of(own), noise(2, 11, 1024)
+    expected = read(embeddings, [])[1]
+    for parameter in own.tfmr.parameters():  # as whoever moves the model elsewhere
+        parameter.data = torch.zeros(1)
+    torch.randn(10_000_000)
+    assert torch.equal(read(embeddings, [])[1], expected)
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_a_voice_that_was_kept_changes_nothing(t3: T3) -> None:
+    read, kept = prompt_of(t3), Beginnings(2**30)
+    for voice, text, rows in ((1, 1, 2), (2, 1, 2), (1, 2, 1), (1, 1, 2), (2, 3, 1)):
+        beginning = torch.randn(1, 33, 1024, generator=torch.Generator().manual_seed(voice)).expand(rows, -1, -1)
+        rest = torch.randn(rows, 9 + text, 1024, generator=torch.Generator().manual_seed(10 + text))
+        prompt = Prompt(torch.cat([beginning, rest], dim=1), (34, 40 + text), 33)
+        caches, logits = zip(*(read_prompt(t3, prompt, one, read) for one in (kept, Beginnings(0))), strict=True)
+        assert torch.equal(*logits)
+        length = 42 + text
+        assert [cache.length for cache in caches] == [length] * 2
+        for one, other in zip(*(cache._buffers for cache in caches), strict=True):
+            assert torch.equal(one[..., :length, :], other[..., :length, :])
+    assert kept.nbytes == 2 * 2 * len(t3.tfmr.layers) * 33 * 1024 * 4
 
 
 @needs_kernels

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.subjects.parts import S3GEN_ALONE, T3_ALONE, model_of_part
+from stateless_tts.engine._fast_vocoder import with_fast_vocoder
 
 if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
@@ -16,16 +17,18 @@ NO_SOURCE = torch.zeros(1, 1, 0)
 
 @torch.inference_mode()
 def test_the_least_vocoder_speaks_as_long(model: ChatterboxTTS, stock: ChatterboxTTS) -> None:
+    own, drawn_before = model.s3gen.mel2wav, torch.get_rng_state()
     mixed, again = (model_of_part(T3_ALONE, stock, model) for _ in range(2))
     assert mixed.t3 is stock.t3
     assert mixed.s3gen.flow is model.s3gen.flow
     assert mixed.s3gen.mel2wav is not model.s3gen.mel2wav
     assert sum(map(torch.numel, mixed.s3gen.mel2wav.parameters())) < 100_000
     mel = torch.randn(1, 80, 60, generator=torch.Generator().manual_seed(1))
-    vocoders = (model.s3gen.mel2wav, mixed.s3gen.mel2wav)
-    whole, least = (one.inference(speech_feat=mel, cache_source=NO_SOURCE)[0] for one in vocoders)
-    assert least.shape == whole.shape
-    assert least.isfinite().all()
+    vocoders = (own, mixed.s3gen.mel2wav, with_fast_vocoder(mixed.s3gen).mel2wav)
+    assert torch.equal(torch.get_rng_state(), drawn_before)
+    assert model.s3gen.mel2wav is own
+    whole, *least = (one.inference(speech_feat=mel, cache_source=NO_SOURCE)[0] for one in vocoders)
+    assert all(one.shape == whole.shape and one.isfinite().all() for one in least)
     weights = zip(mixed.s3gen.mel2wav.parameters(), again.s3gen.mel2wav.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in weights)
 
