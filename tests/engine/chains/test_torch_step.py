@@ -98,6 +98,24 @@ def test_steps_of_very_many_rows_are_torchs(model: ChatterboxTTS) -> None:
         assert all(map(torch.equal, found, expected))
 
 
+def test_more_rows_than_a_chain_takes_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = torch_step(speaking.t3, 2 * MOST, speaking.plan.padded)
+    assert step is not None
+    monkeypatch.setattr(step, "_most", 4)
+    logits, in_chains = step._logits, []
+
+    def noted(rows: Rows) -> torch.Tensor:
+        in_chains.append(len(rows.tokens))
+        return logits(rows)
+
+    monkeypatch.setattr(step, "_logits", noted)
+    for count in (1, 2, 3):
+        requests = [(10 + number, 2) for number in range(count)]
+        expected = batched_step(speaking.t3, readings(speaking, requests), speaking.plan.padded(2 * count))
+        assert all(map(torch.equal, step(readings(speaking, requests)), expected))
+    assert in_chains == [2, 4]
+
+
 def test_what_somebody_has_cast_is_refused(speaking: Speaking) -> None:
     cast = with_private(speaking.t3, ["speech_emb", "speech_pos_emb.emb"])
     for embedding in (cast.speech_emb, cast.speech_pos_emb.emb):
@@ -119,7 +137,9 @@ def test_other_bits_than_torchs_are_not_taken(
         return found if only_many and len(found) == 2 else found * 1.01
 
     monkeypatch.setattr(TorchStep, "_logits", other)
-    assert not isinstance(prepare_decoding(model.t3, 4, torch.bfloat16, pack=True).step, TorchStep)
+    found = prepare_decoding(model.t3, 4, torch.bfloat16, pack=True)
+    assert not isinstance(found.step, TorchStep)
+    assert not found.plan.singly  # torch's own steps do not depend on others
 
 
 def test_without_bfloat16_instructions_steps_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
