@@ -15,9 +15,12 @@ from stateless_tts.engine._projections import StreamedLinear
 from stateless_tts.engine.machine_code._vectors import LANES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from chatterbox.models.t3 import T3
     from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+    from stateless_tts.engine.machine_code._chain import Call
     from stateless_tts.engine.streamed import StreamedProduct
 
 
@@ -70,6 +73,33 @@ def chainable_layers(t3: T3, rows: int, dtype: torch.dtype) -> Layers | None:
         attention.q_proj.product,
         frozenset(one.weight.size(0) for one in linears),
     )
+
+
+def round_attention(
+    layers: Iterable[LlamaDecoderLayer],
+    before: Callable[..., Iterable[Call]],
+    behind: Callable[[LlamaDecoderLayer], Iterable[Call]],
+    last: Iterable[Call],
+) -> tuple[list[Call], list[int]]:
+    """Return the calls of a chain that stops where each layer's attention is torch's.
+
+    Args:
+        layers: in order.
+        before: gives what comes before a layer's attention; it is told whether there is something to be `added`.
+        behind: gives what comes behind it.
+        last: comes behind all layers.
+
+    Returns:
+        The calls; and how many there are before each attention, and in all.
+    """
+    calls: list[Call] = []
+    ends: list[int] = []
+    for index, layer in enumerate(layers):
+        calls += before(layer, added=index > 0)
+        ends.append(len(calls))
+        calls += behind(layer)
+    calls += last
+    return calls, [*ends, len(calls)]
 
 
 def _is_plain_norm(norm: nn.Module, dtype: torch.dtype) -> bool:

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from stateless_tts.engine.machine_code._chain import Chain
 
+from ._layers import round_attention
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatterbox.models.t3 import T3
-
-    from stateless_tts.engine.machine_code._chain import Call
 
     from ._layer_calls import LayerCalls
 
@@ -35,14 +35,7 @@ class ChainedPrompt:
 
     def __init__(self, t3: T3, calls: LayerCalls) -> None:
         self._t3, self._calls = t3, calls
-        chain: list[Call] = []
-        self._ends: list[int] = []  # of what comes before each attention, and behind the last
-        for index, layer in enumerate(t3.tfmr.layers):
-            chain += calls.before(layer, added=index > 0)
-            self._ends.append(len(chain))
-            chain += calls.behind(layer)
-        chain += calls.last(t3.tfmr.norm)
-        self._ends.append(len(chain))
+        chain, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
         self._chain = Chain(chain, list(t3.tfmr.parameters()))
 
     def __call__(
@@ -72,26 +65,23 @@ class ChainedPrompt:
         chain = self._chain.ready(threads, **told)
         seen = embeddings.new_ones((positions, begin + positions), dtype=torch.bool).tril(begin)
         layers: list[KeysAndValues] = []
-        attended, done = rooms["attended"], 0
+        attended, done = rooms["attended"].view(rows, positions, -1), 0
         for index, (layer, end) in enumerate(zip(self._t3.tfmr.layers, self._ends, strict=False)):
-            if index:
-                rooms["attended"].view(rows, positions, -1).copy_(attended)
             chain.run(done, end)
             queries, *new = (self._heads(rooms[name], rows, positions) for name in ("queries", "keys", "values"))
-            keys, values = (
-                map(torch.cat, zip(past[index], new, strict=True), (2, 2)) if past else (one.clone() for one in new)
-            )
+            old = past[index] if past else [one[:, :, :0] for one in new]
+            keys, values = (torch.cat(both, dim=2) for both in zip(old, new, strict=True))
             scale = layer.self_attn.scaling
-            attended = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
-            attended = attended.transpose(1, 2).flatten(2)
+            found = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
+            attended.copy_(found.transpose(1, 2).flatten(2))
             layers.append((keys, values))
             done = end
         # Behind the last attention, the last position is all that anybody asks for.
         last = hidden.view(rows, positions, width)[:, -1].clone()
-        rooms, told = self._calls.rooms(last, [one[:, -1].contiguous() for one in angles], threads)
-        rooms["attended"].copy_(attended[:, -1])
+        of_last, told = self._calls.rooms(last, [one[:, -1].contiguous() for one in angles], threads)
+        of_last["attended"].copy_(attended[:, -1])
         self._chain.ready(threads, **told).run(done, self._ends[-1])
-        return layers, rooms["normed"].view(rows, 1, width)
+        return layers, of_last["normed"].view(rows, 1, width)
 
     def _heads(self, numbers: torch.Tensor, rows: int, positions: int) -> torch.Tensor:
         """Return a view of shape (rows, heads, positions, head_dim)."""

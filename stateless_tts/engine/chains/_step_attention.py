@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from stateless_tts.engine.machine_code._chain import Call, Told, float_bits
-from stateless_tts.engine.machine_code._function import Function, place, tabled
+from stateless_tts.engine.machine_code._function import FETCH, Function, place, tabled
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 from stateless_tts.engine.machine_code._vectors import (
     DECLARATIONS,
@@ -40,7 +40,6 @@ _FEATURES = ("avx512f", "avx512bw", "avx512vl")
 _DEGREE = 5  # of the exponential: float32's rounding
 # How far ahead of what is read keys and values are fetched: farther than a page, which the CPU itself does not.
 _FETCH_AHEAD_BYTES = 8 * 1024
-_FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)\n"
 _NUMBER_BYTES = 4
 _HEADS = {
     "next_head": "i64",
@@ -82,7 +81,9 @@ class StepAttention:
         if head_dim % LANES:
             raise ValueError(f"head_dim={head_dim}: expected a multiple of {LANES}")
         self._head_dim = head_dim
-        self._code = MachineCode(DECLARATIONS + _FETCH + _source(head_dim // LANES), {"attend": _HEADS}, features)
+        self._code = MachineCode(
+            "\n".join([DECLARATIONS, FETCH, _source(head_dim // LANES)]), {"attend": _HEADS}, features
+        )
 
     def attend(
         self,

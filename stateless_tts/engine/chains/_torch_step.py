@@ -15,7 +15,7 @@ from stateless_tts.engine._batched_step import batched_step, step_by
 from stateless_tts.engine.machine_code._chain import Chain, Told, expect
 from stateless_tts.engine.streamed import Matrices
 
-from ._layers import chainable_layers
+from ._layers import chainable_layers, round_attention
 from ._torch_rows import torch_rows
 
 if TYPE_CHECKING:
@@ -72,15 +72,9 @@ class TorchStep:
 
     def __init__(self, t3: T3, layers: Layers, most: int, padded: Callable[[int], int], kernels: TorchRows) -> None:
         self._t3, self._layers, self._most, self._padded, self._kernels = t3, layers, most, padded, kernels
-        calls: list[Call] = []
-        self._ends: list[int] = []  # of what comes before each attention, and behind the last
-        for index, one in enumerate(t3.tfmr.layers):
-            calls += self._before(one, added=index > 0)
-            self._ends.append(len(calls))
-            calls += self._behind(one)
         norm = t3.tfmr.norm
-        calls.append(kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta")))
-        self._ends.append(len(calls))
+        last = kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), Told("delta"))
+        calls, self._ends = round_attention(t3.tfmr.layers, self._before, self._behind, [last])
         self._chain = Chain(calls, [*t3.tfmr.parameters(), *kernels.kept])
 
     @torch.inference_mode()

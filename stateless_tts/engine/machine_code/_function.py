@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+"""Declares what asks for a cache line before it is read."""
+
 
 class Function:
     """The lines of one function. Every value has a name of its own, which is what expressions are made of.

@@ -17,9 +17,6 @@ FETCH_AHEAD_BYTES = 32 * 1024
 LINE_BYTES = 64
 """Of a cache."""
 
-FETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
-"""What `fetches` calls."""
-
 JOB = {
     "next_part": "i64",
     "parts": "i64",

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from stateless_tts.engine.machine_code._amx import BEGIN, DECLARATIONS, END, REGISTER_BYTES, ROW_BYTES, ROWS, has_amx
+from stateless_tts.engine.machine_code._function import FETCH
 
-from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, LINE_BYTES, block, fetches, fields, filled_up
+from ._arithmetic import FETCH_AHEAD_BYTES, LINE_BYTES, block, fetches, fields, filled_up
 
 _NUMBERS = 32  # bfloat16 in a row of a register
 _OUTPUTS = 2 * ROWS

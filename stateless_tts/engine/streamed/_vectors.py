@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ._arithmetic import FETCH, FETCH_AHEAD_BYTES, block, fetches, fields, filled_up
+from stateless_tts.engine.machine_code._function import FETCH
+
+from ._arithmetic import FETCH_AHEAD_BYTES, block, fetches, fields, filled_up
 
 _VECTORS = 2  # of outputs, in a strip
 _NUMBER_BYTES = 4  # of a float32, or of a pair of bfloat16
