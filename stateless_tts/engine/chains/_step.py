@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 def chained_step(t3: T3, rows: int, padded: Callable[[int], int]) -> ChainedStep | None:
     """Return what takes the steps of `t3`, or None where they cannot be chained.
 
-    It takes Llama in float32, all of whose layers are streamed products, and AVX-512.
+    It takes Llama in float32, all of whose layers are streamed products, and AVX2.
 
     Args:
         t3: as decoding reads it; not written to.

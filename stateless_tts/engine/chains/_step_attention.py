@@ -25,6 +25,7 @@ from stateless_tts.engine.machine_code._vectors import (
     added_up,
     all_lanes,
     fma,
+    has_wide_vectors,
     power_of_two,
     spread,
 )
@@ -36,7 +37,6 @@ logger = logging.getLogger(__name__)
 
 _Value = TypeVar("_Value", int, Told)
 
-_FEATURES = ("avx512f", "avx512bw", "avx512vl")
 _DEGREE = 5  # of the exponential: float32's rounding
 # How far ahead of what is read keys and values are fetched: farther than a page, which the CPU itself does not.
 _FETCH_AHEAD_BYTES = 8 * 1024
@@ -65,7 +65,7 @@ each thread, and its bytes; what the scores are multiplied with, in powers of tw
 
 
 class StepAttention:
-    """Attention of single queries in float32, on a CPU with AVX-512.
+    """Attention of single queries in float32, on a CPU with AVX2.
 
     Args:
         head_dim: numbers of a head, a multiple of 16.
@@ -174,11 +174,11 @@ class StepAttention:
 def step_attention(head_dim: int) -> StepAttention | None:
     """Return the kernel for heads of this size, or None where it cannot be had.
 
-    It takes AVX-512, and an OpenMP under torch that has GNU's entry points.
+    It takes AVX2, and an OpenMP under torch that has GNU's entry points.
     """
     try:
         features = cpu_features()
-        can = head_dim % LANES == 0 and all(features.get(name) for name in _FEATURES)
+        can = head_dim % LANES == 0 and has_wide_vectors(features)
         return StepAttention(head_dim, features) if can else None
     except (RuntimeError, OSError) as error:
         logger.info("no attention of steps in machine code on this machine: %s", error)

@@ -130,7 +130,7 @@ def _common(vectors: int) -> dict[str, int | Told]:
 
 @cache
 def step_rows() -> StepRows:
-    """Return the kernels, translated once, for a CPU with AVX-512, as `step_attention` finds out.
+    """Return the kernels, translated once, for a CPU with AVX2, as `step_attention` finds out.
 
     Raises:
         RuntimeError: as `StepRows` does.

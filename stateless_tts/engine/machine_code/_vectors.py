@@ -10,6 +10,8 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from ._function import Function
@@ -42,6 +44,14 @@ _SINE_DEGREE = 5
 _ROUNDING = 1.5 * 2**_MANTISSA_BITS
 # Beyond it, what the error function lacks of 1 is left out; within, it is a polynomial of this degree.
 _ERF_REACH = {"exact": (3.5, 12), "rough": (3.2, 10)}
+
+
+def has_wide_vectors(features: Mapping[str, bool]) -> bool:
+    """Whether a CPU with these features, as LLVM names them, has registers of at least eight float32 numbers.
+
+    LLVM takes sixteen at a time as two times eight there. CPUs with AVX-512 have AVX2 as well.
+    """
+    return bool(features.get("avx2") and features.get("fma"))
 
 
 def number(value: float) -> str:

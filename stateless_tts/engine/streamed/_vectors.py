@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from stateless_tts.engine.machine_code._function import FETCH
+from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 
 from ._arithmetic import FETCH_AHEAD_BYTES, block, fetches, fields, filled_up
 
@@ -40,7 +41,7 @@ class Vectors:
         needed = {torch.float32: "avx512f", torch.bfloat16: "avx512bf16"}
         if features.get(needed.get(dtype, "")):
             return Vectors(dtype, lanes=16, rows=12)  # 24 sums, 2 vectors of weights; a row's number comes from memory
-        if features.get("avx2") and features.get("fma") and dtype is torch.float32:
+        if dtype is torch.float32 and has_wide_vectors(features):
             return Vectors(dtype, lanes=8, rows=6)  # 12 sums, 2 vectors of weights, 1 of a row's number
         return None
 

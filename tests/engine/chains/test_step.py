@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
 
 needs_kernels = pytest.mark.skipif(
-    streamed_product(torch.float32) is None or step_attention(64) is None, reason="the kernels are of AVX-512"
+    streamed_product(torch.float32) is None or step_attention(64) is None, reason="the kernels are of AVX2"
 )
 MOST_ROWS = 32
 

@@ -13,17 +13,16 @@ from torch.nn import functional
 
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine.chains import StepAttention, _step_attention, step_attention
+from stateless_tts.engine.chains import StepAttention, step_attention
 from stateless_tts.engine.machine_code._translation import cpu_features
+from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 HEADS, HEAD_DIM, LAYERS = 3, 32, 2
 SCALE = HEAD_DIM**-0.5
-needs_avx512 = pytest.mark.skipif(
-    not all(cpu_features().get(name) for name in _step_attention._FEATURES), reason="the kernel is of AVX-512"
-)
+needs_avx2 = pytest.mark.skipif(not has_wide_vectors(cpu_features()), reason="the kernel is of AVX2")
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ class Case:
         return torch.cat(found).float()
 
 
-@needs_avx512
+@needs_avx2
 @settings(max_examples=30, deadline=None)
 @given(
     requests=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 2)), min_size=1, max_size=5),
@@ -95,7 +94,7 @@ def test_rows_attend_as_in_float64(requests: list[tuple[int, int]], padding: int
     assert torch.equal(found[rows:], torch.zeros(padding, HEADS, 1, HEAD_DIM))
 
 
-@needs_avx512
+@needs_avx2
 def test_the_new_token_and_nothing_else_is_written() -> None:
     case, untouched = (Case([31, 7, 64], [2, 1, 2]) for _ in range(2))
     case.attended(0)
@@ -107,7 +106,7 @@ def test_the_new_token_and_nothing_else_is_written() -> None:
             assert torch.equal(ours[1, ..., : length - 1, :], theirs[1, ..., : length - 1, :])
 
 
-@needs_avx512
+@needs_avx2
 def test_a_rows_bits_are_its_own() -> None:
     lengths, rows = [40, 3, 77, 16], [2, 2, 1, 2]
     together = Case(lengths, rows).attended(0)
@@ -120,7 +119,7 @@ def test_a_rows_bits_are_its_own() -> None:
         assert torch.equal(three.submit(lambda: Case(lengths, rows).attended(0)).result(), together)
 
 
-@needs_avx512
+@needs_avx2
 def test_scores_far_apart_and_what_is_no_number() -> None:
     case = Case([20], [1])
     case.queries *= 1e4
@@ -131,7 +130,7 @@ def test_scores_far_apart_and_what_is_no_number() -> None:
     assert not found[0, 0].isnan().any()
 
 
-@needs_avx512
+@needs_avx2
 def test_other_heads_are_refused() -> None:
     with pytest.raises(ValueError, match="head_dim=24: expected a multiple of 16"):
         StepAttention(24, cpu_features())
