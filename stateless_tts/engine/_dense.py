@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
-from .matrix_units import matrix_units
+from .units import find_units
 
 if TYPE_CHECKING:
-    from .matrix_units import MatrixUnits
+    from .units import Units
 
 Activation = Literal["none", "gelu"]
 
@@ -21,13 +21,13 @@ _MISH_IS_LINEAR_FROM = 20.0
 
 
 def dense(weight: torch.Tensor, bias: torch.Tensor | None) -> UnitsDense | PackedDense:
-    """Return a float32 layer over copies of these, by matrix units if the CPU has any.
+    """Return a float32 layer over copies of these, by units if the CPU has any.
 
     Args:
         weight: of shape (out_features, in_features).
         bias: of shape (out_features,), or None.
     """
-    units = matrix_units(torch.float32)
+    units = find_units(torch.float32)
     with torch.inference_mode(mode=False), torch.no_grad():
         if units is None or not units.takes(*weight.shape):
             return PackedDense(weight, bias, torch.float32)
@@ -35,7 +35,7 @@ def dense(weight: torch.Tensor, bias: torch.Tensor | None) -> UnitsDense | Packe
 
 
 class UnitsDense(nn.Module):
-    """A dense layer in matrix units, over copies of these.
+    """A dense layer in units, over copies of these.
 
     Args:
         units: that take the weight.
@@ -43,7 +43,7 @@ class UnitsDense(nn.Module):
         bias: of shape (out_features,), or None.
     """
 
-    def __init__(self, units: MatrixUnits, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    def __init__(self, units: Units, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__()
         self._units = units
         self.weight = nn.Parameter(units.pack(weight), requires_grad=False)

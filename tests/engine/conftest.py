@@ -16,7 +16,7 @@ from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine.chains import _estimator as chains_estimator
 from stateless_tts.engine.chains import _vocoder as chains_vocoder
 from stateless_tts.engine.machine_code import _translation
-from stateless_tts.engine.matrix_units import matrix_units
+from stateless_tts.engine.units import find_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,15 +43,15 @@ def one_core() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(params=["matrix units", "oneDNN"])
+@pytest.fixture(params=["units", "oneDNN"])
 def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Say by what S3Gen's fast layers are computed in this test."""
     way: str = request.param
     if way == "oneDNN":
         for module in (_dense, chains_estimator, chains_vocoder):
-            monkeypatch.setattr(module, "matrix_units", lambda _: None)
-    elif matrix_units(torch.float32) is None:
-        pytest.skip("this machine has no matrix units")
+            monkeypatch.setattr(module, "find_units", lambda _: None)
+    elif find_units(torch.float32) is None:
+        pytest.skip("this machine has no units of ours")
     return way
 
 

@@ -44,7 +44,7 @@ def test_a_float32_layer_is_the_layer(by: str, outputs: int, *, biased: bool) ->
     weight, rows = noise(outputs, 96) / 10, noise(2, 5, 96)
     bias = noise(outputs) if biased else None
     layer = dense(weight, bias)
-    assert isinstance(layer, UnitsDense if by == "matrix units" and outputs == 64 else PackedDense)
+    assert isinstance(layer, UnitsDense if by == "units" and outputs == 64 else PackedDense)
     with torch.inference_mode():
         near(torch.float32, layer(rows), functional.linear(rows, weight, bias))
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
 
 # Signal to noise of the waveform, for the same mel spectrogram and noise. By oneDNN it is near what float32 can hold,
-# 99 dB; by matrix units, which keep 16 bits of a number, 87.
-LEAST_DECIBELS = {"oneDNN": 90.0, "matrix units": 80.0}
+# 99 dB; by units of AMX, which keep 16 bits of a number, 87.
+LEAST_DECIBELS = {"oneDNN": 90.0, "units": 80.0}
 
 
 def waveform(s3gen: S3Gen) -> torch.Tensor:
@@ -45,7 +45,7 @@ def test_every_heavy_layer_is_replaced_on_the_view_alone(by: str, model: Chatter
     for kind in ("resblocks", "source_resblocks"):
         assert len(getattr(view, kind)) == len(getattr(model.s3gen.mel2wav, kind)) > 0
         for block, upstreams in zip(getattr(view, kind), getattr(model.s3gen.mel2wav, kind), strict=True):
-            chained = by == "matrix units" and upstreams.convs1[0].in_channels % 32 == 0
+            chained = by == "units" and upstreams.convs1[0].in_channels % 32 == 0
             assert isinstance(block, ChainedVocoderBlock if chained else FastVocoderBlock)
     assert len(view.ups) == len(model.s3gen.mel2wav.ups) > 0
     assert all(isinstance(layer, FastUpsampling) for layer in view.ups)
@@ -60,7 +60,7 @@ def test_a_block_is_the_block_it_replaces(model: ChatterboxTTS) -> None:
             torch.testing.assert_close(FastVocoderBlock(block)(samples), block(samples), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [24, 32])  # of 32 matrix units take care
+@pytest.mark.parametrize("channels", [24, 32])  # of 32 units take care
 @pytest.mark.parametrize(("width", "stride"), [(16, 8), (11, 5), (7, 3), (3, 3)])
 def test_an_upsampling_is_the_convolution_it_replaces(width: int, stride: int, channels: int) -> None:
     convolution = nn.ConvTranspose1d(channels, channels, width, stride, padding=(width - stride) // 2)

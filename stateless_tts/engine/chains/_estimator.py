@@ -21,7 +21,7 @@ from torch.nn import functional
 from stateless_tts.engine._dense import own
 from stateless_tts.engine._estimator import AroundEstimator, is_plain, takes, time_of
 from stateless_tts.engine.machine_code._chain import Chain, Told
-from stateless_tts.engine.matrix_units import SIDE, matrix_units, run
+from stateless_tts.engine.units import SIDE, find_units, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chatterbox.models.s3gen.matcha.transformer import BasicTransformerBlock
 
     from stateless_tts.engine.machine_code._chain import Call
-    from stateless_tts.engine.matrix_units import Ending, MatrixUnits
+    from stateless_tts.engine.units import Ending, Units
 
 _SILENT = 2  # frames before the first, as far back as any convolution looks
 
@@ -42,7 +42,7 @@ def chained_estimator(estimator: ConditionalDecoder, dtype: torch.dtype) -> Chai
         estimator: S3Gen's; not written to.
         dtype: `torch.float32` or `torch.bfloat16`.
     """
-    units, exact = matrix_units(dtype), matrix_units(torch.float32)
+    units, exact = find_units(dtype), find_units(torch.float32)
     if units is None or exact is None or not takes(estimator) or not _fits(estimator, units):
         return None
     with torch.inference_mode(mode=False), torch.no_grad():
@@ -58,7 +58,7 @@ class ChainedEstimator(AroundEstimator):
         exact: of float32.
     """
 
-    def __init__(self, estimator: ConditionalDecoder, units: MatrixUnits, exact: MatrixUnits) -> None:
+    def __init__(self, estimator: ConditionalDecoder, units: Units, exact: Units) -> None:
         super().__init__(estimator)
         written = _Writer(estimator, units, exact)
         self._chain = Chain(written.calls, written.weights)
@@ -150,7 +150,7 @@ class _Writer:
         outgoing: what comes out, and channels that fill a panel.
     """
 
-    def __init__(self, estimator: ConditionalDecoder, units: MatrixUnits, exact: MatrixUnits) -> None:
+    def __init__(self, estimator: ConditionalDecoder, units: Units, exact: Units) -> None:
         self._units, self._exact = units, exact
         self.calls: list[Call] = []
         self.weights: list[torch.Tensor] = []
@@ -162,14 +162,14 @@ class _Writer:
         self.incoming = _Frames("incoming", estimator.in_channels, float32, _SILENT)
         outputs = -(-estimator.out_channels // SIDE) * SIDE
         self.outgoing = _Frames("outgoing", outputs, float32)
-        first, second = (_Frames(name, channels, float32, _SILENT) for name in ("first", "second"))
+        first, second, third = (_Frames(name, channels, float32, _SILENT) for name in ("first", "second", "third"))
         self._sums = _Frames("sums", channels, float32)
         self._activated = _Frames("activated", channels, own, _SILENT)
         self._joint = _Frames("joint", 3 * inner, own)
         self._attended = _Frames("attended", inner, own)
         self._wide = _Frames("wide", blocks[0].ff.net[0].proj.out_features, own)
         self.frames = [
-            *(self.incoming, self.outgoing, first, second),
+            *(self.incoming, self.outgoing, first, second, third),
             *(self._sums, self._activated, self._joint, self._attended, self._wide),
         ]
         self._nothing = self._keep(torch.zeros(channels, device="cpu")).data_ptr()
@@ -179,17 +179,18 @@ class _Writer:
         self._transform(blocks, first)
         self._convolve(downsample, [first], second)
         for resnet, middle in estimator.mid_blocks:
-            self._resnet(resnet, [second], second)
-            self._transform(middle, second)
-        self._resnet(up, [second, first], second)
-        self._transform(last_blocks, second)
-        self._convolve(upsample, [second], first)
+            self._resnet(resnet, [second], third)
+            self._transform(middle, third)
+            second, third = third, second
+        self._resnet(up, [second, first], third)
+        self._transform(last_blocks, third)
+        self._convolve(upsample, [third], first)
         self._convolve(estimator.final_block.block[0], [first], self._sums)
         self._norm_mish(estimator.final_block, self._sums, self._nothing)
         self._project(estimator.final_proj)
 
     def _resnet(self, block: CausalResnetBlock1D, sources: list[_Frames], into: _Frames) -> None:
-        """Write a residual block down; it may put its result where it has its frames from."""
+        """Write a residual block down, which must not put its result where it has its frames from."""
         time = Told("times", plus=self._resnets * self._sums.row_bytes)
         self._resnets += 1
         self._convolve(block.block1.block[0], sources, self._sums)
@@ -243,7 +244,7 @@ class _Writer:
         first: int = 0,
         residual: _Frames | None = None,
         norm: nn.LayerNorm | None = None,
-        units: MatrixUnits | None = None,
+        units: Units | None = None,
     ) -> None:
         """Write a dense layer down. Its first row begins with the frame `first`; `residual` is added to the result."""
         units = units or self._units
@@ -287,7 +288,7 @@ def _resnets(estimator: ConditionalDecoder) -> list[CausalResnetBlock1D]:
     return [block[0] for block in (*estimator.down_blocks, *estimator.mid_blocks, *estimator.up_blocks)]
 
 
-def _fits(estimator: ConditionalDecoder, units: MatrixUnits) -> bool:
+def _fits(estimator: ConditionalDecoder, units: Units) -> bool:
     """Whether every layer is what is written down, and fills whole panels."""
     stages = (*estimator.down_blocks, *estimator.mid_blocks, *estimator.up_blocks)
     blocks = [block for _, transformers, *_ in stages for block in transformers]

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from stateless_tts.engine.machine_code._chain import Chain, Told, expect
-from stateless_tts.engine.matrix_units import SIDE, matrix_units, run
+from stateless_tts.engine.units import SIDE, find_units, run
 
 if TYPE_CHECKING:
     from chatterbox.models.s3gen.hifigan import ResBlock, Snake
 
     from stateless_tts.engine.machine_code._chain import Call
-    from stateless_tts.engine.matrix_units import MatrixUnits
+    from stateless_tts.engine.units import Units
 
 _NUMBER_BYTES = 4
 # Numbers of rows that are arranged at a time: as panels, with a strip of weights, they fit a core's second cache.
@@ -31,7 +31,7 @@ def chained_block(block: ResBlock) -> ChainedVocoderBlock | None:
     Args:
         block: upstream's, whose activations have no logarithmic scale; not written to.
     """
-    units = matrix_units(torch.float32)
+    units = find_units(torch.float32)
     convolutions = [*block.convs1, *block.convs2]
     if units is None or not all(_keeps_the_length(one) for one in convolutions):
         return None
@@ -49,7 +49,7 @@ class ChainedVocoderBlock(nn.Module):
         units: of float32.
     """
 
-    def __init__(self, block: ResBlock, units: MatrixUnits) -> None:
+    def __init__(self, block: ResBlock, units: Units) -> None:
         super().__init__()
         self._units = units
         convolutions = [*block.convs1, *block.convs2]

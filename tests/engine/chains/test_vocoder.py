@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.chains import ChainedVocoderBlock, chained_block
-from stateless_tts.engine.matrix_units import matrix_units
+from stateless_tts.engine.units import find_units
 
 pytestmark = pytest.mark.skipif(
-    matrix_units(torch.float32) is None, reason="this machine has no AMX, or torch no OpenMP of GNU's"
+    find_units(torch.float32) is None, reason="this machine has no AVX2, or torch no OpenMP of GNU's"
 )
 LEAST_DECIBELS = 95.0
 
@@ -44,7 +44,7 @@ BLOCKS = {
     (channels, width): (a_block(channels, width), chained(a_block(channels, width)))
     for channels in (32, 96)
     for width in (3, 7, 11)
-    if matrix_units(torch.float32) is not None
+    if find_units(torch.float32) is not None
 }
 
 

@@ -11,7 +11,7 @@ import torch
 from harness.run.bench.fidelity import OTHER_SEED, log_mel_distance_db, measure_fidelity, signal_to_noise_db
 from harness.run.bench.stages import packed_dtypes
 from stateless_tts import SpeechRequest
-from stateless_tts.engine.matrix_units import matrix_units
+from stateless_tts.engine.units.matrix import matrix_units
 
 if TYPE_CHECKING:
     from chatterbox.tts import ChatterboxTTS
@@ -44,7 +44,7 @@ def test_the_mel_distance_hears_loudness_and_no_phase() -> None:
 def test_the_engines_rendering_stays_this_near_to_stocks(model: ChatterboxTTS) -> None:
     """The bounds that README and reports refer to, with what the tiny model measured beside them.
 
-    In float32 they are those of matrix units, which keep 16 bits of a number; oneDNN's are held to more.
+    In float32 they are those of units of AMX, which keep 16 bits of a number; others are held to more.
     """
     request = SpeechRequest("A quick word with you.", seed=3, max_new_tokens=25)
     found = {one.rendering: one for one in measure_fidelity(model, [request], "tiny")}

@@ -20,12 +20,7 @@ from stateless_tts.engine.machine_code._vectors import (
     in_bfloat16,
     mean_and_scale,
 )
-
-SIDE = 32
-"""Rows or columns of a panel."""
-
-STEP = 32
-"""Numbers of the depth that are multiplied at a time."""
+from stateless_tts.engine.units._numbers import SIDE, STEP, number_bytes
 
 _HALVES = 2  # of a panel
 # Of the eight registers: sums by left and right half, then what is multiplied.
@@ -181,19 +176,6 @@ def _columns_panel(parts: int) -> str:
                     code.store(WORDS, _interleaved(code, one[half][part], other[half][part]), at)
         step.then["panel"] = code.after(step.now["panel"], step_bytes(parts))
     return code.source()
-
-
-def number_bytes(parts: int) -> int:
-    """Return the size of a number outside of a panel: bfloat16's if it has one part, float32's if it has two."""
-    return 2 * parts
-
-
-def store_numbers(code: Function, vector: str, pointer: str, parts: int) -> None:
-    """Put 16 float32 numbers there as numbers of so many parts."""
-    if parts > 1:
-        code.store(FLOATS, vector, pointer)
-    else:
-        code.store(HALVES, code.let(f"fptrunc {FLOATS} {vector} to {HALVES}"), pointer)
 
 
 def _load(code: Function, pointer: str, parts: int) -> list[str]:

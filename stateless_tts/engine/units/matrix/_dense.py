@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 from stateless_tts.engine.machine_code._amx import BEGIN, END
 from stateless_tts.engine.machine_code._function import Function, place, tabled
-from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, gelu
+from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES
+from stateless_tts.engine.units._numbers import (
+    FLOAT32_ENDINGS,
+    IN_FLOAT32,
+    SIDE,
+    Ending,
+    Incoming,
+    ended,
+    number_bytes,
+    store_numbers,
+)
 
 from . import _panels as panels
 
@@ -35,26 +45,17 @@ bytes from one to the next; steps of the depth, in how many taps, and the bytes 
 has for the rows of a share as panels; where everything lies; what is added to a variance, if rows are normed. Strips
 and biases, residual and result lie side by side."""
 
-Ending = Literal["none", "float32", "gelu", "add"]
-"""What is done with a result before it is put in its place: `float32` leaves it in that, `add` adds the residual, in
-float32 as well."""
-
-Incoming = Literal["own", "float32", "normed"]
-"""What rows are: numbers of so many parts as the layer's, or float32, which is taken to them, or normed first."""
-
-ENDINGS: tuple[Ending, ...] = get_args(Ending)
 INCOMING: tuple[Incoming, ...] = get_args(Incoming)
-FLOAT32: tuple[Ending, ...] = ("float32", "add")
 
 
 def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
     """Return a function for `FIELDS`. Numbers have so many parts."""
-    result_parts = 2 if ending in FLOAT32 else parts
+    result_parts = IN_FLOAT32 if ending in FLOAT32_ENDINGS else parts
     code, told = tabled(name, FIELDS)
-    count = code.over(code.plus(told["rows"], panels.SIDE - 1), panels.SIDE)
+    count = code.over(code.plus(told["rows"], SIDE - 1), SIDE)
     panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
-    panel_rows_bytes = code.times(told["row_bytes"], panels.SIDE)
-    sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
+    panel_rows_bytes = code.times(told["row_bytes"], SIDE)
+    sums = code.let(f"alloca [{SIDE * SIDE} x float], align 64")
     code.do(BEGIN)
     room = code.after(told["room"], code.times(code.take(place(code, FIELDS, "next_room")), told["room_bytes"]))
     with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:
@@ -63,7 +64,7 @@ def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
             panel = code.plus(first, turn.index)
             numbers = code.after(told["numbers"], code.times(panel, panel_rows_bytes))
             to = code.after(room, code.times(turn.index, panel_bytes))
-            rows = code.minus(told["rows"], code.times(panel, panels.SIDE))
+            rows = code.minus(told["rows"], code.times(panel, SIDE))
             if incoming == "normed":
                 panels.make_normed(code, numbers, told["row_bytes"], rows, told["steps"], to, told["epsilon"])
             else:
@@ -73,7 +74,7 @@ def source(name: str, incoming: Incoming, ending: Ending, parts: int) -> str:
             with code.loop(own) as turn:
                 panel = code.plus(first, turn.index)
                 left = code.after(room, code.times(turn.index, panel_bytes))
-                panels.multiply(code, left, weights, told["steps"], sums, str(panels.SIDE * 4))
+                panels.multiply(code, left, weights, told["steps"], sums, str(SIDE * 4))
                 _end(code, told, ending, result_parts, (panel, strip.index, sums))
     code.do(END)
     return code.source()
@@ -95,24 +96,20 @@ def _make_taps(
 def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, where: tuple[str, str, str]) -> None:
     """Put the sums of a panel and a strip where they belong."""
     panel, strip, sums = where
-    outputs = code.times(told["strips"], panels.SIDE)
-    before = code.times(strip, panels.SIDE)
+    outputs = code.times(told["strips"], SIDE)
+    before = code.times(strip, SIDE)
     bias_at = code.after(told["bias"], code.times(before, 4))
-    biases = [code.load(FLOATS, code.after(bias_at, vector * VECTOR_BYTES)) for vector in range(panels.SIDE // LANES)]
-    first_row = code.times(panel, panels.SIDE)
-    rows = code.least(code.minus(told["rows"], first_row), panels.SIDE)
+    biases = [code.load(FLOATS, code.after(bias_at, vector * VECTOR_BYTES)) for vector in range(SIDE // LANES)]
+    first_row = code.times(panel, SIDE)
+    rows = code.least(code.minus(told["rows"], first_row), SIDE)
     with code.loop(rows) as row:
-        own_sums = code.after(sums, code.times(row.index, panels.SIDE * 4))
+        own_sums = code.after(sums, code.times(row.index, SIDE * 4))
         number = code.plus(code.times(code.plus(first_row, row.index), outputs), before)
-        result = code.after(told["result"], code.times(number, panels.number_bytes(result_parts)))
+        result = code.after(told["result"], code.times(number, number_bytes(result_parts)))
         residual = code.after(told["residual"], code.times(number, 4))
         for vector, bias in enumerate(biases):
             total = code.load(FLOATS, code.after(own_sums, vector * VECTOR_BYTES))
             total = code.let(f"fadd {FLOATS} {total}, {bias}")
-            if ending == "gelu":
-                total = gelu(code, total, "rough" if result_parts == 1 else "exact")
-            elif ending == "add":
-                old = code.load(FLOATS, code.after(residual, vector * VECTOR_BYTES))
-                total = code.let(f"fadd {FLOATS} {total}, {old}")
-            at = code.after(result, vector * LANES * panels.number_bytes(result_parts))
-            panels.store_numbers(code, total, at, result_parts)
+            total = ended(code, ending, total, residual, vector * VECTOR_BYTES, result_parts)
+            at = code.after(result, vector * LANES * number_bytes(result_parts))
+            store_numbers(code, total, at, result_parts)

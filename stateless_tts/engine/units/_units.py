@@ -1,155 +1,88 @@
-"""What AMX's kernels are called by: tensors are checked, and given room."""
+"""What kernels for S3Gen's layers are called by: tensors are checked, and given room."""
 
 from __future__ import annotations
 
-import logging
-from functools import cache
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
 
 from stateless_tts.engine.machine_code import _vectors
-from stateless_tts.engine.machine_code._amx import has_amx
-from stateless_tts.engine.machine_code._chain import Call, Chain, Told, float_bits, prepare_chains
-from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
+from stateless_tts.engine.machine_code._chain import Call, Chain, Told, float_bits
+from stateless_tts.engine.machine_code._translation import MachineCode
 
-from . import _attention, _dense, _norm_mish, _panels, _snake
-from ._panels import SIDE, STEP
+from . import _norm_mish, _snake
+from ._numbers import FLOAT32_ENDINGS, SIDE, STEP
 
 if TYPE_CHECKING:
-    from ._dense import Ending, Incoming
+    from collections.abc import Mapping, Sequence
 
-logger = logging.getLogger(__name__)
+    from ._numbers import Ending, Incoming
 
-# So many rows as panels fit a core's second cache with a strip of weights, at the depths that S3Gen has.
+# So many times 32 rows fit a core's second cache with a strip of weights, at the depths that S3Gen has.
 _PANELS_OF_A_SHARE = 16
-_PARTS = {torch.bfloat16: 1, torch.float32: 2}
-_FEATURES = ("amx-tile", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
 
 
-class MatrixUnits:
+class Units(ABC):
     """Dense layers, attention and activations of one dtype on the CPU, by as many threads as torch's operations have.
 
-    In bfloat16 sums are float32; in float32, numbers are taken as the sum of two bfloat16, which keep 16 of their 24
-    bits (`_panels`). A row's bits are its own, whatever rows there are beside it and however many threads there are.
+    In bfloat16 sums are float32. A row's bits are its own, whatever rows there are beside it and however many threads
+    there are.
 
     Args:
         dtype: `torch.float32` or `torch.bfloat16`.
-        features: of a CPU that has these units, as LLVM names them.
+        parts: of its numbers (`_numbers`).
+        kernels: assembly of the layers and attention.
+        tables: what each of their functions is told, by name.
+        features: of the CPU, as LLVM names them.
 
     Raises:
         RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
         OSError: the system lets no process make machine code.
     """
 
-    def __init__(self, dtype: torch.dtype, features: dict[str, bool]) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        parts: int,
+        kernels: Sequence[str],
+        tables: Mapping[str, Mapping[str, str]],
+        features: dict[str, bool],
+    ) -> None:
         self.dtype = dtype
-        self._parts = _PARTS[dtype]
-        # With two parts float32 rows are what the layer's own are.
-        incoming = [one for one in _dense.INCOMING if one != "float32" or self._parts == 1]
-        layers = [(one, ending) for one in incoming for ending in _dense.ENDINGS]
-        source = [
-            _vectors.DECLARATIONS,
-            _panels.source(self._parts),
-            *(_dense.source(_name(*layer), *layer, self._parts) for layer in layers),
-            _attention.source("attention", self._parts),
-            _norm_mish.source("norm_mish", self._parts),
-            _snake.source("snake"),
-        ]
-        tables = {_name(*layer): _dense.FIELDS for layer in layers}
-        tables |= {"attention": _attention.FIELDS, "norm_mish": _norm_mish.FIELDS, "snake": _snake.FIELDS}
-        self._code = MachineCode("\n".join(source), tables, features)
+        source = [_vectors.DECLARATIONS, *kernels, _norm_mish.source("norm_mish", parts), _snake.source("snake")]
+        every = {**tables, "norm_mish": _norm_mish.FIELDS, "snake": _snake.FIELDS}
+        self._code = MachineCode("\n".join(source), every, features)
 
     def takes(self, outputs: int, depth: int) -> bool:
-        """Whether a weight of shape (outputs, depth) fills whole panels."""
+        """Whether a weight of shape (outputs, depth) can be multiplied."""
         return outputs % SIDE == 0 and depth % STEP == 0 and outputs * depth > 0
 
     def takes_heads_of(self, head_dim: int) -> bool:
-        """Whether heads of so many numbers fill whole panels."""
+        """Whether heads of so many numbers can attend."""
         return self.takes(head_dim, head_dim)
 
     def takes_channels(self, channels: int) -> bool:
         """Whether rows of so many numbers can be normed."""
         return channels % _vectors.LANES == 0
 
+    @abstractmethod
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return a copy of `weight` in panels.
+        """Return a copy of `weight` in the order in which a layer reads it.
 
         Args:
             weight: floating point of shape (outputs, depth), on the CPU; one that this `takes`.
-
-        Returns:
-            bfloat16 of shape (panels, steps of the depth, halves of a panel, parts, pairs of numbers, outputs, 2),
-            contiguous.
         """
-        parts, left = [], weight.detach().float()
-        for _ in range(self._parts):
-            parts.append(left.to(torch.bfloat16))
-            left = left - parts[-1].float()
-        outputs, depth = weight.shape
-        side = SIDE // 2
-        divided = torch.stack(parts).view(self._parts, outputs // SIDE, 2, side, depth // STEP, STEP // 2, 2)
-        return divided.permute(1, 4, 2, 0, 5, 3, 6).contiguous()
 
-    def dense(
-        self,
-        rows: torch.Tensor,
-        packed: torch.Tensor,
-        bias: torch.Tensor,
-        ending: Ending = "none",
-        residual: torch.Tensor | None = None,
-        epsilon: float | None = None,
-    ) -> torch.Tensor:
-        """Return ``rows @ weight.T + bias``, or what `ending` makes of it.
-
-        Args:
-            rows: of shape (rows, depth) and this dtype or float32, on the CPU, numbers of a row side by side; rows may
-                overlap.
-            packed: what `pack` returned for the weight.
-            bias: float32 of shape (outputs,).
-            ending: ``"gelu"``, ``"add"`` to add `residual`, ``"float32"`` for a result in that; ``"none"`` leaves it.
-            residual: float32 of shape (rows, outputs), with ``"add"``.
-            epsilon: if given, `rows` are float32, and each is taken less its mean and over the square root of its
-                variance plus this, before it is multiplied.
-
-        Returns:
-            Of shape (rows, outputs) and this dtype, but float32 with ``"add"`` and ``"float32"``.
+    @abstractmethod
+    def shape_of(self, packed: torch.Tensor) -> tuple[int, int]:
+        """Return the outputs and the depth of what `pack` returned.
 
         Raises:
-            ValueError: an argument is not that.
+            ValueError: it is something else.
         """
-        panels, steps, *_ = packed.shape
-        outputs, depth = panels * SIDE, steps * STEP
-        _check("packed", packed, torch.bfloat16, (panels, steps, 2, self._parts, SIDE // 2, SIDE // 2, 2))
-        _check("bias", bias, torch.float32, (outputs,))
-        expected = (self.dtype, torch.float32) if epsilon is None else (torch.float32,)
-        beside = rows.stride(1) == 1 and rows.device.type == "cpu"
-        if rows.dtype not in expected or rows.shape != (len(rows), depth) or not beside:
-            found = f"{rows.dtype} and {tuple(rows.shape)} on {rows.device}, {rows.stride(1)} apart"
-            raise ValueError(f"rows of {found}: expected {expected[0]} and (rows, {depth}) on the CPU, side by side")
-        if (ending == "add") != (residual is not None):
-            raise ValueError(f"ending={ending!r} with residual={residual}: expected a residual with 'add' alone")
-        told: dict[str, int] = {"numbers": rows.data_ptr()}
-        if residual is not None:
-            _check("residual", residual, torch.float32, (len(rows), outputs))
-            told["residual"] = residual.data_ptr()
-        result = rows.new_empty((len(rows), outputs), dtype=torch.float32 if ending in _dense.FLOAT32 else self.dtype)
-        if not len(rows):
-            return result
-        call = self.dense_call(
-            packed,
-            bias,
-            Told("numbers"),
-            Told("result"),
-            row_bytes=rows.stride(0) * rows.itemsize,
-            incoming="own" if rows.dtype is self.dtype else "float32",
-            ending=ending,
-            residual=None if residual is None else Told("residual"),
-            epsilon=epsilon,
-        )
-        run(Chain([call]), len(rows), result=result.data_ptr(), **told)
-        return result
 
+    @abstractmethod
     def dense_call(
         self,
         packed: torch.Tensor,
@@ -180,27 +113,74 @@ class MatrixUnits:
             taps: in how many parts a row lies, each of as many whole steps.
             tap_bytes: from one part to the next.
         """
-        panels, steps, *_ = packed.shape
-        values: dict[str, int | Told] = {
-            "next_share": 0,
-            "next_room": 0,
-            "shares": Told("shares"),
-            "rows": Told("rows"),
-            "row_bytes": row_bytes,
-            "steps": steps,
-            "taps": taps,
-            "tap_bytes": tap_bytes,
-            "strips": panels,
-            "room_bytes": Told("panels_of_share", steps * _panels.step_bytes(self._parts)),
-            "numbers": numbers,
-            "weights": packed.data_ptr(),
-            "bias": bias.data_ptr(),
-            "residual": 0 if residual is None else residual,
-            "room": Told("room"),
-            "result": result,
-            "epsilon": float_bits(epsilon or 0.0),
-        }
-        return Call(self._code, _name("normed" if epsilon is not None else incoming, ending), values)
+
+    @abstractmethod
+    def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
+        """Return `attention` of one row as a call for `run`; nothing is checked.
+
+        Args:
+            heads: as `attention` takes them.
+            head_dim: numbers of a head.
+            joint: where queries, keys and values lie.
+            result: where the result is to lie.
+        """
+
+    def dense(
+        self,
+        rows: torch.Tensor,
+        packed: torch.Tensor,
+        bias: torch.Tensor,
+        ending: Ending = "none",
+        residual: torch.Tensor | None = None,
+        epsilon: float | None = None,
+    ) -> torch.Tensor:
+        """Return ``rows @ weight.T + bias``, or what `ending` makes of it.
+
+        Args:
+            rows: of shape (rows, depth) and this dtype or float32, on the CPU, numbers of a row side by side; rows may
+                overlap.
+            packed: what `pack` returned for the weight.
+            bias: float32 of shape (outputs,).
+            ending: ``"gelu"``, ``"add"`` to add `residual`, ``"float32"`` for a result in that; ``"none"`` leaves it.
+            residual: float32 of shape (rows, outputs), with ``"add"``.
+            epsilon: if given, `rows` are float32, and each is taken less its mean and over the square root of its
+                variance plus this, before it is multiplied.
+
+        Returns:
+            Of shape (rows, outputs) and this dtype, but float32 with ``"add"`` and ``"float32"``.
+
+        Raises:
+            ValueError: an argument is not that.
+        """
+        outputs, depth = self.shape_of(packed)
+        check("bias", bias, torch.float32, (outputs,))
+        expected = (self.dtype, torch.float32) if epsilon is None else (torch.float32,)
+        beside = rows.stride(1) == 1 and rows.device.type == "cpu"
+        if rows.dtype not in expected or rows.shape != (len(rows), depth) or not beside:
+            found = f"{rows.dtype} and {tuple(rows.shape)} on {rows.device}, {rows.stride(1)} apart"
+            raise ValueError(f"rows of {found}: expected {expected[0]} and (rows, {depth}) on the CPU, side by side")
+        if (ending == "add") != (residual is not None):
+            raise ValueError(f"ending={ending!r} with residual={residual}: expected a residual with 'add' alone")
+        told: dict[str, int] = {"numbers": rows.data_ptr()}
+        if residual is not None:
+            check("residual", residual, torch.float32, (len(rows), outputs))
+            told["residual"] = residual.data_ptr()
+        result = rows.new_empty((len(rows), outputs), dtype=torch.float32 if ending in FLOAT32_ENDINGS else self.dtype)
+        if not len(rows):
+            return result
+        call = self.dense_call(
+            packed,
+            bias,
+            Told("numbers"),
+            Told("result"),
+            row_bytes=rows.stride(0) * rows.itemsize,
+            incoming="own" if rows.dtype is self.dtype else "float32",
+            ending=ending,
+            residual=None if residual is None else Told("residual"),
+            epsilon=epsilon,
+        )
+        run(Chain([call]), len(rows), result=result.data_ptr(), **told)
+        return result
 
     def norm_mish(
         self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, added: torch.Tensor
@@ -221,10 +201,10 @@ class MatrixUnits:
             ValueError: an argument is not that.
         """
         utterances, count, channels = rows.shape
-        _check("rows", rows, torch.float32, (utterances, count, channels - channels % _vectors.LANES))
-        _check("weight", weight, torch.float32, (channels,))
-        _check("bias", bias, torch.float32, (channels,))
-        _check("added", added, torch.float32, (utterances, channels))
+        check("rows", rows, torch.float32, (utterances, count, channels - channels % _vectors.LANES))
+        check("weight", weight, torch.float32, (channels,))
+        check("bias", bias, torch.float32, (channels,))
+        check("added", added, torch.float32, (utterances, channels))
         result = torch.empty_like(rows, dtype=self.dtype)
         if not rows.numel():
             return result
@@ -300,7 +280,7 @@ class MatrixUnits:
         head_dim, rest = divmod(width, 3 * heads)
         if rest or not self.takes_heads_of(head_dim):
             raise ValueError(f"{width} numbers for {heads} heads: expected 3 times a multiple of {SIDE} for each")
-        _check("joint", joint, self.dtype, (rows, frames, width))
+        check("joint", joint, self.dtype, (rows, frames, width))
         result = joint.new_empty((rows, frames, heads * head_dim))
         if not frames:
             return result
@@ -309,41 +289,9 @@ class MatrixUnits:
             run(chain, frames, joint=row.data_ptr(), result=attended.data_ptr())
         return result
 
-    def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
-        """Return `attention` of one row as a call for `run`; nothing is checked.
-
-        Args:
-            heads: as `attention` takes them.
-            head_dim: numbers of a head.
-            joint: where queries, keys and values lie.
-            result: where the result is to lie.
-        """
-        head_bytes, steps = head_dim * self.dtype.itemsize, head_dim // STEP
-        queries, keys, values_ = (
-            Told(joint.name, joint.times, joint.plus + part * heads * head_bytes) for part in range(3)
-        )
-        values: dict[str, int | Told] = {
-            "next_head": 0,
-            "next_room": 0,
-            "heads": heads,
-            "frames": Told("rows"),
-            "row_bytes": 3 * heads * head_bytes,
-            "head_bytes": head_bytes,
-            "result_row_bytes": heads * head_bytes,
-            "steps": steps,
-            "blocks": Told("panels"),
-            "room_bytes": Told("panels", *_attention.room_bytes(steps, self._parts)),
-            "queries": queries,
-            "keys": keys,
-            "values": values_,
-            "room": Told("room"),
-            "result": result,
-        }
-        return Call(self._code, "attention", values)
-
 
 def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, **told: int) -> None:
-    """Run calls of matrix units by as many threads as torch's operations have here.
+    """Run calls by as many threads as torch's operations have here.
 
     Args:
         chain: of calls over so many rows, or frames.
@@ -364,30 +312,12 @@ def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, *
     chain.run(threads, room=room.data_ptr(), **told)
 
 
-@cache
-def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
-    """Return the units of this CPU for `dtype`, or None where it has none that can be used.
+def check(name: str, tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    """Refuse what is not that.
 
-    It takes AMX and leave of the kernel to use it, which torch asks for, and an OpenMP under torch that has GNU's entry
-    points.
+    Raises:
+        ValueError: `tensor` is of another dtype or shape, not on the CPU, or not contiguous.
     """
-    try:
-        features = cpu_features()
-        has_all = dtype in _PARTS and all(features.get(name) for name in _FEATURES) and has_amx(features)
-        if not has_all:
-            return None
-        prepare_chains()
-        return MatrixUnits(dtype, features)
-    except (RuntimeError, OSError) as error:
-        logger.info("no matrix units for %s on this machine: %s", dtype, error)
-        return None
-
-
-def _name(incoming: Incoming, ending: Ending) -> str:
-    return f"{incoming}_{ending}"
-
-
-def _check(name: str, tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     if tensor.dtype is dtype and tensor.shape == shape and tensor.is_contiguous() and tensor.device.type == "cpu":
         return
     found = f"{tensor.dtype} and {tuple(tensor.shape)} on {tensor.device}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, fma, mean_and_scale, mish
 
-from . import _panels as panels
+from ._numbers import number_bytes, store_numbers
 
 FIELDS = {
     "next_share": "i64",
@@ -28,7 +28,7 @@ def source(name: str, parts: int) -> str:
     """Return a function for `FIELDS`, whose result's numbers have so many parts."""
     code, told = tabled(name, FIELDS)
     row_bytes = code.times(told["vectors"], VECTOR_BYTES)
-    result_bytes = code.times(told["vectors"], LANES * panels.number_bytes(parts))
+    result_bytes = code.times(told["vectors"], LANES * number_bytes(parts))
     with code.share(place(code, FIELDS, "next_share"), told["shares"]) as share:
         first, count = code.part(share, told["shares"], told["rows"])
         with code.loop(count) as turn:
@@ -45,6 +45,6 @@ def source(name: str, parts: int) -> str:
                 away = code.let(f"fsub {FLOATS} {own}, {mean}")
                 normed = fma(code, code.let(f"fmul {FLOATS} {away}, {scale}"), weight, bias)
                 total = code.let(f"fadd {FLOATS} {mish(code, normed)}, {added}")
-                to = code.after(result, code.times(vector.index, LANES * panels.number_bytes(parts)))
-                panels.store_numbers(code, total, to, parts)
+                to = code.after(result, code.times(vector.index, LANES * number_bytes(parts)))
+                store_numbers(code, total, to, parts)
     return code.source()

@@ -1,4 +1,4 @@
-"""Matrix units compute what torch does, but for rounding, and a row's bits are that row's alone."""
+"""Units compute what torch does, but for rounding, and a row's bits are that row's alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from stateless_tts.engine import units as rooms
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code import _vectors
 from stateless_tts.engine.machine_code._chain import Chain, Told
 from stateless_tts.engine.machine_code._function import Function, read
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
-from stateless_tts.engine.matrix_units import Ending, MatrixUnits, _units, matrix_units, run
+from stateless_tts.engine.units import Ending, Units, find_units, run
+from stateless_tts.engine.units import _units as base
+from stateless_tts.engine.units.matrix import _units as of_matrices
+from stateless_tts.engine.units.matrix import matrix_units
+from stateless_tts.engine.units.vector import VectorUnits, vector_units
+from stateless_tts.engine.units.vector import _units as of_vector_registers
+from stateless_tts.engine.units.vector._tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,19 +35,38 @@ EPSILON = 1e-5
 ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 1.2e-2}
 
 
-@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def units(request: pytest.FixtureRequest) -> MatrixUnits:
-    found = matrix_units(request.param)
+FEATURES = cpu_features()
+WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
+
+
+def in_vectors(tiles: Tiles, features: dict[str, bool]) -> Units | None:
+    """Return units of such tiles, whichever are the fastest of this CPU: LLVM splits vectors that are too long."""
+    return None if vector_units() is None else VectorUnits(tiles, features)
+
+
+WAYS: dict[str, Callable[[], Units | None]] = {
+    "float32 in AMX": lambda: matrix_units(torch.float32),
+    "bfloat16 in AMX": lambda: matrix_units(torch.bfloat16),
+    "float32, sixteen lanes": lambda: in_vectors(Tiles(lanes=16, rows=8), FEATURES),
+    "float32, eight lanes": lambda: in_vectors(Tiles(lanes=8, rows=6), WITHOUT_AVX512),
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def units(request: pytest.FixtureRequest) -> Units:
+    found = WAYS[request.param]()
     if found is None:
-        pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
+        pytest.skip("this machine has no such registers, or torch no OpenMP of GNU's")
     return found
 
 
 @pytest.fixture
 def units_are_sought_anew() -> Iterator[None]:
-    matrix_units.cache_clear()
+    for sought in (matrix_units, vector_units):
+        sought.cache_clear()
     yield
-    matrix_units.cache_clear()
+    for sought in (matrix_units, vector_units):
+        sought.cache_clear()
 
 
 @pytest.fixture(params=[1, 3])
@@ -55,13 +81,13 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape) + seed))
 
 
-def layer(units: MatrixUnits, depth: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def layer(units: Units, depth: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return a weight, the weight in panels, and a bias."""
     weight = (noise(outputs, depth) / depth**0.5).to(units.dtype)
     return weight, units.pack(weight), noise(outputs)
 
 
-def joint_of(units: MatrixUnits, rows: int, frames: int, heads: int, head_dim: int) -> torch.Tensor:
+def joint_of(units: Units, rows: int, frames: int, heads: int, head_dim: int) -> torch.Tensor:
     joint = noise(rows, frames, 3, heads, head_dim)
     joint[:, :, 0] *= head_dim**-0.5
     return joint.flatten(2).to(units.dtype)
@@ -73,7 +99,7 @@ def attention_of(joint: torch.Tensor, heads: int) -> torch.Tensor:
     return attended.transpose(1, 2).flatten(2)
 
 
-def assert_near(units: MatrixUnits, found: torch.Tensor, expected: torch.Tensor) -> None:
+def assert_near(units: Units, found: torch.Tensor, expected: torch.Tensor) -> None:
     tolerance = ROUNDING[units.dtype]
     torch.testing.assert_close(found.double(), expected.double(), rtol=tolerance, atol=tolerance)
 
@@ -86,9 +112,7 @@ def assert_near(units: MatrixUnits, found: torch.Tensor, expected: torch.Tensor)
     ending=st.sampled_from(get_args(Ending)),
     normed=st.booleans(),
 )
-def test_it_is_the_layer(
-    units: MatrixUnits, rows: int, steps: int, panels: int, ending: Ending, *, normed: bool
-) -> None:
+def test_it_is_the_layer(units: Units, rows: int, steps: int, panels: int, ending: Ending, *, normed: bool) -> None:
     weight, packed, bias = layer(units, 32 * steps, 32 * panels)
     numbers = noise(rows, 32 * steps, seed=2) * 2 + 1
     given_numbers = numbers if normed else numbers.to(units.dtype)
@@ -122,7 +146,7 @@ def test_float32_keeps_sixteen_bits() -> None:
 @given(
     rows=st.integers(1, 2), frames=st.integers(1, 130), heads=st.integers(1, 3), head_dim=st.sampled_from([32, 64, 96])
 )
-def test_it_is_attention(units: MatrixUnits, rows: int, frames: int, heads: int, head_dim: int) -> None:
+def test_it_is_attention(units: Units, rows: int, frames: int, heads: int, head_dim: int) -> None:
     joint = joint_of(units, rows, frames, heads, head_dim)
     found = units.attention(joint, heads)
     assert found.dtype is units.dtype
@@ -130,12 +154,12 @@ def test_it_is_attention(units: MatrixUnits, rows: int, frames: int, heads: int,
 
 
 @pytest.mark.parametrize("frames", [1024, 1100])
-def test_attention_sees_long_utterances_whole(units: MatrixUnits, frames: int) -> None:
+def test_attention_sees_long_utterances_whole(units: Units, frames: int) -> None:
     joint = joint_of(units, 1, frames, 1, 64)
     assert_near(units, units.attention(joint, 1), attention_of(joint, 1))
 
 
-def test_great_scores_pick_one_value(units: MatrixUnits) -> None:
+def test_great_scores_pick_one_value(units: Units) -> None:
     joint = joint_of(units, 1, 50, 1, 64)
     joint[..., :64] *= 3000
     assert_near(units, units.attention(joint, 1), attention_of(joint, 1))
@@ -143,7 +167,7 @@ def test_great_scores_pick_one_value(units: MatrixUnits) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(utterances=st.integers(1, 2), rows=st.integers(1, 40), vectors=st.integers(1, 20))
-def test_it_is_norm_and_mish(units: MatrixUnits, utterances: int, rows: int, vectors: int) -> None:
+def test_it_is_norm_and_mish(units: Units, utterances: int, rows: int, vectors: int) -> None:
     channels = 16 * vectors
     numbers, added = noise(utterances, rows, channels) * 5 - 3, noise(utterances, channels)
     weight, bias = noise(2, channels)
@@ -158,8 +182,8 @@ def test_it_is_norm_and_mish(units: MatrixUnits, utterances: int, rows: int, vec
 
 def of_vectors(function: Callable[[Function, str], str], numbers: torch.Tensor) -> torch.Tensor:
     """Return what machine code makes of numbers, sixteen at a time."""
-    if matrix_units(torch.float32) is None:
-        pytest.skip("this machine has no AMX, or torch no OpenMP of GNU's")
+    if vector_units() is None:
+        pytest.skip("this machine has no AVX2, or torch no OpenMP of GNU's")
     code = Function("all", {"table": "ptr"}, public=True)
     told = read(code, {"numbers": "ptr", "result": "ptr", "vectors": "i64"})
     with code.loop(told["vectors"]) as vector:
@@ -195,14 +219,14 @@ def test_gelus_are_as_exact_as_they_say(erf: Literal["exact", "rough"], error: f
     assert error / 3 < wrong.max() < error
 
 
-def test_gelu_is_gelu_far_out(units: MatrixUnits) -> None:
+def test_gelu_is_gelu_far_out(units: Units) -> None:
     _, packed, _ = layer(units, 32, 64)
     bias = torch.linspace(-40, 40, 64)
     found = units.dense(torch.zeros(1, 32, dtype=units.dtype), packed, bias, "gelu")
     assert_near(units, found, functional.gelu(bias)[None])
 
 
-def test_a_constant_row_is_normed_to_nothing(units: MatrixUnits) -> None:
+def test_a_constant_row_is_normed_to_nothing(units: Units) -> None:
     _, packed, bias = layer(units, 64, 64)
     constant = torch.full((1, 64), 7.0)
     assert_near(units, units.dense(constant, packed, bias, epsilon=EPSILON), bias[None])
@@ -213,7 +237,7 @@ def test_a_constant_row_is_normed_to_nothing(units: MatrixUnits) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(rows=st.integers(2, 120), own=st.data())
-def test_a_rows_bits_are_its_own(units: MatrixUnits, rows: int, own: st.DataObject) -> None:
+def test_a_rows_bits_are_its_own(units: Units, rows: int, own: st.DataObject) -> None:
     _, packed, bias = layer(units, 256, 64)
     numbers = noise(rows, 256).to(units.dtype)
     one = own.draw(st.integers(0, rows - 1))
@@ -228,7 +252,7 @@ def test_a_rows_bits_are_its_own(units: MatrixUnits, rows: int, own: st.DataObje
     assert torch.equal(alone, among_others)
 
 
-def test_threads_change_no_bit(units: MatrixUnits, threads: int) -> None:
+def test_threads_change_no_bit(units: Units, threads: int) -> None:
     joint, numbers = joint_of(units, 1, 70, 5, 64), noise(1, 70, 64)
     weight, bias = noise(2, 64)
 
@@ -240,15 +264,15 @@ def test_threads_change_no_bit(units: MatrixUnits, threads: int) -> None:
     assert all(torch.equal(one, other) for one, other in zip(found, all_of_it(), strict=True)), threads
 
 
-def test_many_rows_are_shared_out_in_parts(units: MatrixUnits, threads: int) -> None:
+def test_many_rows_are_shared_out_in_parts(units: Units, threads: int) -> None:
     weight, packed, bias = layer(units, 32, 32)
-    numbers = noise(32 * _units._PANELS_OF_A_SHARE * 4 + 5, 32).to(units.dtype)
+    numbers = noise(32 * base._PANELS_OF_A_SHARE * 4 + 5, 32).to(units.dtype)
     expected = functional.linear(numbers.double(), weight.double(), bias.double())
     assert threads < 5
     assert_near(units, units.dense(numbers, packed, bias), expected)
 
 
-def test_rows_may_overlap(units: MatrixUnits) -> None:
+def test_rows_may_overlap(units: Units) -> None:
     _, packed, bias = layer(units, 96, 32)
     frames = noise(40, 32).to(units.dtype)
     windows = frames.as_strided((38, 96), (32, 1))
@@ -257,7 +281,7 @@ def test_rows_may_overlap(units: MatrixUnits) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(rows=st.integers(1, 70), taps=st.integers(1, 4), apart=st.integers(1, 3), steps=st.integers(1, 2))
-def test_rows_may_lie_in_parts(units: MatrixUnits, rows: int, taps: int, apart: int, steps: int) -> None:
+def test_rows_may_lie_in_parts(units: Units, rows: int, taps: int, apart: int, steps: int) -> None:
     channels = 32 * steps
     _, packed, bias = layer(units, taps * channels, 64)
     frames = noise(rows + (taps - 1) * apart, channels).to(units.dtype)
@@ -283,7 +307,7 @@ def test_float32_rows_may_be_taken_to_bfloat16() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(rows=st.integers(1, 40), vectors=st.integers(1, 8), scale=st.sampled_from([0.01, 1.0, 100.0]))
-def test_it_is_the_vocoders_activation(units: MatrixUnits, rows: int, vectors: int, scale: float) -> None:
+def test_it_is_the_vocoders_activation(units: Units, rows: int, vectors: int, scale: float) -> None:
     channels = 16 * vectors
     snake = Snake(channels).requires_grad_(requires_grad=False)
     snake.alpha.copy_(2.0 ** torch.arange(channels).remainder(4).sub(2))  # so that no product is rounded
@@ -296,7 +320,7 @@ def test_it_is_the_vocoders_activation(units: MatrixUnits, rows: int, vectors: i
     torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=2e-6)
 
 
-def test_callers_share_a_weight(units: MatrixUnits) -> None:
+def test_callers_share_a_weight(units: Units) -> None:
     weight, packed, bias = layer(units, 256, 96)
     numbers, joint = noise(100, 256).to(units.dtype), joint_of(units, 1, 100, 2, 64)
     expected = units.dense(numbers, packed, bias), units.attention(joint, 2)
@@ -312,7 +336,18 @@ def test_callers_share_a_weight(units: MatrixUnits) -> None:
     assert torch.equal(packed, units.pack(weight))
 
 
-def test_what_memory_held_before_does_not_matter(units: MatrixUnits) -> None:
+def test_vector_registers_keep_all_bits() -> None:
+    units = vector_units()
+    if units is None:
+        pytest.skip("this machine has no AVX2, or torch no OpenMP of GNU's")
+    weight, packed, bias = layer(units, 256, 256)
+    numbers = noise(64, 256)
+    exact = functional.linear(numbers.double(), weight.double(), bias.double())
+    error = (units.dense(numbers, packed, bias) - exact).pow(2).mean().sqrt()
+    assert error < 1e-6  # 4e-7
+
+
+def test_what_memory_held_before_does_not_matter(units: Units) -> None:
     _, packed, bias = layer(units, 64, 64)
     numbers, joint = noise(37, 64), joint_of(units, 1, 37, 2, 64)
     torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
@@ -329,7 +364,7 @@ def test_what_memory_held_before_does_not_matter(units: MatrixUnits) -> None:
     assert all(torch.isfinite(result).all() for result in results)
 
 
-def test_what_is_not_finite_stays_in_its_row(units: MatrixUnits) -> None:
+def test_what_is_not_finite_stays_in_its_row(units: Units) -> None:
     _, packed, bias = layer(units, 64, 32)
     numbers = noise(4, 64).to(units.dtype)
     numbers[1, 7] = float("inf")
@@ -339,7 +374,7 @@ def test_what_is_not_finite_stays_in_its_row(units: MatrixUnits) -> None:
 
 
 @pytest.mark.parametrize(("part", "lost"), [(0, [5]), (1, list(range(50))), (2, list(range(50)))])
-def test_attention_tells_of_what_is_no_number(units: MatrixUnits, part: int, lost: list[int]) -> None:
+def test_attention_tells_of_what_is_no_number(units: Units, part: int, lost: list[int]) -> None:
     joint = joint_of(units, 1, 50, 1, 64)
     joint[0, 5, 64 * part] = float("nan")
     found, expected = units.attention(joint, 1)[0], attention_of(joint, 1)[0]
@@ -347,19 +382,19 @@ def test_attention_tells_of_what_is_no_number(units: MatrixUnits, part: int, los
     assert torch.equal(found.isnan(), expected.isnan())
 
 
-def test_nothing_gives_nothing(units: MatrixUnits) -> None:
+def test_nothing_gives_nothing(units: Units) -> None:
     _, packed, bias = layer(units, 64, 32)
     assert units.dense(noise(0, 64).to(units.dtype), packed, bias).shape == (0, 32)
     assert units.attention(joint_of(units, 1, 0, 2, 64), 2).shape == (1, 0, 128)
     assert units.norm_mish(noise(1, 0, 32), bias, bias, EPSILON, bias[None]).shape == (1, 0, 32)
 
 
-REFUSED: dict[str, Callable[[MatrixUnits, torch.Tensor, torch.Tensor, torch.Tensor], object]] = {
+REFUSED: dict[str, Callable[[Units, torch.Tensor, torch.Tensor, torch.Tensor], object]] = {
     "rows of": lambda units, rows, packed, bias: units.dense(rows[:, :32], packed, bias),
     "rows of torch.float64": lambda units, rows, packed, bias: units.dense(rows.double(), packed, bias),
     "side by side": lambda units, rows, packed, bias: units.dense(rows.t().contiguous().t(), packed, bias),
     "on the CPU": lambda units, rows, packed, bias: units.dense(rows.to("meta"), packed, bias),
-    "packed of": lambda units, rows, packed, bias: units.dense(rows, packed.float(), bias),
+    "packed of": lambda units, rows, packed, bias: units.dense(rows, packed.double(), bias),
     "bias of": lambda units, rows, packed, bias: units.dense(rows, packed, bias[:-1]),
     "with residual=None": lambda units, rows, packed, bias: units.dense(rows, packed, bias, "add"),
     "residual of": lambda units, rows, packed, bias: units.dense(rows, packed, bias, "add", bias),
@@ -373,13 +408,13 @@ REFUSED: dict[str, Callable[[MatrixUnits, torch.Tensor, torch.Tensor, torch.Tens
 
 
 @pytest.mark.parametrize("told", REFUSED)
-def test_what_does_not_fit_is_refused(units: MatrixUnits, told: str) -> None:
+def test_what_does_not_fit_is_refused(units: Units, told: str) -> None:
     _, packed, bias = layer(units, 64, 32)
     with pytest.raises(ValueError, match=told):
         REFUSED[told](units, noise(2, 64).to(units.dtype), packed, bias)
 
 
-def test_rooms_are_made_where_the_rows_are(units: MatrixUnits) -> None:
+def test_rooms_are_made_where_the_rows_are(units: Units) -> None:
     _, packed, bias = layer(units, 64, 32)
     numbers, joint = noise(3, 64).to(units.dtype), joint_of(units, 1, 37, 2, 64)
     expected = units.dense(numbers, packed, bias), units.attention(joint, 2)
@@ -388,7 +423,7 @@ def test_rooms_are_made_where_the_rows_are(units: MatrixUnits) -> None:
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_panels_have_to_be_filled(units: MatrixUnits) -> None:
+def test_panels_have_to_be_filled(units: Units) -> None:
     assert units.takes(1024, 256)
     assert not units.takes(80, 256)
     assert not units.takes(256, 80)
@@ -400,7 +435,7 @@ def test_panels_have_to_be_filled(units: MatrixUnits) -> None:
     assert not units.takes_channels(20)
 
 
-def test_a_copy_computes_as_well(units: MatrixUnits) -> None:
+def test_a_copy_computes_as_well(units: Units) -> None:
     _, packed, bias = layer(units, 64, 32)
     numbers = noise(3, 64).to(units.dtype)
     assert torch.equal(copy.deepcopy(units).dense(numbers, packed, bias), units.dense(numbers, packed, bias))
@@ -409,8 +444,8 @@ def test_a_copy_computes_as_well(units: MatrixUnits) -> None:
 @pytest.fixture
 def amx(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """Return the features of a CPU with AMX, on which this process has leave to use it."""
-    features = dict.fromkeys(("amx-bf16", *_units._FEATURES), True)
-    monkeypatch.setattr(_units, "cpu_features", lambda: features)
+    features = dict.fromkeys(("amx-bf16", *of_matrices._FEATURES), True)
+    monkeypatch.setattr(of_matrices, "cpu_features", lambda: features)
     monkeypatch.setattr(torch.cpu, "_init_amx", lambda: True)
     return features
 
@@ -432,5 +467,29 @@ def test_without_amx_there_are_none(monkeypatch: pytest.MonkeyPatch, amx: dict[s
     assert matrix_units(torch.bfloat16) is None
 
 
+@pytest.mark.usefixtures("units_are_sought_anew", "no_machine_code")
+def test_without_machine_code_there_are_none_of_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_vector_registers, "cpu_features", lambda: {"avx2": True, "fma": True})
+    assert vector_units() is None
+
+
+@pytest.mark.usefixtures("units_are_sought_anew")
+@pytest.mark.parametrize("missing", ["avx2", "fma"])
+def test_without_wide_vectors_there_are_none(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(of_vector_registers, "cpu_features", lambda: {"avx2": True, "fma": True, missing: False})
+    assert vector_units() is None
+
+
+def test_amx_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_units(torch.float32) in {matrix_units(torch.float32), vector_units()}
+    of_matrices_alone, of_vectors_alone = object(), object()
+    monkeypatch.setattr(rooms, "matrix_units", lambda _: of_matrices_alone)
+    monkeypatch.setattr(rooms, "vector_units", lambda: of_vectors_alone)
+    assert find_units(torch.float32) is of_matrices_alone
+    monkeypatch.setattr(rooms, "matrix_units", lambda _: None)
+    assert find_units(torch.float32) is of_vectors_alone
+    assert find_units(torch.bfloat16) is None
+
+
 def test_there_are_none_for_float16() -> None:
-    assert matrix_units(torch.float16) is None
+    assert find_units(torch.float16) is None

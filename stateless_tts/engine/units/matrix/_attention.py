@@ -6,26 +6,18 @@ and sum are of whole rows. The exponentials meet the values as they are; their s
 
 from __future__ import annotations
 
-import math
-
 from stateless_tts.engine.machine_code._amx import BEGIN, END, REGISTER_BYTES
 from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import (
     FLOATS,
     HALVES,
-    LANE_NUMBERS,
     LANES,
-    LOG2_E,
     VECTOR_BYTES,
-    added_up,
-    all_lanes,
-    fma,
     in_bfloat16,
-    maximum,
-    number,
-    power_of_two,
     spread,
 )
+from stateless_tts.engine.units._numbers import SIDE, number_bytes, store_numbers
+from stateless_tts.engine.units._softmax import find_greatest, take_exponentials
 
 from . import _panels as panels
 
@@ -55,9 +47,7 @@ _SCORES_PADDING_BYTES = 64
 
 # Of exponentials, by the parts of a number, which leave out as much as these do.
 _DEGREES = {1: 3, 2: 4}
-_VECTORS = panels.SIDE // LANES
-# Far below any, and far enough from where float32 ends to be added to.
-_NO_SCORE = -1e30
+_VECTORS = SIDE // LANES
 
 
 def room_bytes(steps: int, parts: int) -> tuple[int, int]:
@@ -66,8 +56,8 @@ def room_bytes(steps: int, parts: int) -> tuple[int, int]:
     Keys, values and exponentials are panels as long as there are frames, and queries one; scores have a row and a
     number for each of 32 queries.
     """
-    of_block = (2 * steps + 1) * panels.step_bytes(parts) + panels.SIDE * panels.SIDE * 4
-    always = steps * panels.step_bytes(parts) + panels.SIDE * (_SCORES_PADDING_BYTES + 4)
+    of_block = (2 * steps + 1) * panels.step_bytes(parts) + SIDE * SIDE * 4
+    always = steps * panels.step_bytes(parts) + SIDE * (_SCORES_PADDING_BYTES + 4)
     return of_block, always
 
 
@@ -89,8 +79,8 @@ class _Attention:
         self.code, self.told = code, told = tabled(name, FIELDS)
         self.head_panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
         self.frames_panel_bytes = code.times(told["blocks"], panels.step_bytes(parts))
-        self.scores_bytes = code.plus(code.times(told["blocks"], panels.SIDE * 4), _SCORES_PADDING_BYTES)
-        self.sums = code.let(f"alloca [{panels.SIDE * panels.SIDE} x float], align 64")
+        self.scores_bytes = code.plus(code.times(told["blocks"], SIDE * 4), _SCORES_PADDING_BYTES)
+        self.sums = code.let(f"alloca [{SIDE * SIDE} x float], align 64")
 
     def source(self) -> str:
         code, told = self.code, self.told
@@ -110,12 +100,10 @@ class _Attention:
             self._arrange(keys, key_panels, values, value_panels)
             with code.loop(told["blocks"]) as block:
                 self._block_of_frames("own_panel", queries, block.index, query_panel)
-                rows = code.least(code.minus(told["frames"], code.times(block.index, panels.SIDE)), panels.SIDE)
+                rows = code.least(code.minus(told["frames"], code.times(block.index, SIDE)), SIDE)
                 self._score(query_panel, key_panels, scores)
                 self._take_shares(rows, scores, shares_panel)
-                own_result = code.after(
-                    result, code.times(code.times(block.index, panels.SIDE), told["result_row_bytes"])
-                )
+                own_result = code.after(result, code.times(code.times(block.index, SIDE), told["result_row_bytes"]))
                 self._mix(rows, shares_panel, value_panels, scores, own_result)
         code.do(END)
         return code.source()
@@ -127,14 +115,14 @@ class _Attention:
             panel = code.after(key_panels, code.times(block.index, self.head_panel_bytes))
             self._block_of_frames("transposed_panel", keys, block.index, panel)
         with code.loop(told["steps"]) as strip:
-            columns = code.after(values, code.times(strip.index, panels.SIDE * panels.number_bytes(self.parts)))
+            columns = code.after(values, code.times(strip.index, SIDE * number_bytes(self.parts)))
             panel = code.after(value_panels, code.times(strip.index, self.frames_panel_bytes))
             panels.make(code, "columns_panel", columns, told["row_bytes"], told["frames"], told["blocks"], panel)
 
     def _block_of_frames(self, function: str, numbers: str, block: str, panel: str) -> None:
         """Make a panel of a block of frames."""
         code, told = self.code, self.told
-        first = code.times(block, panels.SIDE)
+        first = code.times(block, SIDE)
         own = code.after(numbers, code.times(first, told["row_bytes"]))
         rows = code.minus(told["frames"], first)
         panels.make(code, function, own, told["row_bytes"], rows, told["steps"], panel)
@@ -144,7 +132,7 @@ class _Attention:
         code, told = self.code, self.told
         with code.loop(told["blocks"]) as block:
             keys = code.after(key_panels, code.times(block.index, self.head_panel_bytes))
-            own_scores = code.after(scores, code.times(block.index, panels.SIDE * 4))
+            own_scores = code.after(scores, code.times(block.index, SIDE * 4))
             panels.multiply(code, query_panel, keys, told["steps"], own_scores, self.scores_bytes)
 
     def _take_shares(self, rows: str, scores: str, shares_panel: str) -> None:
@@ -162,70 +150,39 @@ class _Attention:
     def _number_of(self, scores: str, row: str) -> str:
         """Return where a query's own number lies."""
         code = self.code
-        return code.after(scores, code.times(self.scores_bytes, panels.SIDE), code.times(row, 4))
+        return code.after(scores, code.times(self.scores_bytes, SIDE), code.times(row, 4))
 
     def _find_greatest(self, scores: str, greatest: str) -> None:
-        """Keep the greatest of a query's scores.
-
-        Beyond the last key, scores become so low that their exponentials are next to nothing, 2e-38.
-        """
-        code, told = self.code, self.told
-        last = code.times(code.minus(told["blocks"], 1), panels.SIDE)
-        for vector in range(_VECTORS):
-            at = code.after(scores, code.times(last, 4), vector * VECTOR_BYTES)
-            left = spread(code, "i64", code.minus(told["frames"], code.plus(last, vector * LANES)))
-            is_key = code.let(f"icmp slt <{LANES} x i64> {LANE_NUMBERS}, {left}")
-            kept = f"{FLOATS} {code.load(FLOATS, at)}, {FLOATS} {all_lanes(_NO_SCORE)}"
-            code.store(FLOATS, code.let(f"select <{LANES} x i1> {is_key}, {kept}"), at)
-        # A maximum of their own for all first halves and all second ones, lest each waits for the one before.
-        start = {f"most{vector}": (FLOATS, all_lanes(-math.inf)) for vector in range(_VECTORS)}
-        with code.loop(told["blocks"], at=("ptr", scores), **start) as block:
-            for vector in range(_VECTORS):
-                found = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
-                block.then[f"most{vector}"] = maximum(code, block.now[f"most{vector}"], found)
-            block.then["at"] = code.after(block.now["at"], panels.SIDE * 4)
-        most, *others = (block.then[name] for name in start)
-        for other in others:
-            most = maximum(code, most, other)
-        top = code.let(f"call float @llvm.vector.reduce.fmaximum.v{LANES}f32({FLOATS} {most})")
-        code.store("float", top, greatest)
+        """Keep the greatest of a query's scores."""
+        find_greatest(self.code, scores, self.told["frames"], self.told["blocks"], _VECTORS, greatest)
 
     def _exponentials(self, scores: str, panel: str, greatest: str) -> None:
         """Turn a query's scores into a row of exponentials, and the greatest into the inverse of their sum."""
         code = self.code
-        scaled = code.let(f"fmul float {code.load('float', greatest)}, {number(-LOG2_E)}")
-        top = spread(code, "float", scaled)
-        start = {"total": (FLOATS, all_lanes(0.0)), "at": ("ptr", scores), "panel": ("ptr", panel)}
-        with code.loop(self.told["blocks"], **start) as block:
-            total = block.now["total"]
-            for vector in range(_VECTORS):
-                score = code.load(FLOATS, code.after(block.now["at"], vector * VECTOR_BYTES))
-                below = fma(code, score, all_lanes(LOG2_E), top)
-                power = power_of_two(code, below, _DEGREES[self.parts])
-                total = code.let(f"fadd {FLOATS} {total}, {power}")
-                for part, one in enumerate(in_bfloat16(code, power, self.parts)):
-                    at = code.after(block.now["panel"], part * REGISTER_BYTES + vector * VECTOR_BYTES // 2)
-                    code.store(HALVES, one, at)
-            block.then.update(
-                total=total,
-                at=code.after(block.now["at"], panels.SIDE * 4),
-                panel=code.after(block.now["panel"], panels.step_bytes(self.parts)),
-            )
-        code.store("float", code.let(f"fdiv float 1.0, {added_up(code, block.then['total'])}"), greatest)
+
+        def put(power: str, block: str, vector: int) -> None:
+            for part, one in enumerate(in_bfloat16(code, power, self.parts)):
+                at = code.after(block, part * REGISTER_BYTES + vector * VECTOR_BYTES // 2)
+                code.store(HALVES, one, at)
+
+        take_exponentials(
+            *(code, scores, self.told["blocks"], _VECTORS, greatest, _DEGREES[self.parts]),
+            *(put, panel, panels.step_bytes(self.parts)),
+        )
 
     def _mix(self, rows: str, shares_panel: str, value_panels: str, scores: str, result: str) -> None:
         """Multiply a block's exponentials with all values, and divide by their sums."""
         code, told = self.code, self.told
         with code.loop(told["steps"]) as strip:
             values = code.after(value_panels, code.times(strip.index, self.frames_panel_bytes))
-            panels.multiply(code, shares_panel, values, told["blocks"], self.sums, str(panels.SIDE * 4))
-            first = code.after(result, code.times(strip.index, panels.SIDE * panels.number_bytes(self.parts)))
+            panels.multiply(code, shares_panel, values, told["blocks"], self.sums, str(SIDE * 4))
+            first = code.after(result, code.times(strip.index, SIDE * number_bytes(self.parts)))
             with code.loop(rows) as row:
                 inverse = spread(code, "float", code.load("float", self._number_of(scores, row.index)))
-                own_sums = code.after(self.sums, code.times(row.index, panels.SIDE * 4))
+                own_sums = code.after(self.sums, code.times(row.index, SIDE * 4))
                 own_result = code.after(first, code.times(row.index, told["result_row_bytes"]))
                 for vector in range(_VECTORS):
                     total = code.load(FLOATS, code.after(own_sums, vector * VECTOR_BYTES))
                     total = code.let(f"fmul {FLOATS} {total}, {inverse}")
-                    at = code.after(own_result, vector * LANES * panels.number_bytes(self.parts))
-                    panels.store_numbers(code, total, at, self.parts)
+                    at = code.after(own_result, vector * LANES * number_bytes(self.parts))
+                    store_numbers(code, total, at, self.parts)

@@ -1,0 +1,137 @@
+"""Sums of some rows and columns that stay in vector registers until they are done.
+
+The left operand is rows as they lie, wherever that is, a number of each being spread over a register. The right operand
+is a strip: for every number of the depth, two registers of columns side by side. Each sum is one chain of fused
+multiplications and additions over the depth, whatever rows there are beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stateless_tts.engine.machine_code._function import Function
+
+NUMBER_BYTES = 4  # all are float32
+_VECTORS = 2  # of a strip
+# What a tile is told: where its rows lie, from one to the next, in how many taps, from one tap to the next, numbers of
+# a tap; where the strip lies; where the sums go, from one row to the next.
+_TOLD = {
+    "numbers": "ptr",
+    "row_bytes": "i64",
+    "taps": "i64",
+    "tap_bytes": "i64",
+    "depth": "i64",
+    "strip": "ptr",
+    "sums": "ptr",
+    "sums_bytes": "i64",
+}
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of a CPU.
+
+    Attributes:
+        lanes: numbers of a register.
+        rows: the most of a tile; their sums, a vector of the strip and a spread number have registers of their own.
+    """
+
+    lanes: int
+    rows: int
+
+    @staticmethod
+    def of(features: dict[str, bool]) -> Tiles:
+        """Return those of a CPU with AVX2, or AVX-512, by its features as LLVM names them."""
+        # 16 of 32 registers, as more rows would take more pointers than there are; or 12 of 16.
+        return Tiles(lanes=16, rows=8) if features.get("avx512f") else Tiles(lanes=8, rows=6)
+
+    @property
+    def columns(self) -> int:
+        """Of a strip."""
+        return _VECTORS * self.lanes
+
+    @property
+    def step_bytes(self) -> int:
+        """What a strip has for each number of the depth."""
+        return self.columns * NUMBER_BYTES
+
+    def source(self) -> str:
+        """Return the functions of this module."""
+        counts = range(1, self.rows + 1)
+        table = ", ".join(["ptr null", *(f"ptr @tile{count}" for count in counts)])
+        # The vectors of `_vectors` may be of this size, too.
+        fma = "" if self.lanes == 16 else f"declare {self._vector} @llvm.fma.v{self.lanes}f32({self._three})"  # noqa: PLR2004
+        constant = f"@tiles = private constant [{self.rows + 1} x ptr] [{table}]"
+        return "\n".join([fma, *(self._tile(count) for count in counts), constant])
+
+    def multiply(
+        self,
+        code: Function,
+        rows: str,
+        numbers: str,
+        row_bytes: str,
+        depth: str,
+        strip: str,
+        sums: str,
+        sums_bytes: str | int,
+        taps: str = "1",
+        tap_bytes: str = "0",
+    ) -> None:
+        """Put the sums of so many rows, at most a tile's, and a strip there.
+
+        Args:
+            code: where it is done.
+            rows: how many there are.
+            numbers: where they lie.
+            row_bytes: from one row to the next.
+            depth: numbers of a tap.
+            strip: where it lies.
+            sums: where the first row's go.
+            sums_bytes: from one row's sums to the next one's.
+            taps: in how many parts a row lies.
+            tap_bytes: from one to the next.
+        """
+        tile = code.load("ptr", code.let(f"getelementptr ptr, ptr @tiles, i64 {rows}"))
+        given = (numbers, row_bytes, taps, tap_bytes, depth, strip, sums, sums_bytes)
+        told = ", ".join(f"{type_} {value}" for type_, value in zip(_TOLD.values(), given, strict=True))
+        code.do(f"call void {tile}({told})")
+
+    @property
+    def _vector(self) -> str:
+        return f"<{self.lanes} x float>"
+
+    @property
+    def _three(self) -> str:
+        return ", ".join([self._vector] * 3)
+
+    def _tile(self, rows: int) -> str:
+        code, vector = Function(f"tile{rows}", _TOLD), self._vector
+        names = [(row, place) for row in range(rows) for place in range(_VECTORS)]
+        start = {f"sum{row}_{place}": (vector, "zeroinitializer") for row, place in names}
+        with code.loop("%taps", numbers=("ptr", "%numbers"), strip=("ptr", "%strip"), **start) as tap:
+            own = [code.after(tap.now["numbers"], code.times("%row_bytes", row)) for row in range(rows)]
+            so_far = {name: (vector, tap.now[name]) for name in start}
+            with code.loop("%depth", strip=("ptr", tap.now["strip"]), **so_far) as step:
+                columns = [
+                    code.load(vector, code.after(step.now["strip"], place * self.lanes * NUMBER_BYTES))
+                    for place in range(_VECTORS)
+                ]
+                for row in range(rows):
+                    number = code.load("float", code.let(f"getelementptr float, ptr {own[row]}, i64 {step.index}"))
+                    spread = self._spread(code, number)
+                    for place, column in enumerate(columns):
+                        name = f"sum{row}_{place}"
+                        given = f"{vector} {spread}, {vector} {column}, {vector} {step.now[name]}"
+                        step.then[name] = code.let(f"call {vector} @llvm.fma.v{self.lanes}f32({given})")
+                step.then["strip"] = code.after(step.now["strip"], self.step_bytes)
+            tap.then.update(step.then)
+            tap.then["numbers"] = code.after(tap.now["numbers"], "%tap_bytes")
+        for row, place in names:
+            at = code.after("%sums", code.times("%sums_bytes", row), place * self.lanes * NUMBER_BYTES)
+            code.store(vector, tap.then[f"sum{row}_{place}"], at)
+        return code.source()
+
+    def _spread(self, code: Function, number: str) -> str:
+        first = code.let(f"insertelement {self._vector} poison, float {number}, i32 0")
+        everywhere = f"{self._vector} poison, <{self.lanes} x i32> zeroinitializer"
+        return code.let(f"shufflevector {self._vector} {first}, {everywhere}")
