@@ -131,6 +131,11 @@ class StreamedLinear(nn.Module):
         """
         return self.product.multiply_call(self.weight, self._sums_of, numbers, result)
 
+    @property
+    def is_filled_up(self) -> bool:
+        """Whether the last strip has outputs of nobody's."""
+        return self.weight.size(0) * self.product.arithmetic.outputs != self.out_features
+
     def takes(self, rows: int) -> bool:
         """Whether so many rows are multiplied by this product."""
         return self.for_many_rows is None or rows <= _FEW_ROWS[self.weight.dtype]
@@ -141,7 +146,7 @@ class StreamedLinear(nn.Module):
             by_stock: torch.Tensor = self.for_many_rows(rows)
             return by_stock
         flat = rows.reshape(-1, rows.size(-1))
-        result = self.product.multiply(flat, self.weight, self._sums_of, self.bias)
+        result = self.product.multiply(flat, self.weight, self._sums_of, self.bias, self.out_features)
         return result.view(*rows.shape[:-1], result.size(-1))
 
 

@@ -146,7 +146,9 @@ def test_float32_is_streamed_where_it_can_be(
     plan = plan_rows(model.t3, requests, pack=pack, exactly_like_stock=False)
     kernel = plan.kernels[shape_of(layer)]
     assert kernel is expected if expected else kernel not in COPYING
-    assert plan.row_counts == tuple(range(2, 2 * requests + 1, 2)) or not pack
+    if expected:  # the head may be oneDNN's, and has an opinion of its own
+        found = plan.findings[f"{layer.in_features}x{layer.out_features} {expected.value}"]
+        assert found == [list(range(2, 2 * requests + 1, 2))]
 
 
 def test_rows_are_padded_to_the_next_count() -> None:

@@ -114,6 +114,7 @@ def _is_chainable(layer: LlamaDecoderLayer, rows: int) -> bool:
     attention, mlp = layer.self_attn, layer.mlp
     products = [*(getattr(attention, f"{one}_proj") for one in "qkvo"), mlp.gate_proj, mlp.up_proj, mlp.down_proj]
     streamed = all(isinstance(one, StreamedLinear) and one.bias is None and one.takes(rows) for one in products)
+    streamed = streamed and not any(one.is_filled_up for one in products)
     if not streamed or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
         return False
     whole = attention.head_dim % (2 * LANES) == 0 and mlp.gate_proj.out_features % LANES == 0

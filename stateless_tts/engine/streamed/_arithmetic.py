@@ -47,6 +47,10 @@ class Arithmetic(Protocol):
         """Of a strip."""
 
     @property
+    def fills_up(self) -> bool:
+        """Whether outputs that fill no whole strip get one of their own: where libraries multiply far slower."""
+
+    @property
     def unit(self) -> int:
         """Numbers of a row that are multiplied at a time; the depth has to be a multiple."""
 

@@ -31,6 +31,7 @@ class Matrices:
 
     dtype: torch.dtype = torch.bfloat16
     outputs: int = _OUTPUTS
+    fills_up: bool = False
     unit: int = _NUMBERS
     sums_of: tuple[int, ...] = (0,)
 

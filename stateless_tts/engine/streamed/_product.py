@@ -12,8 +12,9 @@ from stateless_tts.engine._huge_pages import put_on_huge_pages
 from stateless_tts.engine.machine_code._chain import Call, Told
 from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
 
-from ._arithmetic import JOB, fields
+from ._arithmetic import JOB, fields, filled_up
 from ._matrices import Matrices
+from ._torch_sums import TorchSums
 from ._vectors import Vectors
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ class StreamedProduct:
         self._code = MachineCode(arithmetic.source() + _sharing(arithmetic.outputs), {"multiply": JOB}, features)
 
     def takes(self, outputs: int, depth: int) -> bool:
-        """Whether a weight of shape (outputs, depth) fills whole strips."""
-        return outputs % self.arithmetic.outputs == 0 and depth % self.arithmetic.unit == 0
+        """Whether a weight of shape (outputs, depth) fills whole strips, or may be filled up."""
+        whole = outputs % self.arithmetic.outputs == 0 or self.arithmetic.fills_up
+        return whole and depth % self.arithmetic.unit == 0
 
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return a copy of `weight` in strips.
+        """Return a copy of `weight` in strips; the last one may have outputs of nobody's.
 
         Args:
             weight: of shape (outputs, depth) and the arithmetic's dtype, on the CPU; one that this `takes`.
@@ -58,13 +60,18 @@ class StreamedProduct:
         Returns:
             Of shape (strips, ...), contiguous.
         """
-        strips = self.arithmetic.in_strips(weight.detach().contiguous())
+        strips = self.arithmetic.in_strips(filled_up(weight.detach(), self.arithmetic.outputs))
         packed = weight.new_empty(strips.shape)
         put_on_huge_pages(packed.data_ptr(), packed.nbytes)
         return packed.copy_(strips)
 
     def multiply(
-        self, rows: torch.Tensor, packed: torch.Tensor, sums_of: int, bias: torch.Tensor | None = None
+        self,
+        rows: torch.Tensor,
+        packed: torch.Tensor,
+        sums_of: int,
+        bias: torch.Tensor | None = None,
+        outputs: int | None = None,
     ) -> torch.Tensor:
         """Return ``rows @ weight.T + bias``, added up in float32, by as many threads as torch's operations have here.
 
@@ -73,6 +80,7 @@ class StreamedProduct:
             packed: what `pack` returned for the weight.
             sums_of: one of the arithmetic's own.
             bias: of shape (outputs,), or None.
+            outputs: of the weight, if it was filled up; None for those of all strips.
 
         Returns:
             Of shape (rows, outputs) and the arithmetic's dtype.
@@ -92,7 +100,7 @@ class StreamedProduct:
         if rows.device.type != "cpu" or packed.device.type != "cpu":
             raise ValueError(f"rows on {rows.device}, a weight on {packed.device}: expected both on the CPU")
         if not rows.numel():
-            return rows.new_zeros((len(rows), strips * arithmetic.outputs))
+            return rows.new_zeros((len(rows), strips * arithmetic.outputs))[:, :outputs]
         numbers, threads = arithmetic.arranged(rows), torch.get_num_threads()
         told = self.told(len(rows), [strips], threads)
         result = rows.new_empty((told["groups"] * told["group"], strips * arithmetic.outputs), dtype=torch.float32)
@@ -106,7 +114,7 @@ class StreamedProduct:
             result=result.data_ptr(),
         )
         self._code.run("multiply", values, threads)
-        result = result[: len(rows)]
+        result = result[: len(rows), :outputs]
         if bias is not None:
             result += bias
         return result.to(arithmetic.dtype)
@@ -160,12 +168,12 @@ def _parts_name(strips: int) -> str:
 def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
     """Return the product for `dtype` on this CPU, or None where it cannot be had.
 
-    It takes AVX2 or AVX-512 for float32, AVX512_BF16 or AMX for bfloat16, and an OpenMP under torch that has GNU's
-    entry points. Where there is AMX, it is used: oneDNN kept from it by ``ONEDNN_MAX_CPU_ISA`` has other bits.
+    It takes AVX2, and an OpenMP under torch that has GNU's entry points. In bfloat16 it adds up as oneDNN does on CPUs
+    with AVX512_BF16 or AMX, and as torch itself does on others. Where there is AMX, it is used: oneDNN kept from it by ``ONEDNN_MAX_CPU_ISA`` has other bits.
     """
     try:
         features = cpu_features()
-        arithmetic = Matrices.of(features, dtype) or Vectors.of(features, dtype)
+        arithmetic = Matrices.of(features, dtype) or Vectors.of(features, dtype) or TorchSums.of(features, dtype)
         return None if arithmetic is None else StreamedProduct(arithmetic, features)
     except (RuntimeError, OSError) as error:
         logger.info("no streamed product of %s on this machine: %s", dtype, error)

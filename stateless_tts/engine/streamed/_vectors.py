@@ -50,6 +50,10 @@ class Vectors:
         return self.lanes * _VECTORS
 
     @property
+    def fills_up(self) -> bool:
+        return False
+
+    @property
     def unit(self) -> int:
         return 1 if self.dtype is torch.float32 else 2
 

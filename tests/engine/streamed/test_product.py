@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING
 
 import llvmlite.binding as llvm
@@ -12,10 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stateless_tts.engine import can_pack
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code._translation import cpu_features, openmp
+from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 from stateless_tts.engine.streamed import StreamedProduct, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
+from stateless_tts.engine.streamed._torch_sums import TorchSums
 from stateless_tts.engine.streamed._vectors import Vectors
 
 if TYPE_CHECKING:
@@ -27,9 +31,10 @@ ARITHMETIC = {
     "AVX-512": (Vectors.of(FEATURES, torch.float32) if FEATURES.get("avx512f") else None, FEATURES),
     "AVX2": (Vectors.of(WITHOUT_AVX512, torch.float32), WITHOUT_AVX512),
     "AVX512_BF16": (Vectors.of(FEATURES, torch.bfloat16), FEATURES),
+    "bfloat16 as torch": (TorchSums() if has_wide_vectors(FEATURES) else None, FEATURES),
     "AMX": (Matrices.of(FEATURES, torch.bfloat16), FEATURES),
 }
-UNITS = 32  # the depth of a weight that every arithmetic takes is a multiple
+UNITS = 64  # the depth of a weight that every arithmetic takes is a multiple
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "contiguous": lambda tensor: tensor,
     "transposed": lambda tensor: tensor.t().contiguous().t(),
@@ -117,9 +122,12 @@ def test_bfloat16_can_have_stocks_bits(depth: int, outputs: int, rows: int, with
     found = any(
         torch.equal(product.multiply(numbers, packed, sums, bias), stock) for sums in product.arithmetic.sums_of
     )
-    # With AMX and this depth oneDNN has nothing to choose. Else it goes by the size of caches, too, and an engine by
-    # what it finds when it starts.
-    if not found and not (isinstance(product.arithmetic, Matrices) and depth == 1024):
+    # With AMX and this depth oneDNN has nothing to choose; nor has torch where it multiplies itself. Else it goes by
+    # the size of caches, too, and an engine by what it finds when it starts.
+    of_one_way = (isinstance(product.arithmetic, Matrices) and depth == 1024) or not can_pack(
+        torch.device("cpu"), torch.bfloat16
+    )
+    if not found and not of_one_way:
         pytest.skip("oneDNN adds up in another order on this CPU: engines keep to its own products")
     assert found
 
@@ -152,7 +160,7 @@ def test_callers_share_a_weight(product: StreamedProduct) -> None:
     assert torch.equal(packed, product.pack(weight))
 
 
-@pytest.mark.parametrize("depth", [32, 256, 288, 1024])
+@pytest.mark.parametrize("depth", [64, 256, 320, 1024])
 def test_what_memory_held_before_does_not_matter(product: StreamedProduct, depth: int) -> None:
     numbers, weight = make(product, 5, depth)
     packed = product.pack(weight)
@@ -214,7 +222,63 @@ def test_without_leave_there_is_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_outputs_have_to_fill_strips(product: StreamedProduct) -> None:
     assert product.takes(4096, 1024)
-    assert not product.takes(8194, 1024)
+    assert product.takes(8194, 1024) is product.arithmetic.fills_up
+
+
+@pytest.mark.parametrize("outputs", [1, 15, 16, 50])
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_some_fill_strips_up(product: StreamedProduct, outputs: int, rows: int) -> None:
+    if not product.arithmetic.fills_up:
+        pytest.skip("outputs have to fill whole strips")
+    numbers, weight = make(product, rows, 128, outputs)
+    bias = weight[:, 0].clone()
+    packed = product.pack(weight)
+    result = product.multiply(numbers, packed, 0, bias, outputs)
+    exact = numbers.double() @ weight.double().T + bias.double()
+    assert result.shape == exact.shape
+    torch.testing.assert_close(result.double(), exact, rtol=1e-2, atol=1e-2)
+
+
+def of_torch(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Add up as torch does on a CPU with AVX2 alone: 64 sums, of which halves are added up."""
+    sums = torch.zeros(64, len(rows), len(weight))
+    for numbers, weights in zip(*(torch.split(one.float(), 64, dim=1) for one in (rows, weight)), strict=True):
+        sums += numbers.t()[:, :, None] * weights.t()[:, None, :]  # products are exact
+    while len(sums) > 1:
+        first, second = sums.chunk(2)
+        sums = first + second
+    return sums[0].bfloat16()
+
+
+@cache
+def as_torch() -> StreamedProduct:
+    arithmetic, features = ARITHMETIC["bfloat16 as torch"]
+    if arithmetic is None or openmp() is None:
+        pytest.skip("this machine has no AVX2, or torch no OpenMP of GNU's")
+    return StreamedProduct(arithmetic, features)
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows=st.integers(1, 40), sixtyfours=st.integers(1, 9), outputs=st.integers(1, 70), threads=st.integers(1, 3))
+def test_it_adds_up_as_torch_does(rows: int, sixtyfours: int, outputs: int, threads: int) -> None:
+    product = as_torch()
+    numbers, weight = make(product, rows, 64 * sixtyfours, outputs)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = product.multiply(numbers, product.pack(weight), 0, outputs=outputs)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found, of_torch(numbers, weight))
+
+
+def test_it_is_for_cpus_without_instructions_for_bfloat16() -> None:
+    avx2 = {"avx2": True, "fma": True}
+    assert TorchSums.of(avx2, torch.bfloat16) is not None
+    assert TorchSums.of(avx2, torch.float32) is None
+    assert TorchSums.of({**avx2, "avx512bf16": True}, torch.bfloat16) is None
+    assert TorchSums.of({**avx2, "amx-bf16": True}, torch.bfloat16) is None
+    assert TorchSums.of({"avx2": True}, torch.bfloat16) is None
 
 
 def test_a_copy_multiplies_as_well(product: StreamedProduct) -> None:
