@@ -1,7 +1,7 @@
 """S3Gen's flow-matching estimator on the CPU's fastest kernels, over private copies of the layers that take its time.
 
 The estimator is called ten times an utterance, and nine tenths of it are the matrix products, attention and
-convolutions of its transformer and residual blocks. Where the CPU has matrix units, it is one chain of their kernels
+convolutions of its transformer and residual blocks. Where the CPU has `units`, it is one chain of their kernels
 (`chains`). Elsewhere these blocks are here: their weights are packed once, in the order in which oneDNN's
 kernels read them; activations and additions are part of the product; attention has no mask, because for one utterance
 upstream's masks nothing; and frames stay rows, which spares the copies between upstream's two layouts. In bfloat16

@@ -4,7 +4,7 @@ Upstream's layout keeps a channel's samples side by side, for which oneDNN's con
 makes five new tensors for each activation. Its transposed convolutions cost memory: oneDNN prepares a kernel for every
 new length, keeps a thousand of them, and one for these layers holds up to 30 MB for 4 s of audio. Products and
 activations are upstream's, in float32; only the order of additions inside a convolution differs. Where the CPU has
-matrix units, residual blocks are chains of their kernels, and products keep 16 bits.
+`units`, residual blocks are chains of their kernels; with AMX, products keep 16 bits.
 """
 
 from __future__ import annotations

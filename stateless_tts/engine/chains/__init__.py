@@ -1,6 +1,6 @@
 """Whole forwards as chains of kernels in machine code, with no Python between them.
 
-`_estimator` is S3Gen's, in the CPU's matrix units, and `_vocoder` has its vocoder's residual blocks. `_step` is T3's
+`_estimator` is S3Gen's, by the CPU's `units`, and `_vocoder` has its vocoder's residual blocks. `_step` is T3's
 decoding step in float32: its products are `streamed`, the kernels between them stand in `_step_rows`, and rows attend
 in `_step_attention`, which other steps use as well. `_prompt` reads prompts with the same kernels (`_layer_calls`), but
 torch's attention. `_torch_step` is the one in bfloat16, with torch's bits: its

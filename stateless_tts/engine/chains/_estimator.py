@@ -1,4 +1,4 @@
-"""S3Gen's flow-matching estimator as one chain of kernels in the CPU's matrix units, for one utterance.
+"""S3Gen's flow-matching estimator as one chain of kernels of the CPU's `units`, for one utterance.
 
 Upstream's estimator is some nine hundred operations, each of which Python asks for. Here all but the embedding of the
 time is written down once, as calls over frames that are rows throughout. Norms, activations and additions are part of

@@ -1,4 +1,4 @@
-"""A residual block of S3Gen's vocoder as one chain of kernels in the CPU's matrix units, in float32 of 16 bits.
+"""A residual block of S3Gen's vocoder as one chain of kernels of the CPU's `units`, in float32.
 
 Samples are rows throughout, with silence before the first and behind the last; a convolution is a product of as many
 parts as it has taps, which lie as far apart as it is dilated.
@@ -26,7 +26,7 @@ _ARRANGED_NUMBERS = 2**18
 
 
 def chained_block(block: ResBlock) -> ChainedVocoderBlock | None:
-    """Return what computes a residual block, or None where there are no matrix units for it, or it is not plain.
+    """Return what computes a residual block, or None where there are no units for it, or it is not plain.
 
     Args:
         block: upstream's, whose activations have no logarithmic scale; not written to.

@@ -169,7 +169,8 @@ def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
     """Return the product for `dtype` on this CPU, or None where it cannot be had.
 
     It takes AVX2, and an OpenMP under torch that has GNU's entry points. In bfloat16 it adds up as oneDNN does on CPUs
-    with AVX512_BF16 or AMX, and as torch itself does on others. Where there is AMX, it is used: oneDNN kept from it by ``ONEDNN_MAX_CPU_ISA`` has other bits.
+    with AVX512_BF16 or AMX, and as torch itself does on others. Where there is AMX, it is used: oneDNN kept from it by
+    ``ONEDNN_MAX_CPU_ISA`` has other bits.
     """
     try:
         features = cpu_features()
