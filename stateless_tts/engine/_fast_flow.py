@@ -26,6 +26,7 @@ from ._dense import NormMish, PackedDense, own
 from ._estimator import UnmaskedEstimator, is_plain, takes
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
+from ._onednn import has_onednn
 from .chains import chained_estimator
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ _QUERIES_AT_A_TIME = 512
 
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 products are faster than float32 ones here: a CPU with instructions of its own for them."""
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # by torch
+    if device.type != "cpu" or not has_onednn():
         return False
     return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - torch has no public name for it
 
 
 def has_packed_float32(device: torch.device) -> bool:
     """Whether packed float32 products are there to be used: on a CPU with oneDNN."""
-    return device.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call] # by torch
+    return device.type == "cpu" and has_onednn()
 
 
 def fast_s3gen(s3gen: S3Gen, dtype: torch.dtype, threads: int) -> S3Gen:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ._huge_pages import put_packed_on_huge_pages
+from ._onednn import has_onednn, has_onednn_bfloat16
 from .streamed import streamed_product
 
 if TYPE_CHECKING:
@@ -131,11 +132,6 @@ class StreamedLinear(nn.Module):
         """
         return self.product.multiply_call(self.weight, self._sums_of, numbers, result)
 
-    @property
-    def is_filled_up(self) -> bool:
-        """Whether the last strip has outputs of nobody's."""
-        return self.weight.size(0) * self.product.arithmetic.outputs != self.out_features
-
     def takes(self, rows: int) -> bool:
         """Whether so many rows are multiplied by this product."""
         return self.for_many_rows is None or rows <= _FEW_ROWS[self.weight.dtype]
@@ -165,12 +161,9 @@ def streamed_kernels(linear: nn.Linear) -> tuple[Kernel, ...]:
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether this build and device have a packed product for `dtype`."""
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it untyped
-    if device.type != "cpu" or not available:
+    if device.type != "cpu":
         return False
-    if dtype is torch.bfloat16:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no public name for it
-    return dtype is torch.float32
+    return has_onednn_bfloat16() if dtype is torch.bfloat16 else dtype is torch.float32 and has_onednn()
 
 
 def with_kernel(linear: nn.Linear, kernel: Kernel) -> nn.Module:

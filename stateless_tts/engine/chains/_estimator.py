@@ -190,7 +190,7 @@ class _Writer:
         self._project(estimator.final_proj)
 
     def _resnet(self, block: CausalResnetBlock1D, sources: list[_Frames], into: _Frames) -> None:
-        """Write a residual block down, which must not put its result where it has its frames from."""
+        """Write a residual block down; its result must not go where its frames are, which are read strip by strip."""
         time = Told("times", plus=self._resnets * self._sums.row_bytes)
         self._resnets += 1
         self._convolve(block.block1.block[0], sources, self._sums)

@@ -62,6 +62,9 @@ def chainable_layers(t3: T3, rows: int, dtype: torch.dtype) -> Layers | None:
     if not all(_is_plain_norm(norm, dtype) for norm in norms) or not all(_is_chainable(one, rows) for one in layers):
         return None
     attention, mlp = layers[0].self_attn, layers[0].mlp
+    product = attention.q_proj.product
+    if product.arithmetic.fills_up:  # results of nobody's outputs would need room
+        return None
     linears = [one for one in layers.modules() if isinstance(one, StreamedLinear)]
     if any(one.weight.dtype is not dtype for one in linears):
         return None
@@ -70,7 +73,7 @@ def chainable_layers(t3: T3, rows: int, dtype: torch.dtype) -> Layers | None:
         attention.q_proj.out_features // attention.head_dim,
         attention.head_dim,
         mlp.gate_proj.out_features,
-        attention.q_proj.product,
+        product,
         frozenset(one.weight.size(0) for one in linears),
     )
 
@@ -114,7 +117,6 @@ def _is_chainable(layer: LlamaDecoderLayer, rows: int) -> bool:
     attention, mlp = layer.self_attn, layer.mlp
     products = [*(getattr(attention, f"{one}_proj") for one in "qkvo"), mlp.gate_proj, mlp.up_proj, mlp.down_proj]
     streamed = all(isinstance(one, StreamedLinear) and one.bias is None and one.takes(rows) for one in products)
-    streamed = streamed and not any(one.is_filled_up for one in products)
     if not streamed or not isinstance(mlp.act_fn, nn.SiLU | SiLUActivation):
         return False
     whole = attention.head_dim % (2 * LANES) == 0 and mlp.gate_proj.out_features % LANES == 0

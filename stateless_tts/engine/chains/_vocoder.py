@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from stateless_tts.engine.units import Units
 
 _NUMBER_BYTES = 4
-# Numbers of rows that are arranged at a time: as panels, with a strip of weights, they fit a core's second cache.
+# Numbers of rows, with all their taps, that are multiplied at a time: with a strip of weights, they fit a core's second
+# cache.
 _ARRANGED_NUMBERS = 2**18
 
 

@@ -49,6 +49,10 @@ class Function:
                 pointer = self.let(f"getelementptr i8, ptr {pointer}, i64 {count}")
         return pointer
 
+    def from_table(self, name: str, count: str) -> str:
+        """Return the function for so many, from what `table_of` these names made."""
+        return self.load("ptr", self.let(f"getelementptr ptr, ptr @{name}s, i64 {count}"))
+
     def times(self, first: str, second: str | int) -> str:
         """Return the product of two whole numbers."""
         return self.let(f"mul i64 {first}, {second}")
@@ -156,6 +160,12 @@ class Loop:
         self.index = index
         self.now = now
         self.then = then
+
+
+def table_of(name: str, most: int) -> str:
+    """Return a table of the functions `name1`, `name2` and so on, as far as `most`, for `Function.from_table`."""
+    listed = ", ".join(["ptr null", *(f"ptr @{name}{count + 1}" for count in range(most))])
+    return f"@{name}s = private constant [{most + 1} x ptr] [{listed}]"
 
 
 def place(code: Function, fields: Mapping[str, str], name: str) -> str:

@@ -49,7 +49,7 @@ _ERF_REACH = {"exact": (3.5, 12), "rough": (3.2, 10)}
 def has_wide_vectors(features: Mapping[str, bool]) -> bool:
     """Whether a CPU with these features, as LLVM names them, has registers of at least eight float32 numbers.
 
-    LLVM takes sixteen at a time as two times eight there. CPUs with AVX-512 have AVX2 as well.
+    With AVX2 alone LLVM takes sixteen at a time as two times eight. CPUs with AVX-512 have AVX2 as well.
     """
     return bool(features.get("avx2") and features.get("fma"))
 

@@ -5,11 +5,11 @@ to a half of the rate that memory has: they read a block, multiply it, and only 
 what comes 32 KB later with everything that they multiply, so that memory never waits for the arithmetic.
 
 Weights lie in strips of some outputs, which torch's own threads share out. How a strip is multiplied depends on what
-the CPU has: vector registers (`_vectors`), matrix registers (`_matrices`), or, in bfloat16, neither of these with
-instructions for it (`_torch_sums`). LLVM, which librosa brings by way of numba, translates it for the CPU at hand.
-Every sum is made in one order, whatever rows there are beside it and however many threads there are, so that a row's
-bits depend on that row alone. In bfloat16 the order can be oneDNN's, or torch's own, so that the bits are stock's. What
-was gained is in `reports/published/bench-full/profile.md`.
+the CPU has: vector registers (`_vectors`), matrix registers (`_matrices`), or, in bfloat16 where torch has no oneDNN
+for it, vector registers of float32 (`_torch_sums`). LLVM, which librosa brings by way of numba, translates it for the
+CPU at hand. Every sum is made in one order, whatever rows there are beside it and however many threads there are, so
+that a row's bits depend on that row alone. In bfloat16 the order can be oneDNN's, or torch's own, so that the bits are
+stock's. What was gained is in `reports/published/bench-full/profile.md`.
 """
 
 from ._matrices import Matrices

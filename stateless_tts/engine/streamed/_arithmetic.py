@@ -48,7 +48,7 @@ class Arithmetic(Protocol):
 
     @property
     def fills_up(self) -> bool:
-        """Whether outputs that fill no whole strip get one of their own: where libraries multiply far slower."""
+        """Whether a last strip may be filled up with zeros. Worth it where libraries multiply far slower."""
 
     @property
     def unit(self) -> int:
@@ -106,6 +106,12 @@ def fetches(start: str, count: int) -> list[str]:
             f"call void @llvm.prefetch.p0(ptr %fetch{place}, i32 0, i32 2, i32 1)",
         )
     ]
+
+
+def groups_of(rows: int, most: int) -> tuple[int, int]:
+    """Return as few groups, of at most so many rows, as hold them, and the rows of one."""
+    groups = -(-rows // most)
+    return groups, -(-rows // groups)
 
 
 def filled_up(rows: torch.Tensor, multiple: int) -> torch.Tensor:

@@ -97,6 +97,10 @@ class StreamedProduct:
             raise ValueError(f"rows of {rows.dtype} and {tuple(rows.shape)}: {expected}")
         if sums_of not in arithmetic.sums_of:
             raise ValueError(f"sums_of={sums_of}: expected one of {arithmetic.sums_of}")
+        most = strips * arithmetic.outputs
+        least = most - arithmetic.outputs + 1 if arithmetic.fills_up else most
+        if outputs is not None and not least <= outputs <= most:
+            raise ValueError(f"outputs={outputs}: expected {least} to {most}, as this weight has strips for")
         if rows.device.type != "cpu" or packed.device.type != "cpu":
             raise ValueError(f"rows on {rows.device}, a weight on {packed.device}: expected both on the CPU")
         if not rows.numel():
@@ -126,7 +130,7 @@ class StreamedProduct:
             packed: as `multiply` takes it.
             sums_of: the same.
             numbers: where rows lie as the arithmetic arranges them.
-            result: where all groups' rows are to lie, float32.
+            result: where all groups' rows are to lie, float32, the outputs of all strips side by side.
         """
         parts = Told(_parts_name(packed.size(0)))
         places = {"numbers": numbers, "result": result}
@@ -168,8 +172,8 @@ def _parts_name(strips: int) -> str:
 def streamed_product(dtype: torch.dtype) -> StreamedProduct | None:
     """Return the product for `dtype` on this CPU, or None where it cannot be had.
 
-    It takes AVX2, and an OpenMP under torch that has GNU's entry points. In bfloat16 it adds up as oneDNN does on CPUs
-    with AVX512_BF16 or AMX, and as torch itself does on others. Where there is AMX, it is used: oneDNN kept from it by
+    It takes AVX2, and an OpenMP under torch that has GNU's entry points; in bfloat16 AVX512_BF16 or AMX, as oneDNN then
+    uses, or a torch that has no oneDNN for it. Where there is AMX, it is used: oneDNN kept from it by
     ``ONEDNN_MAX_CPU_ISA`` has other bits.
     """
     try:

@@ -1,10 +1,10 @@
-"""A strip multiplied in vector registers, in bfloat16 on a CPU that has no instructions for it, with torch's bits.
+"""A strip multiplied in float32's vector registers, in bfloat16, with torch's bits where oneDNN has no such products.
 
-Torch multiplies bfloat16 there one result after the other, in 64 sums of float32: each number of the depth goes to the
-next of eight sums in eight registers, and at last halves of these are added up until one is left (read off its results,
-torch 2.6; products of two bfloat16 are exact in float32). Here a number of many results at once goes to one of the 64
-sums after the other. They come in the order of their number's bits reversed, in which those that are added up follow
-each other: each half of a tree is complete before the other begins.
+Torch multiplies bfloat16 itself there, one result after the other, in 64 sums of float32: each number of the depth goes
+to the next of eight sums in eight registers, and at last halves of these are added up until one is left (read off its
+results, torch 2.6; products of two bfloat16 are exact in float32). Here a number of many results at once goes to one of
+the 64 sums after the other. They come in the order of their number's bits reversed, in which those that are added up
+follow each other: each half of a tree is complete before the other begins.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine.machine_code._function import FETCH, Function
+from stateless_tts.engine._onednn import has_onednn_bfloat16
+from stateless_tts.engine.machine_code._function import FETCH, Function, table_of
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 
-from ._arithmetic import FETCH_AHEAD_BYTES, JOB, filled_up
+from ._arithmetic import FETCH_AHEAD_BYTES, JOB, filled_up, groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,10 @@ _BITS = tuple(range(3, 3 + _LEVELS))  # dimensions of `_by_bits`
 
 @dataclass(frozen=True)
 class TorchSums:
-    """Arithmetic in registers of float32, on a CPU whose torch multiplies bfloat16 without oneDNN."""
+    """Arithmetic in registers of float32, on a CPU whose torch multiplies bfloat16 without oneDNN.
+
+    Its `unit` is a number for each of the sums.
+    """
 
     dtype: torch.dtype = torch.bfloat16
     outputs: int = _OUTPUTS
@@ -66,8 +70,9 @@ class TorchSums:
     @staticmethod
     def of(features: dict[str, bool], dtype: torch.dtype) -> TorchSums | None:
         """Return the arithmetic for a CPU with these features, as LLVM names them, or None if it is not for it."""
-        own = features.get("avx512bf16") or features.get("amx-bf16")
-        return TorchSums() if dtype is torch.bfloat16 and has_wide_vectors(features) and not own else None
+        if dtype is not torch.bfloat16 or not has_wide_vectors(features) or has_onednn_bfloat16():
+            return None
+        return TorchSums()
 
     def depth_of(self, packed: torch.Tensor) -> int | None:
         halves, last = (2,) * _LEVELS, (_LANES, _VECTORS)
@@ -84,9 +89,7 @@ class TorchSums:
         return every.permute(0, *(bit + 1 for bit in reversed(_BITS)), 3, 2, 1)
 
     def groups_of(self, rows: int) -> tuple[int, int]:
-        """As few tiles as hold them."""
-        tiles = -(-rows // _ROWS)
-        return tiles, -(-rows // tiles)
+        return groups_of(rows, _ROWS)
 
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
         """Share rows out among tiles, as float32; in each, what meets one weight lies side by side.
@@ -99,14 +102,12 @@ class TorchSums:
         return numbers.permute(0, *reversed(_BITS), 2, 1).contiguous()
 
     def source(self) -> str:
-        counts = range(1, _ROWS + 1)
-        table = ", ".join(["ptr null", *(f"ptr @tile{count}" for count in counts)])
         return "\n".join(
             [
                 FETCH,
                 f"declare {_FLOATS} @llvm.fma.v{_LANES}f32({_FLOATS}, {_FLOATS}, {_FLOATS})",
-                *(_tile(count) for count in counts),
-                f"@tiles = private constant [{_ROWS + 1} x ptr] [{table}]",
+                *(_tile(count + 1) for count in range(_ROWS)),
+                table_of("tile", _ROWS),
                 *(Function(name, {}).source() for name in ("begin", "end")),
                 _strip(),
             ]
@@ -126,7 +127,7 @@ def _strip() -> str:
         for place, (name, type_) in enumerate(JOB.items())
         if name in {"strips", "depth", "groups", "rows", "numbers"}
     }
-    tile = code.load("ptr", code.let(f"getelementptr ptr, ptr @tiles, i64 {told['rows']}"))
+    tile = code.from_table("tile", told["rows"])
     numbers = code.times(told["depth"], _SUMS)
     tile_bytes = code.times(code.times(numbers, told["rows"]), _NUMBER_BYTES)
     result_step = code.times(told["strips"], _OUTPUTS * _NUMBER_BYTES)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from stateless_tts.engine.machine_code._function import FETCH
+from stateless_tts.engine.machine_code._function import FETCH, table_of
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 
-from ._arithmetic import FETCH_AHEAD_BYTES, block, fetches, fields, filled_up
+from ._arithmetic import FETCH_AHEAD_BYTES, block, fetches, fields, filled_up, groups_of
 
 _VECTORS = 2  # of outputs, in a strip
 _NUMBER_BYTES = 4  # of a float32, or of a pair of bfloat16
@@ -70,9 +70,7 @@ class Vectors:
         return weight.view(-1, self.outputs, weight.size(1) // self.unit, self.unit).transpose(1, 2)
 
     def groups_of(self, rows: int) -> tuple[int, int]:
-        """As few tiles as hold them."""
-        tiles = -(-rows // self.rows)
-        return tiles, -(-rows // tiles)
+        return groups_of(rows, self.rows)
 
     def arranged(self, rows: torch.Tensor) -> torch.Tensor:
         """Share rows out among tiles; in each, what meets one weight lies side by side.
@@ -86,12 +84,11 @@ class Vectors:
     def source(self) -> str:
         counts = range(1, self.rows + 1)
         tiles = "\n".join(self._tile(count) for count in counts)
-        table = ", ".join(["ptr null", *(f"ptr @tile{count}" for count in counts)])
         strip = self.outputs * _NUMBER_BYTES
         return f"""
 {self._declarations()}
 {tiles}
-@tiles = private constant [{self.rows + 1} x ptr] [{table}]
+{table_of("tile", self.rows)}
 
 define private void @begin() {{
   ret void

@@ -44,7 +44,7 @@ def store_numbers(code: Function, vector: str, pointer: str, parts: int) -> None
         code.store(HALVES, code.let(f"fptrunc {FLOATS} {vector} to {HALVES}"), pointer)
 
 
-def ended(code: Function, ending: str, total: str, residual: str, offset: int, parts: int) -> str:
+def ended(code: Function, ending: Ending, total: str, residual: str, offset: int, parts: int) -> str:
     """Return what an ending makes of 16 sums, for a result of so many parts.
 
     Args:

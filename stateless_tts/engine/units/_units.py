@@ -104,7 +104,8 @@ class Units(ABC):
             packed: as `dense` takes it.
             bias: the same.
             numbers: where the rows lie.
-            result: where the result is to lie, its numbers side by side. It may lie where the residual does.
+            result: where the result is to lie, its numbers side by side. It may lie where the residual does, but not
+                where rows do, which may be read again for other outputs.
             row_bytes: from one row to the next.
             incoming: what the rows are; not asked for with `epsilon`.
             ending: as `dense` takes it.
@@ -122,7 +123,7 @@ class Units(ABC):
             heads: as `attention` takes them.
             head_dim: numbers of a head.
             joint: where queries, keys and values lie.
-            result: where the result is to lie.
+            result: where the result is to lie, and none of these does.
         """
 
     def dense(
@@ -296,7 +297,7 @@ def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, *
     Args:
         chain: of calls over so many rows, or frames.
         rows: at least one.
-        panels_of_share: panels of rows that are arranged before they are multiplied.
+        panels_of_share: so many times 32 rows are multiplied with one strip of weights before the next one is.
         told: where lies what the calls name.
     """
     panels, threads = -(-rows // SIDE), torch.get_num_threads()

@@ -13,27 +13,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine.chains import ChainedEstimator, chained_estimator
-from stateless_tts.engine.units import find_units
+from stateless_tts.engine.chains import ChainedEstimator, _estimator, chained_estimator
+from stateless_tts.engine.machine_code._chain import Told
+from stateless_tts.engine.units.matrix import matrix_units
+from stateless_tts.engine.units.vector import vector_units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from chatterbox.tts import ChatterboxTTS
 
-pytestmark = pytest.mark.skipif(
-    find_units(torch.float32) is None, reason="this machine has no AVX2, or torch no OpenMP of GNU's"
-)
+    from stateless_tts.engine.units import Units
 
 # Signal to noise against upstream's, of numbers that are as they come.
 LEAST_DECIBELS = {torch.float32: 85.0, torch.bfloat16: 33.0}
-has_bfloat16 = find_units(torch.bfloat16) is not None
-both_dtypes = pytest.mark.parametrize(
-    "dtype",
-    [
-        torch.float32,
-        pytest.param(torch.bfloat16, marks=pytest.mark.skipif(not has_bfloat16, reason="this machine has no AMX")),
-    ],
-    ids=["float32", "bfloat16"],
-)
+LEAST_DECIBELS_OF_VECTORS = 110.0
+both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+KINDS: dict[str, Callable[[torch.dtype], Units | None]] = {
+    "AMX": matrix_units,
+    "vectors": lambda dtype: vector_units() if dtype is torch.float32 else None,
+}
 
 
 def an_estimator(
@@ -63,7 +62,15 @@ def arguments(frames: int, *, meanflow: bool = False) -> dict[str, torch.Tensor]
     return given_numbers | times | {"spks": torch.randn(1, 80, generator=noise), "mask": torch.ones(1, 1, frames)}
 
 
+def units_of(dtype: torch.dtype) -> Units | None:
+    """Return the units by which all is computed at the moment."""
+    found: Units | None = vars(_estimator)["find_units"](dtype)
+    return found
+
+
 def chained(estimator: ConditionalDecoder, dtype: torch.dtype) -> ChainedEstimator:
+    if units_of(dtype) is None:
+        pytest.skip("these units have no such numbers, or this machine has none of them")
     found = chained_estimator(estimator, dtype)
     assert found is not None
     return found
@@ -76,7 +83,10 @@ def decibels(found: torch.Tensor, expected: torch.Tensor) -> float:
 @both_dtypes
 @pytest.mark.parametrize(("channels", "heads", "head_dim"), [(64, 2, 32), (32, 3, 64), (96, 1, 96)])
 @pytest.mark.parametrize("meanflow", [False, True])
-def test_it_is_near_upstreams(dtype: torch.dtype, channels: int, heads: int, head_dim: int, *, meanflow: bool) -> None:
+def test_it_is_near_upstreams(
+    kind: str, dtype: torch.dtype, channels: int, heads: int, head_dim: int, *, meanflow: bool
+) -> None:
+    least = LEAST_DECIBELS_OF_VECTORS if kind == "vectors" else LEAST_DECIBELS[dtype]
     estimator = an_estimator(channels, heads, head_dim, meanflow=meanflow)
     chain = chained(estimator, dtype)
     with torch.inference_mode():
@@ -84,14 +94,14 @@ def test_it_is_near_upstreams(dtype: torch.dtype, channels: int, heads: int, hea
             told = arguments(frames, meanflow=meanflow)
             found, expected = chain(**told), estimator(**told)
             assert found.shape == expected.shape
-            assert decibels(found, expected) > LEAST_DECIBELS[dtype]
+            assert decibels(found, expected) > least
 
 
 @both_dtypes
 @settings(deadline=None, max_examples=20)
 @given(frames=st.integers(1, 1200), threads=st.integers(1, 4))
 def test_what_memory_held_changes_no_bit(dtype: torch.dtype, frames: int, threads: int) -> None:
-    chain, told = CHAINS[dtype], arguments(frames)
+    chain, told = chain_of(dtype), arguments(frames)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
@@ -109,16 +119,25 @@ def test_what_memory_held_changes_no_bit(dtype: torch.dtype, frames: int, thread
 CHAINS: dict[torch.dtype, ChainedEstimator] = {}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def chains() -> None:
-    """Make a chain of each dtype once."""
-    for dtype in (torch.float32, torch.bfloat16) if has_bfloat16 else (torch.float32,):
+@pytest.fixture(autouse=True, scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Say by which units all is computed."""
+    CHAINS.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_estimator, "find_units", KINDS[request.param])
+        yield request.param
+
+
+def chain_of(dtype: torch.dtype) -> ChainedEstimator:
+    """Return the chain of a dtype, which is made once for each kind of units."""
+    if dtype not in CHAINS:
         CHAINS[dtype] = chained(an_estimator(), dtype)
+    return CHAINS[dtype]
 
 
 @both_dtypes
 def test_callers_share_it(dtype: torch.dtype) -> None:
-    chain = CHAINS[dtype]
+    chain = chain_of(dtype)
     lengths = [7, 100, 64, 33] * 8
 
     @torch.inference_mode()
@@ -174,10 +193,25 @@ def test_more_rows_are_refused() -> None:
     told = arguments(9)
     told["x"] = told["x"].repeat(2, 1, 1)
     with pytest.raises(ValueError, match="x of 2 rows: expected one"):
-        CHAINS[torch.float32](**told)
+        chain_of(torch.float32)(**told)
 
 
 def test_none_for_float16(model: ChatterboxTTS) -> None:
     estimator = model.s3gen.flow.decoder.estimator
     assert chained_estimator(estimator, torch.float16) is None
-    assert chained_estimator(estimator, torch.float32) is not None
+    assert chained(estimator, torch.float32) is not None
+
+
+@both_dtypes
+def test_no_call_has_its_result_where_its_rows_are(dtype: torch.dtype) -> None:
+    chained(an_estimator(), dtype)
+    units, exact = (units_of(one) for one in (dtype, torch.float32))
+    assert units is not None
+    assert exact is not None
+    calls = _estimator._Writer(an_estimator(), units, exact).calls
+    read = {"numbers", "queries", "keys", "values"}
+    for call in calls:
+        if not call.function.startswith("norm_mish"):  # takes whole rows at a time
+            rows = {one.name for name, one in call.values.items() if name in read and isinstance(one, Told)}
+            assert isinstance(result := call.values["result"], Told)
+            assert result.name not in rows

@@ -72,7 +72,9 @@ def test_it_is_near_torchs(t3: T3, rows: int, positions: int, tokens: int) -> No
 
 @needs_kernels
 @settings(deadline=None, max_examples=15)
-@given(positions=st.integers(1, 90), threads=st.integers(1, 4), tokens=st.sampled_from([0, 33]))
+# No prompt has less: two tokens of text, one or more that are said, and two of speech. Of up to three positions torch's
+# attention multiplies by MKL in ways that go by threads on some CPUs (seen on a Zen 3).
+@given(positions=st.integers(5, 90), threads=st.integers(1, 4), tokens=st.sampled_from([0, 33]))
 @torch.inference_mode()
 def test_it_depends_on_the_prompt_alone(t3: T3, positions: int, threads: int, tokens: int) -> None:
     read, embeddings = prompt_of(t3), noise(2, positions, 1024)

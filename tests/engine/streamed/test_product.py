@@ -17,7 +17,7 @@ from stateless_tts.engine import can_pack
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code._translation import cpu_features, openmp
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
-from stateless_tts.engine.streamed import StreamedProduct, streamed_product
+from stateless_tts.engine.streamed import StreamedProduct, _torch_sums, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
 from stateless_tts.engine.streamed._torch_sums import TorchSums
 from stateless_tts.engine.streamed._vectors import Vectors
@@ -272,13 +272,23 @@ def test_it_adds_up_as_torch_does(rows: int, sixtyfours: int, outputs: int, thre
     assert torch.equal(found, of_torch(numbers, weight))
 
 
-def test_it_is_for_cpus_without_instructions_for_bfloat16() -> None:
+def test_it_is_for_cpus_whose_torch_multiplies_bfloat16_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     avx2 = {"avx2": True, "fma": True}
+    monkeypatch.setattr(_torch_sums, "has_onednn_bfloat16", lambda: False)
     assert TorchSums.of(avx2, torch.bfloat16) is not None
     assert TorchSums.of(avx2, torch.float32) is None
-    assert TorchSums.of({**avx2, "avx512bf16": True}, torch.bfloat16) is None
-    assert TorchSums.of({**avx2, "amx-bf16": True}, torch.bfloat16) is None
     assert TorchSums.of({"avx2": True}, torch.bfloat16) is None
+    monkeypatch.setattr(_torch_sums, "has_onednn_bfloat16", lambda: True)
+    assert TorchSums.of(avx2, torch.bfloat16) is None
+
+
+def test_other_outputs_than_there_are_are_refused(product: StreamedProduct) -> None:
+    numbers, weight = make(product, 2, 64, 96)
+    most = 96
+    least = most + 1 - product.arithmetic.outputs if product.arithmetic.fills_up else most
+    for wrong in (least - 1, most + 1, -1, 0):
+        with pytest.raises(ValueError, match=f"outputs={wrong}: expected {least} to {most}"):
+            product.multiply(numbers, product.pack(weight), product.arithmetic.sums_of[0], outputs=wrong)
 
 
 def test_a_copy_multiplies_as_well(product: StreamedProduct) -> None:

@@ -93,7 +93,7 @@ def _make_taps(
         panels.make(code, f"{incoming}_panel", own, told["row_bytes"], rows, steps, to)
 
 
-def _end(code: Function, told: dict[str, str], ending: str, result_parts: int, where: tuple[str, str, str]) -> None:
+def _end(code: Function, told: dict[str, str], ending: Ending, result_parts: int, where: tuple[str, str, str]) -> None:
     """Put the sums of a panel and a strip where they belong."""
     panel, strip, sums = where
     outputs = code.times(told["strips"], SIDE)

@@ -66,7 +66,7 @@ class MatrixUnits(Units):
         return divided.permute(1, 4, 2, 0, 5, 3, 6).contiguous()
 
     def shape_of(self, packed: torch.Tensor) -> tuple[int, int]:
-        panels, steps, *_ = packed.shape
+        panels, steps, *_ = *packed.shape, 0, 0
         check("packed", packed, torch.bfloat16, (panels, steps, 2, self._parts, SIDE // 2, SIDE // 2, 2))
         return panels * SIDE, steps * STEP
 

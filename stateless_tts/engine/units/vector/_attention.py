@@ -44,10 +44,10 @@ _DEGREE = 5  # of the exponential: float32's rounding
 def room_bytes(side: int, head_dim: int, tiles: Tiles) -> tuple[int, int]:
     """Return what a thread needs for every `side` frames, and what whatever there are.
 
-    Keys and values of all frames, the scores of a tile's queries, and a number for each.
+    Keys and values of all frames, the scores of a tile's queries, and a number for each. All are whole cache lines.
     """
     of_side = side * NUMBER_BYTES * (2 * head_dim + tiles.rows)
-    return of_side, tiles.rows * (_SCORES_PADDING_BYTES + NUMBER_BYTES)
+    return of_side, (tiles.rows + 1) * _SCORES_PADDING_BYTES
 
 
 def source(name: str, tiles: Tiles) -> str:

@@ -1,4 +1,7 @@
-"""Assembly of a dense layer: every thread takes some rows and multiplies them with all weights."""
+"""Assembly of a dense layer: every thread takes some rows and multiplies them with all weights.
+
+Rows are read where they lie, strip by strip, but for those that are normed first: results must not go there.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, mean_and_scale
-from stateless_tts.engine.units._numbers import IN_FLOAT32, ended
+from stateless_tts.engine.units._numbers import IN_FLOAT32, Ending, ended
 
 from ._tiles import NUMBER_BYTES
 
@@ -51,7 +54,7 @@ def room_bytes(rows: int, depth: int) -> int:
     return rows * (depth * NUMBER_BYTES + _PADDING_BYTES)
 
 
-def source(name: str, rows: Rows, ending: str, tiles: Tiles) -> str:
+def source(name: str, rows: Rows, ending: Ending, tiles: Tiles) -> str:
     """Return a function for `FIELDS`."""
     code, told = tabled(name, FIELDS)
     count = code.over(code.plus(told["rows"], tiles.rows - 1), tiles.rows)
@@ -93,7 +96,7 @@ def _normed(code: Function, told: dict[str, str], numbers: str, rows: str, room:
     return room, row_bytes
 
 
-def _end(code: Function, told: dict[str, str], ending: str, tiles: Tiles, where: tuple[str, str, str, str]) -> None:
+def _end(code: Function, told: dict[str, str], ending: Ending, tiles: Tiles, where: tuple[str, str, str, str]) -> None:
     """Put the sums of a tile where they belong."""
     first_row, rows, strip, sums = where
     row_numbers = code.times(told["strips"], tiles.columns)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stateless_tts.engine.machine_code._function import Function
+from stateless_tts.engine.machine_code._function import Function, table_of
+from stateless_tts.engine.machine_code._vectors import LANES
 
 NUMBER_BYTES = 4  # all are float32
 _VECTORS = 2  # of a strip
@@ -57,12 +58,9 @@ class Tiles:
 
     def source(self) -> str:
         """Return the functions of this module."""
-        counts = range(1, self.rows + 1)
-        table = ", ".join(["ptr null", *(f"ptr @tile{count}" for count in counts)])
-        # The vectors of `_vectors` may be of this size, too.
-        fma = "" if self.lanes == 16 else f"declare {self._vector} @llvm.fma.v{self.lanes}f32({self._three})"  # noqa: PLR2004
-        constant = f"@tiles = private constant [{self.rows + 1} x ptr] [{table}]"
-        return "\n".join([fma, *(self._tile(count) for count in counts), constant])
+        # The vectors of `_vectors` may be of this size, too, and are declared there.
+        fma = "" if self.lanes == LANES else f"declare {self._vector} @llvm.fma.v{self.lanes}f32({self._three})"
+        return "\n".join([fma, *(self._tile(count + 1) for count in range(self.rows)), table_of("tile", self.rows)])
 
     def multiply(
         self,
@@ -91,7 +89,7 @@ class Tiles:
             taps: in how many parts a row lies.
             tap_bytes: from one to the next.
         """
-        tile = code.load("ptr", code.let(f"getelementptr ptr, ptr @tiles, i64 {rows}"))
+        tile = code.from_table("tile", rows)
         given = (numbers, row_bytes, taps, tap_bytes, depth, strip, sums, sums_bytes)
         told = ", ".join(f"{type_} {value}" for type_, value in zip(_TOLD.values(), given, strict=True))
         code.do(f"call void {tile}({told})")

@@ -43,11 +43,12 @@ class VectorUnits(Units):
         super().__init__(torch.float32, IN_FLOAT32, kernels, {**tables, "attention": _attention.FIELDS}, features)
 
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return a copy of `weight` in strips, as float32 of shape (strips, depth, columns), contiguous."""
         strips = weight.detach().float().reshape(-1, self._tiles.columns, weight.size(1))
         return strips.transpose(1, 2).contiguous()
 
     def shape_of(self, packed: torch.Tensor) -> tuple[int, int]:
-        strips, depth, *_ = packed.shape
+        strips, depth, *_ = *packed.shape, 0, 0
         check("packed", packed, torch.float32, (strips, depth, self._tiles.columns))
         return strips * self._tiles.columns, depth
 
