@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
     from stateless_tts import StatelessChatterBoxWrapper
     from stateless_tts.engine._self_check import RowPlan
+
+
+@pytest.fixture(autouse=True)
+def every_test_hears_what_is_logged() -> Iterator[None]:
+    """Undo what a command of the harness did to the process's log in a test: it is quiet, and others listen."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,6 +8,7 @@ import psutil
 import pytest
 import torch
 
+from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine._own_cores import use_cores
 
 
@@ -27,6 +28,8 @@ def test_only_the_calling_thread_has_other_cores(cores: int) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["by MKL", "by oneDNN"])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_products_keep_to_the_cores_of_their_thread(dtype: torch.dtype, cores: int) -> None:
+    if dtype is torch.bfloat16 and not has_onednn_bfloat16():
+        pytest.skip("torch multiplies bfloat16 itself on this CPU, and such a product on one core")
     square = torch.ones(1024, 1024, dtype=dtype)
     process = psutil.Process()
 
