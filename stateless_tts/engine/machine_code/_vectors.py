@@ -65,17 +65,23 @@ def all_lanes(value: float) -> str:
     return f"<{', '.join([f'float {number(value)}'] * LANES)}>"
 
 
-def spread(code: Function, type_: str, value: str) -> str:
+def spread(code: Function, type_: str, value: str, lanes: int = LANES) -> str:
     """Return a vector with `value`, of this element type, in every lane."""
-    vector = f"<{LANES} x {type_}>"
+    vector = f"<{lanes} x {type_}>"
     first = code.let(f"insertelement {vector} poison, {type_} {value}, i32 0")
-    return code.let(f"shufflevector {vector} {first}, {vector} poison, {WORDS} zeroinitializer")
+    return code.let(f"shufflevector {vector} {first}, {vector} poison, <{lanes} x i32> zeroinitializer")
 
 
-def fma(code: Function, first: str, second: str, third: str) -> str:
-    """Return ``first * second + third``."""
-    given = ", ".join(f"{FLOATS} {vector}" for vector in (first, second, third))
-    return code.let(f"call {FLOATS} @llvm.fma.v{LANES}f32({given})")
+def fma(code: Function, first: str, second: str, third: str, lanes: int = LANES) -> str:
+    """Return ``first * second + third``; of other lanes than `LANES`, `declared_fma` has to stand beside."""
+    given = ", ".join(f"<{lanes} x float> {vector}" for vector in (first, second, third))
+    return code.let(f"call <{lanes} x float> @llvm.fma.v{lanes}f32({given})")
+
+
+def declared_fma(lanes: int) -> str:
+    """Return the declaration of `fma` for so many lanes."""
+    vector = f"<{lanes} x float>"
+    return f"declare {vector} @llvm.fma.v{lanes}f32({', '.join([vector] * 3)})"
 
 
 def power_of_two(code: Function, exponent: str, degree: int) -> str:

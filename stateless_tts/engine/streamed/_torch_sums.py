@@ -16,7 +16,7 @@ import torch
 
 from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine.machine_code._function import FETCH, Function, table_of
-from stateless_tts.engine.machine_code._vectors import has_wide_vectors
+from stateless_tts.engine.machine_code._vectors import declared_fma, fma, has_wide_vectors, spread
 
 from ._arithmetic import FETCH_AHEAD_BYTES, JOB, filled_up, groups_of
 
@@ -105,7 +105,7 @@ class TorchSums:
         return "\n".join(
             [
                 FETCH,
-                f"declare {_FLOATS} @llvm.fma.v{_LANES}f32({_FLOATS}, {_FLOATS}, {_FLOATS})",
+                declared_fma(_LANES),
                 *(_tile(count + 1) for count in range(_ROWS)),
                 table_of("tile", _ROWS),
                 *(Function(name, {}).source() for name in ("begin", "end")),
@@ -187,12 +187,10 @@ class _Tree:
             weights = self._weights(step.now["weights"])
             for row in range(self._rows):
                 number = code.load("float", code.after(step.now["numbers"], row * _NUMBER_BYTES))
-                first = code.let(f"insertelement {_FLOATS} poison, float {number}, i32 0")
-                spread = code.let(f"shufflevector {_FLOATS} {first}, {_FLOATS} poison, {_WORDS} {_ZERO}")
+                everywhere = spread(code, "float", number, _LANES)
                 for place, weight in enumerate(weights):
                     name = _name((row, place))
-                    factors = f"{_FLOATS} {spread}, {_FLOATS} {weight}, {_FLOATS} {step.now[name]}"
-                    step.then[name] = code.let(f"call {_FLOATS} @llvm.fma.v{_LANES}f32({factors})")
+                    step.then[name] = fma(code, everywhere, weight, step.now[name], _LANES)
             step.then["numbers"] = code.after(step.now["numbers"], self._rows * _NUMBER_BYTES)
             step.then["weights"] = code.after(step.now["weights"], _STEP_BYTES)
             step.then["ahead"] = code.after(step.now["ahead"], "%ahead_step")

@@ -14,15 +14,25 @@ from torch.nn import functional
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.chains import StepAttention, step_attention
-from stateless_tts.engine.machine_code._translation import cpu_features
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
+from tests.engine.features import FEATURES, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 HEADS, HEAD_DIM, LAYERS = 3, 32, 2
 SCALE = HEAD_DIM**-0.5
-needs_avx2 = pytest.mark.skipif(not has_wide_vectors(cpu_features()), reason="the kernel is of AVX2")
+needs_avx2 = pytest.mark.skipif(not has_wide_vectors(FEATURES), reason="the kernel is of AVX2")
+
+
+@pytest.fixture(autouse=True, scope="module", params=KINDS)
+def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Translate the kernel for vectors of one kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stateless_tts.engine.chains._step_attention.cpu_features", lambda: KINDS[request.param])
+        step_attention.cache_clear()
+        yield
+    step_attention.cache_clear()
 
 
 @pytest.fixture
@@ -133,7 +143,7 @@ def test_scores_far_apart_and_what_is_no_number() -> None:
 @needs_avx2
 def test_other_heads_are_refused() -> None:
     with pytest.raises(ValueError, match="head_dim=24: expected a multiple of 16"):
-        StepAttention(24, cpu_features())
+        StepAttention(24, FEATURES)
     assert step_attention(24) is None
     queries = torch.zeros(1, HEADS, 1, HEAD_DIM, dtype=torch.bfloat16)
     nothing = torch.zeros(1, dtype=torch.long)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
 
-from stateless_tts.engine.chains._step_rows import StepRows, step_rows
+from stateless_tts.engine.chains._step_rows import StepRows
 from stateless_tts.engine.machine_code._chain import Chain, Told
-from stateless_tts.engine.machine_code._translation import cpu_features, openmp
+from stateless_tts.engine.machine_code._translation import openmp
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
+from tests.engine.features import FEATURES, KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.skipif(openmp() is None, reason="torch has no OpenMP of GNU's here"),
-    pytest.mark.skipif(not has_wide_vectors(cpu_features()), reason="the kernels are of AVX2"),
+    pytest.mark.skipif(not has_wide_vectors(FEATURES), reason="the kernels are of AVX2"),
 ]
 
 rows_and_groups = given(
@@ -32,9 +33,11 @@ rows_and_groups = given(
 RESULT = Told("result")
 
 
-@pytest.fixture(scope="module")
-def kernels() -> StepRows:
-    return step_rows()
+@pytest.fixture(scope="module", params=KINDS)
+def kernels(request: pytest.FixtureRequest) -> StepRows:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stateless_tts.engine.chains._step_rows.cpu_features", lambda: KINDS[request.param])
+        return StepRows()
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 
 from stateless_tts.engine import can_pack
 from stateless_tts.engine._own_cores import use_cores
-from stateless_tts.engine.machine_code._translation import cpu_features, openmp
+from stateless_tts.engine.machine_code._translation import openmp
 from stateless_tts.engine.machine_code._vectors import has_wide_vectors
 from stateless_tts.engine.streamed import StreamedProduct, _torch_sums, streamed_product
 from stateless_tts.engine.streamed._matrices import Matrices
 from stateless_tts.engine.streamed._torch_sums import TorchSums
 from stateless_tts.engine.streamed._vectors import Vectors
+from tests.engine.features import FEATURES, WITHOUT_AVX512
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FEATURES = cpu_features()
-WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
 ARITHMETIC = {
     "AVX-512": (Vectors.of(FEATURES, torch.float32) if FEATURES.get("avx512f") else None, FEATURES),
     "AVX2": (Vectors.of(WITHOUT_AVX512, torch.float32), WITHOUT_AVX512),

@@ -18,7 +18,7 @@ from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code import _vectors
 from stateless_tts.engine.machine_code._chain import Chain, Told
 from stateless_tts.engine.machine_code._function import Function, read
-from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features
+from stateless_tts.engine.machine_code._translation import MachineCode
 from stateless_tts.engine.units import Ending, Units, find_units, run
 from stateless_tts.engine.units import _units as base
 from stateless_tts.engine.units.matrix import _units as of_matrices
@@ -26,6 +26,7 @@ from stateless_tts.engine.units.matrix import matrix_units
 from stateless_tts.engine.units.vector import VectorUnits, _attention, vector_units
 from stateless_tts.engine.units.vector import _units as of_vector_registers
 from stateless_tts.engine.units.vector._tiles import Tiles
+from tests.engine.features import FEATURES, WITHOUT_AVX512
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,10 +35,6 @@ EPSILON = 1e-5
 # Of a result, against its own size and the size that its terms would have if they did not cancel out.
 ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 1.2e-2}
 ROUNDING_OF_VECTORS = 4e-6
-
-
-FEATURES = cpu_features()
-WITHOUT_AVX512 = {name: on and not name.startswith("avx512") for name, on in FEATURES.items()}
 
 
 def in_vectors(tiles: Tiles, features: dict[str, bool]) -> Units | None:
@@ -192,7 +189,7 @@ def of_vectors(function: Callable[[Function, str], str], numbers: torch.Tensor) 
         result = function(code, code.load(_vectors.FLOATS, code.after(told["numbers"], at)))
         code.store(_vectors.FLOATS, result, code.after(told["result"], at))
     found = torch.empty_like(numbers)
-    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), {"all": told}, cpu_features())
+    machine_code = MachineCode(_vectors.DECLARATIONS + code.source(), {"all": told}, FEATURES)
     given = {"numbers": numbers.data_ptr(), "result": found.data_ptr(), "vectors": len(numbers) // 16}
     machine_code.run("all", given, 1)
     return found

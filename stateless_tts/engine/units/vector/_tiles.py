@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stateless_tts.engine.machine_code._function import Function, table_of
-from stateless_tts.engine.machine_code._vectors import LANES
+from stateless_tts.engine.machine_code._vectors import LANES, declared_fma, fma, spread
 
 NUMBER_BYTES = 4  # all are float32
 _VECTORS = 2  # of a strip
@@ -59,8 +59,10 @@ class Tiles:
     def source(self) -> str:
         """Return the functions of this module."""
         # The vectors of `_vectors` may be of this size, too, and are declared there.
-        fma = "" if self.lanes == LANES else f"declare {self._vector} @llvm.fma.v{self.lanes}f32({self._three})"
-        return "\n".join([fma, *(self._tile(count + 1) for count in range(self.rows)), table_of("tile", self.rows)])
+        declared = "" if self.lanes == LANES else declared_fma(self.lanes)
+        return "\n".join(
+            [declared, *(self._tile(count + 1) for count in range(self.rows)), table_of("tile", self.rows)]
+        )
 
     def multiply(
         self,
@@ -98,10 +100,6 @@ class Tiles:
     def _vector(self) -> str:
         return f"<{self.lanes} x float>"
 
-    @property
-    def _three(self) -> str:
-        return ", ".join([self._vector] * 3)
-
     def _tile(self, rows: int) -> str:
         code, vector = Function(f"tile{rows}", _TOLD), self._vector
         names = [(row, place) for row in range(rows) for place in range(_VECTORS)]
@@ -116,11 +114,10 @@ class Tiles:
                 ]
                 for row in range(rows):
                     number = code.load("float", code.let(f"getelementptr float, ptr {own[row]}, i64 {step.index}"))
-                    spread = self._spread(code, number)
+                    everywhere = spread(code, "float", number, self.lanes)
                     for place, column in enumerate(columns):
                         name = f"sum{row}_{place}"
-                        given = f"{vector} {spread}, {vector} {column}, {vector} {step.now[name]}"
-                        step.then[name] = code.let(f"call {vector} @llvm.fma.v{self.lanes}f32({given})")
+                        step.then[name] = fma(code, everywhere, column, step.now[name], self.lanes)
                 step.then["strip"] = code.after(step.now["strip"], self.step_bytes)
             tap.then.update(step.then)
             tap.then["numbers"] = code.after(tap.now["numbers"], "%tap_bytes")
@@ -128,8 +125,3 @@ class Tiles:
             at = code.after("%sums", code.times("%sums_bytes", row), place * self.lanes * NUMBER_BYTES)
             code.store(vector, tap.then[f"sum{row}_{place}"], at)
         return code.source()
-
-    def _spread(self, code: Function, number: str) -> str:
-        first = code.let(f"insertelement {self._vector} poison, float {number}, i32 0")
-        everywhere = f"{self._vector} poison, <{self.lanes} x i32> zeroinitializer"
-        return code.let(f"shufflevector {self._vector} {first}, {everywhere}")
