@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from stateless_tts.engine._batched_step import Reading, batched_step
+from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine._prompts import read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
@@ -36,7 +37,17 @@ def tokens(number: int) -> torch.Tensor:
     return torch.randint(0, 6561, (STEPS, 1, 1), generator=torch.Generator().manual_seed(100 + number))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float32,
+        pytest.param(
+            torch.bfloat16,
+            marks=pytest.mark.skipif(not has_onednn_bfloat16(), reason="stock's Turbo takes minutes in bfloat16 here"),
+        ),
+    ],
+    ids=["float32", "bfloat16"],
+)
 @torch.inference_mode()
 def test_a_batch_gives_each_what_it_gets_alone(turbo: T3, dtype: torch.dtype) -> None:
     speaking = prepare_decoding(turbo, REQUESTS, dtype, pack=True)
