@@ -65,6 +65,11 @@ def all_lanes(value: float) -> str:
     return f"<{', '.join([f'float {number(value)}'] * LANES)}>"
 
 
+def all_words(value: int, lanes: int = LANES) -> str:
+    """Return a vector constant of i32."""
+    return f"<{', '.join([f'i32 {value}'] * lanes)}>"
+
+
 def spread(code: Function, type_: str, value: str, lanes: int = LANES) -> str:
     """Return a vector with `value`, of this element type, in every lane."""
     vector = f"<{lanes} x {type_}>"
@@ -95,7 +100,7 @@ def power_of_two(code: Function, exponent: str, degree: int) -> str:
     whole = code.let(f"fsub {FLOATS} {shifted}, {all_lanes(_ROUNDING)}")
     mantissa = _polynomial(code, _powers_of_two(degree), code.let(f"fsub {FLOATS} {exponent}, {whole}"))
     bits, to_add = (code.let(f"bitcast {FLOATS} {one} to {WORDS}") for one in (mantissa, shifted))
-    moved = code.let(f"shl {WORDS} {to_add}, {_all_words(_MANTISSA_BITS)}")
+    moved = code.let(f"shl {WORDS} {to_add}, {all_words(_MANTISSA_BITS)}")
     return code.let(f"bitcast {WORDS} {code.let(f'add {WORDS} {bits}, {moved}')} to {FLOATS}")
 
 
@@ -225,7 +230,3 @@ def _polynomial(code: Function, coefficients: list[float], x: str) -> str:
     for coefficient in reversed(others):
         total = fma(code, total, x, coefficient)
     return total
-
-
-def _all_words(value: int) -> str:
-    return f"<{', '.join([f'i32 {value}'] * LANES)}>"

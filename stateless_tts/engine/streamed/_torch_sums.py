@@ -16,7 +16,7 @@ import torch
 
 from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine.machine_code._function import FETCH, Function, table_of
-from stateless_tts.engine.machine_code._vectors import declared_fma, fma, has_wide_vectors, spread
+from stateless_tts.engine.machine_code._vectors import all_words, declared_fma, fma, has_wide_vectors, spread
 
 from ._arithmetic import FETCH_AHEAD_BYTES, JOB, filled_up, groups_of
 
@@ -37,7 +37,6 @@ _OUTPUTS = _VECTORS * _LANES
 _ROWS = 6  # 12 sums, 2 vectors of weights, 1 of a row's number
 _FLOATS = f"<{_LANES} x float>"
 _WORDS = f"<{_LANES} x i32>"
-_ZERO = "zeroinitializer"
 _NUMBER_BYTES = 4  # of a row, as it is arranged, and of a result
 _STEP_BYTES = _OUTPUTS * 2  # of a strip, for each number of the depth
 _TILE = {
@@ -199,12 +198,12 @@ class _Tree:
     def _weights(self, pointer: str) -> list[str]:
         """Return the vectors of weights for one number of the depth, as float32."""
         code, both = self._code, self._code.load(_WORDS, pointer)
-        first = code.let(f"shl {_WORDS} {both}, {_all_words(16)}")
-        second = code.let(f"and {_WORDS} {both}, {_all_words(-(2**16))}")
+        first = code.let(f"shl {_WORDS} {both}, {all_words(16, _LANES)}")
+        second = code.let(f"and {_WORDS} {both}, {all_words(-(2**16), _LANES)}")
         return [code.let(f"bitcast {_WORDS} {one} to {_FLOATS}") for one in (first, second)]
 
     def _loop(self, count: int | str, pointers: Mapping[str, str]) -> AbstractContextManager[Loop]:
-        start = {_name(place): (_FLOATS, _ZERO) for place in self._places}
+        start = {_name(place): (_FLOATS, "zeroinitializer") for place in self._places}
         return self._code.loop(count, **start, **{name: ("ptr", pointer) for name, pointer in pointers.items()})
 
     def _of(self, values: Mapping[str, str], pointers: Mapping[str, str]) -> tuple[Sums, dict[str, str]]:
@@ -212,10 +211,6 @@ class _Tree:
 
     def _added(self, first: str, second: str) -> str:
         return self._code.let(f"fadd {_FLOATS} {first}, {second}")
-
-
-def _all_words(value: int) -> str:
-    return f"<{', '.join([f'i32 {value}'] * _LANES)}>"
 
 
 def _name(place: tuple[int, int]) -> str:

@@ -31,6 +31,10 @@ IN_FLOAT32 = 2
 """Parts of a number that is float32 outside of a kernel, whatever the kernel makes of it."""
 
 
+PADDING_BYTES = 64
+"""Between rows that kernels make, lest those of 1,024 numbers all want the same places in the cache."""
+
+
 def number_bytes(parts: int) -> int:
     """Return the size of a number outside of a kernel."""
     return 2 * parts

@@ -83,6 +83,19 @@ class Units(ABC):
         """
 
     @abstractmethod
+    def fields_of_layer(self, packed: torch.Tensor, taps: int, *, normed: bool) -> dict[str, int | Told]:
+        """Return what a layer of these units is told of its depth, and of the room of each thread.
+
+        Args:
+            packed: as `dense` takes it.
+            taps: as `dense_call` takes them.
+            normed: whether rows are normed first.
+        """
+
+    @abstractmethod
+    def fields_of_attention(self, head_dim: int) -> dict[str, int | Told]:
+        """Return what attention of these units is told of heads of so many numbers, and of the room of each thread."""
+
     def dense_call(
         self,
         packed: torch.Tensor,
@@ -114,8 +127,27 @@ class Units(ABC):
             taps: in how many parts a row lies, each of as many whole steps.
             tap_bytes: from one part to the next.
         """
+        normed = epsilon is not None
+        values: dict[str, int | Told] = {
+            "next_share": 0,
+            "next_room": 0,
+            "shares": Told("shares"),
+            "rows": Told("rows"),
+            "row_bytes": row_bytes,
+            "taps": taps,
+            "tap_bytes": tap_bytes,
+            "strips": packed.size(0),
+            "numbers": numbers,
+            "weights": packed.data_ptr(),
+            "bias": bias.data_ptr(),
+            "residual": 0 if residual is None else residual,
+            "room": Told("room"),
+            "result": result,
+            "epsilon": float_bits(epsilon or 0.0),
+        }
+        values |= self.fields_of_layer(packed, taps, normed=normed)
+        return Call(self._code, layer_name("normed" if normed else incoming, ending), values)
 
-    @abstractmethod
     def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
         """Return `attention` of one row as a call for `run`; nothing is checked.
 
@@ -125,6 +157,22 @@ class Units(ABC):
             joint: where queries, keys and values lie.
             result: where the result is to lie, and none of these does.
         """
+        row_bytes = heads * head_dim * self.dtype.itemsize
+        queries, keys, values_ = (Told(joint.name, joint.times, joint.plus + part * row_bytes) for part in range(3))
+        values: dict[str, int | Told] = {
+            "next_head": 0,
+            "next_room": 0,
+            "heads": heads,
+            "frames": Told("rows"),
+            "row_bytes": 3 * row_bytes,
+            "result_row_bytes": row_bytes,
+            "queries": queries,
+            "keys": keys,
+            "values": values_,
+            "room": Told("room"),
+            "result": result,
+        }
+        return Call(self._code, "attention", {**values, **self.fields_of_attention(head_dim)})
 
     def dense(
         self,
@@ -311,6 +359,11 @@ def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, *
     }
     room = torch.empty(threads * chain.most("room_bytes", **told), dtype=torch.uint8, device="cpu")
     chain.run(threads, room=room.data_ptr(), **told)
+
+
+def layer_name(rows: Incoming, ending: Ending) -> str:
+    """Return the name of the function for a layer of such rows with such an ending."""
+    return f"{rows}_{ending}"
 
 
 def check(name: str, tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from stateless_tts.engine.machine_code._vectors import (
     in_bfloat16,
     spread,
 )
-from stateless_tts.engine.units._numbers import SIDE, number_bytes, store_numbers
+from stateless_tts.engine.units._numbers import PADDING_BYTES, SIDE, number_bytes, store_numbers
 from stateless_tts.engine.units._softmax import find_greatest, take_exponentials
 
 from . import _panels as panels
@@ -42,8 +42,6 @@ FIELDS = {
 numbers to the next frame's, and from a head's to the next head's, in what comes and in the result; steps of a head's
 numbers and blocks of 32 frames; bytes of the room that each thread has for itself; where everything lies."""
 
-_SCORES_PADDING_BYTES = 64
-"""Between the scores of two queries, lest those of 1,024 keys all want the same places in the cache."""
 
 # Of exponentials, by the parts of a number, which leave out as much as these do.
 _DEGREES = {1: 3, 2: 4}
@@ -57,7 +55,7 @@ def room_bytes(steps: int, parts: int) -> tuple[int, int]:
     number for each of 32 queries.
     """
     of_block = (2 * steps + 1) * panels.step_bytes(parts) + SIDE * SIDE * 4
-    always = steps * panels.step_bytes(parts) + SIDE * (_SCORES_PADDING_BYTES + 4)
+    always = steps * panels.step_bytes(parts) + SIDE * (PADDING_BYTES + 4)
     return of_block, always
 
 
@@ -79,7 +77,7 @@ class _Attention:
         self.code, self.told = code, told = tabled(name, FIELDS)
         self.head_panel_bytes = code.times(told["steps"], panels.step_bytes(parts))
         self.frames_panel_bytes = code.times(told["blocks"], panels.step_bytes(parts))
-        self.scores_bytes = code.plus(code.times(told["blocks"], SIDE * 4), _SCORES_PADDING_BYTES)
+        self.scores_bytes = code.plus(code.times(told["blocks"], SIDE * 4), PADDING_BYTES)
         self.sums = code.let(f"alloca [{SIDE * SIDE} x float], align 64")
 
     def source(self) -> str:

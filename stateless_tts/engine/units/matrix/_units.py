@@ -8,10 +8,10 @@ from functools import cache
 import torch
 
 from stateless_tts.engine.machine_code._amx import has_amx
-from stateless_tts.engine.machine_code._chain import Call, Told, float_bits, prepare_chains
+from stateless_tts.engine.machine_code._chain import Told, prepare_chains
 from stateless_tts.engine.machine_code._translation import cpu_features
-from stateless_tts.engine.units._numbers import ENDINGS, SIDE, STEP, Ending, Incoming
-from stateless_tts.engine.units._units import Units, check
+from stateless_tts.engine.units._numbers import ENDINGS, SIDE, STEP
+from stateless_tts.engine.units._units import Units, check, layer_name
 
 from . import _attention, _dense, _panels
 
@@ -40,10 +40,10 @@ class MatrixUnits(Units):
         layers = [(one, ending) for one in incoming for ending in ENDINGS]
         kernels = [
             _panels.source(self._parts),
-            *(_dense.source(_name(*layer), *layer, self._parts) for layer in layers),
+            *(_dense.source(layer_name(*layer), *layer, self._parts) for layer in layers),
             _attention.source("attention", self._parts),
         ]
-        tables = {_name(*layer): _dense.FIELDS for layer in layers}
+        tables = {layer_name(*layer): _dense.FIELDS for layer in layers}
         super().__init__(dtype, self._parts, kernels, {**tables, "attention": _attention.FIELDS}, features)
 
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
@@ -70,66 +70,15 @@ class MatrixUnits(Units):
         check("packed", packed, torch.bfloat16, (panels, steps, 2, self._parts, SIDE // 2, SIDE // 2, 2))
         return panels * SIDE, steps * STEP
 
-    def dense_call(
-        self,
-        packed: torch.Tensor,
-        bias: torch.Tensor,
-        numbers: Told,
-        result: Told,
-        *,
-        row_bytes: int,
-        incoming: Incoming = "own",
-        ending: Ending = "none",
-        residual: Told | None = None,
-        epsilon: float | None = None,
-        taps: int = 1,
-        tap_bytes: int = 0,
-    ) -> Call:
-        panels, steps, *_ = packed.shape
-        values: dict[str, int | Told] = {
-            "next_share": 0,
-            "next_room": 0,
-            "shares": Told("shares"),
-            "rows": Told("rows"),
-            "row_bytes": row_bytes,
-            "steps": steps,
-            "taps": taps,
-            "tap_bytes": tap_bytes,
-            "strips": panels,
-            "room_bytes": Told("panels_of_share", steps * _panels.step_bytes(self._parts)),
-            "numbers": numbers,
-            "weights": packed.data_ptr(),
-            "bias": bias.data_ptr(),
-            "residual": 0 if residual is None else residual,
-            "room": Told("room"),
-            "result": result,
-            "epsilon": float_bits(epsilon or 0.0),
-        }
-        return Call(self._code, _name("normed" if epsilon is not None else incoming, ending), values)
+    def fields_of_layer(self, packed: torch.Tensor, taps: int, *, normed: bool) -> dict[str, int | Told]:  # noqa: ARG002
+        steps = packed.size(1)
+        return {"steps": steps, "room_bytes": Told("panels_of_share", steps * _panels.step_bytes(self._parts))}
 
-    def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
-        head_bytes, steps = head_dim * self.dtype.itemsize, head_dim // STEP
-        queries, keys, values_ = (
-            Told(joint.name, joint.times, joint.plus + part * heads * head_bytes) for part in range(3)
-        )
-        values: dict[str, int | Told] = {
-            "next_head": 0,
-            "next_room": 0,
-            "heads": heads,
-            "frames": Told("rows"),
-            "row_bytes": 3 * heads * head_bytes,
-            "head_bytes": head_bytes,
-            "result_row_bytes": heads * head_bytes,
-            "steps": steps,
-            "blocks": Told("panels"),
-            "room_bytes": Told("panels", *_attention.room_bytes(steps, self._parts)),
-            "queries": queries,
-            "keys": keys,
-            "values": values_,
-            "room": Told("room"),
-            "result": result,
-        }
-        return Call(self._code, "attention", values)
+    def fields_of_attention(self, head_dim: int) -> dict[str, int | Told]:
+        steps = head_dim // STEP
+        room = Told("panels", *_attention.room_bytes(steps, self._parts))
+        head_bytes = head_dim * self.dtype.itemsize
+        return {"head_bytes": head_bytes, "steps": steps, "blocks": Told("panels"), "room_bytes": room}
 
 
 @cache
@@ -149,7 +98,3 @@ def matrix_units(dtype: torch.dtype) -> MatrixUnits | None:
     except (RuntimeError, OSError) as error:
         logger.info("no matrix units for %s on this machine: %s", dtype, error)
         return None
-
-
-def _name(incoming: Incoming, ending: Ending) -> str:
-    return f"{incoming}_{ending}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, spread
+from stateless_tts.engine.units._numbers import PADDING_BYTES
 from stateless_tts.engine.units._softmax import find_greatest, take_exponentials
 
 from ._tiles import NUMBER_BYTES
@@ -36,8 +37,6 @@ FIELDS = {
 numbers to the next frame's, numbers of a head, and bytes from frame to frame in the result; bytes of the room that
 each thread has for itself; where everything lies."""
 
-_SCORES_PADDING_BYTES = 64
-"""Between the scores of two queries, lest those of 1,024 keys all want the same places in the cache."""
 _DEGREE = 5  # of the exponential: float32's rounding
 
 
@@ -47,7 +46,7 @@ def room_bytes(side: int, head_dim: int, tiles: Tiles) -> tuple[int, int]:
     Keys and values of all frames, the scores of a tile's queries, and a number for each. All are whole cache lines.
     """
     of_side = side * NUMBER_BYTES * (2 * head_dim + tiles.rows)
-    return of_side, (tiles.rows + 1) * _SCORES_PADDING_BYTES
+    return of_side, (tiles.rows + 1) * PADDING_BYTES
 
 
 def source(name: str, tiles: Tiles) -> str:
@@ -70,7 +69,7 @@ class _Attention:
         self.strips = code.over(told["head_dim"], tiles.columns)
         self.key_strip_bytes = code.times(told["head_dim"], tiles.step_bytes)
         self.value_strip_bytes = code.times(told["frames"], tiles.step_bytes)
-        self.scores_bytes = code.plus(code.times(self.blocks, tiles.step_bytes), _SCORES_PADDING_BYTES)
+        self.scores_bytes = code.plus(code.times(self.blocks, tiles.step_bytes), PADDING_BYTES)
         self.sums = code.let(f"alloca [{tiles.rows * tiles.columns} x float], align 64")
 
     def source(self) -> str:
@@ -147,10 +146,11 @@ class _Attention:
             take_exponentials(code, own, self.blocks, vectors, number, _DEGREE, put, own, step_bytes)
 
     def _of_row(self, row: str, scores: str, greatest: str) -> tuple[str, str]:
-        code = self.code
-        return code.after(scores, code.times(row, self.scores_bytes)), code.after(
-            greatest, code.times(row, NUMBER_BYTES)
-        )
+        """Return where a query's scores lie, and its own number."""
+        return self.code.after(scores, self.code.times(row, self.scores_bytes)), self._number_of(row, greatest)
+
+    def _number_of(self, row: str, greatest: str) -> str:
+        return self.code.after(greatest, self.code.times(row, NUMBER_BYTES))
 
     def _mix(self, rows: str, scores: str, value_strips: str, greatest: str, result: str) -> None:
         """Multiply exponentials with all values, and divide by their sums."""
@@ -161,9 +161,7 @@ class _Attention:
             tiles.multiply(code, rows, scores, self.scores_bytes, frames, values, self.sums, tiles.step_bytes)
             first = code.after(result, code.times(strip.index, tiles.step_bytes))
             with code.loop(rows) as row:
-                inverse = spread(
-                    code, "float", code.load("float", code.after(greatest, code.times(row.index, NUMBER_BYTES)))
-                )
+                inverse = spread(code, "float", code.load("float", self._number_of(row.index, greatest)))
                 own_sums = code.after(self.sums, code.times(row.index, tiles.step_bytes))
                 own_result = code.after(first, code.times(row.index, told["result_row_bytes"]))
                 for vector in range(tiles.columns // LANES):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from stateless_tts.engine.machine_code._function import place, tabled
 from stateless_tts.engine.machine_code._vectors import FLOATS, LANES, VECTOR_BYTES, mean_and_scale
-from stateless_tts.engine.units._numbers import IN_FLOAT32, Ending, ended
+from stateless_tts.engine.units._numbers import IN_FLOAT32, PADDING_BYTES, Ending, ended
 
 from ._tiles import NUMBER_BYTES
 
@@ -45,13 +45,11 @@ lie side by side."""
 
 Rows = Literal["own", "normed"]
 ROWS: tuple[Rows, ...] = get_args(Rows)
-_PADDING_BYTES = 64
-"""Between normed rows, lest those of 1,024 numbers all want the same places in the cache."""
 
 
 def room_bytes(rows: int, depth: int) -> int:
     """Return what so many normed rows take."""
-    return rows * (depth * NUMBER_BYTES + _PADDING_BYTES)
+    return rows * (depth * NUMBER_BYTES + PADDING_BYTES)
 
 
 def source(name: str, rows: Rows, ending: Ending, tiles: Tiles) -> str:
@@ -83,7 +81,7 @@ def source(name: str, rows: Rows, ending: Ending, tiles: Tiles) -> str:
 
 def _normed(code: Function, told: dict[str, str], numbers: str, rows: str, room: str) -> tuple[str, str]:
     """Put rows less their means, with a variance of 1, `epsilon` included, there; return where, and how far apart."""
-    row_bytes = code.plus(code.times(told["depth"], NUMBER_BYTES), _PADDING_BYTES)
+    row_bytes = code.plus(code.times(told["depth"], NUMBER_BYTES), PADDING_BYTES)
     vectors = code.over(told["depth"], LANES)
     with code.loop(rows) as row:
         own = code.after(numbers, code.times(row.index, told["row_bytes"]))
