@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 from harness.run.bench.records import LimitMeasurement
 
@@ -16,11 +17,17 @@ GIGA = 1e9
 # Far larger than any cache, or caches would be measured.
 READ_BYTES = 2**30
 REPEATS = 5
-MATRIX = 2048
+LEAST_MATRIX, MATRIX = 256, 2048
+# Of a smaller product, when one of twice the width would take far longer than a limit is worth waiting for.
+ENOUGH_S = 0.25
 
 
 def measure_limits(device: str = "cpu") -> tuple[LimitMeasurement, ...]:
-    """Measure memory bandwidth (summing one GiB) and arithmetic rates (products of 2048 x 2048 matrices)."""
+    """Measure memory bandwidth (summing one GiB) and arithmetic rates.
+
+    They are those of torch's own products of 2048 x 2048 matrices, the second as a layer has its weights; of smaller
+    ones where a CPU without instructions for a dtype would take seconds for each.
+    """
     return (
         _bandwidth(device),
         _arithmetic(torch.float32, device),
@@ -53,8 +60,15 @@ def _bandwidth(device: str) -> LimitMeasurement:
 
 
 def _arithmetic(dtype: torch.dtype, device: str) -> LimitMeasurement:
-    left = torch.ones(MATRIX, MATRIX, dtype=dtype, device=device)
-    right = torch.ones(MATRIX, MATRIX, dtype=dtype, device=device)
-    times = best_seconds(lambda: left @ right, REPEATS, device)
+    width = LEAST_MATRIX
+    times = _products(width, dtype, device)
+    while width < MATRIX and min(times) < ENOUGH_S:
+        width *= 2
+        times = _products(width, dtype, device)
     name = str(dtype).removeprefix("torch.")
-    return LimitMeasurement(name, "GFLOP/s", tuple(2 * MATRIX**3 / GIGA / seconds for seconds in times))
+    return LimitMeasurement(name, "GFLOP/s", tuple(2 * width**3 / GIGA / seconds for seconds in times))
+
+
+def _products(width: int, dtype: torch.dtype, device: str) -> tuple[float, ...]:
+    left, right = torch.ones(2, width, width, dtype=dtype, device=device)
+    return best_seconds(lambda: functional.linear(left, right), REPEATS, device)

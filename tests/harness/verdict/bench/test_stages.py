@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.run.bench.records import ENGINE_FLOW, BenchCall
+from harness.run.bench.records import ENGINE_FLOW, BenchCall, LimitMeasurement
 from harness.verdict.bench.stages import least_steps, limits_table, stages_table, where_time_goes
 from tests.harness import bench_toys
 
@@ -25,6 +25,18 @@ def test_a_stage_is_told_beside_both_limits() -> None:
     assert [stock["subject"], stages_table([flow], [], seen.limits, seen.model)[0]["subject"]] == ["stock", "engine"]
     again = replace(seen.limits[0], rates=(20.0,))
     assert limits_table([*seen.limits, again])["memory"] == {"best": 40.0, "unit": "GB/s", "rates": [30.0, 40.0, 20.0]}
+
+
+def test_the_limit_of_bfloat16_is_at_least_that_of_float32() -> None:
+    seen = bench_toys.observations()
+    half = replace(seen.stages[0], dtype="bfloat16")
+    for rate, share in ((25.0, 0.04), (400.0, 0.02)):  # without instructions for it, and with some
+        limits = [
+            *(one for one in seen.limits if one.name != "bfloat16"),
+            LimitMeasurement("bfloat16", "GFLOP/s", (rate,)),
+        ]
+        assert stages_table([half], [], limits, seen.model)[0]["of_arithmetic_limit"] == pytest.approx(share)
+        assert limits_table(limits)["bfloat16"]["best"] == rate
 
 
 def test_a_batched_step_shares_the_weights() -> None:
