@@ -1,9 +1,11 @@
 """How prompts are read: each on its own, and what many of them begin with only once.
 
 A prompt begins with what its voice alone decides, and no position sees a later one. The keys and values of the voice
-are therefore read apart, once for all rows, and kept for the next prompt that begins with the same. They are computed
-in the same way whether or not they are kept, so a prompt's bits depend on the prompt alone. They are not those of a
-prompt that is read in one go, as stock reads it: where the engine has promised stock's bits, nothing is read apart.
+are therefore read apart, once for all rows, and kept for the next prompt that begins with the same. Of its text the
+unconditional row is told no more than the length, so a longer text begins as a shorter does: that is kept, too, in
+blocks. All of it is computed in the same way whether or not it is kept, so a prompt's bits depend on the prompt alone.
+They are not those of a prompt that is read in one go, as stock reads it: where the engine has promised stock's bits,
+nothing is read apart.
 """
 
 from __future__ import annotations
@@ -17,46 +19,65 @@ import torch
 from transformers import DynamicCache
 
 from ._kv_cache import KeyValueCache
+from ._passages import Layers, Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from chatterbox.models.t3 import T3
 
     from stateless_tts.speech_tokens import Prompt
 
-    Layers = Sequence[tuple[torch.Tensor, torch.Tensor]]
-    # Given embeddings of shape (rows, positions, width), and keys and values before them for each layer, or none,
-    # returns all keys and values, and what the backbone says of the last positions, of shape (rows, ..., width).
-    Read = Callable[[torch.Tensor, Layers], tuple[Layers, torch.Tensor]]
+    from ._passages import Read
+
+# Of a text that says nothing. The last block is read whole, although the text may end before: of larger blocks, more is
+# read for nobody.
+BLOCK = 16
 
 
 class Beginnings:
-    """Keys and values of voices, read when they are first asked for; the one unused for longest goes first.
+    """Keys and values of what prompts begin with, piece by piece; the piece unused for longest goes first.
 
     One thread asks.
 
     Args:
-        most_bytes: of keys and values kept; a voice that takes more is read for every prompt.
+        most_bytes: of keys and values kept; what takes more is read for every prompt.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._kept: OrderedDict[bytes, Layers] = OrderedDict()
+        self._nbytes = 0
 
     @property
     def nbytes(self) -> int:
         """Memory of what is kept, in bytes."""
-        return sum(map(_bytes_of, self._kept.values()))
+        return self._nbytes
 
-    def of(self, read: Read, voice: torch.Tensor) -> Layers:
-        """Return keys and values of `voice`, embeddings of shape (1, positions, width): of one row, for each layer."""
-        key = hashlib.sha256(voice.contiguous().view(torch.uint8).cpu().numpy().data).digest()
-        layers = self._kept.pop(key, None) or read(voice, [])[0]
-        self._kept[key] = layers
-        while self.nbytes > self._most_bytes:
-            self._kept.popitem(last=False)
-        return layers
+    def find(self, pieces: Sequence[torch.Tensor]) -> dict[bytes, Passage]:
+        """Return each piece as a passage, which has its `layers` if they are kept, by what it is kept by.
+
+        Args:
+            pieces: embeddings of shape (1, positions, width), each of which follows those before it.
+        """
+        found: dict[bytes, Passage] = {}
+        past: tuple[Layers, ...] = ()
+        so_far, begin = hashlib.sha256(), 0
+        for piece in pieces:
+            so_far.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
+            key = so_far.digest()
+            found[key] = Passage(piece, past, begin, self._kept.get(key, []))
+            past, begin = (*past, found[key].layers), begin + piece.size(1)
+        return found
+
+    def keep(self, found: dict[bytes, Passage]) -> None:
+        """Keep what was found, or has been read since; the first pieces, which most prompts share, for longest."""
+        for key, passage in reversed(found.items()):
+            if self._kept.pop(key, None) is None:
+                self._nbytes += _bytes_of(passage.layers)
+            self._kept[key] = passage.layers
+        while self._nbytes > self._most_bytes:
+            self._nbytes -= _bytes_of(self._kept.popitem(last=False)[1])
 
 
 @torch.inference_mode()
@@ -68,29 +89,57 @@ def read_prompt(
     Args:
         t3: reads.
         prompt: is read.
-        beginnings: where its voice is read, or was; without them it is read in one go, as stock reads it.
-        read: reads with kernels of the engine's own; None reads with torch's operations.
+        beginnings: where its beginnings are kept; without them it is read in one go, as stock reads it.
+        read: reads with kernels of the engine's own, all passages in one pass; None reads with torch's operations,
+            which take a pass for each.
     """
-    read = read or partial(_by_torch, t3)
-    embeddings = prompt.embeddings
-    past: Layers = []
-    if beginnings is not None:
-        voice, embeddings = embeddings.tensor_split([prompt.voice_end], dim=1)
-        rows = embeddings.size(0)
-        begun = beginnings.of(read, voice[:1])
-        past = [(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)) for keys, values in begun]
-    layers, hidden = read(embeddings, past)
-    # As many positions go through the head as upstream's do: a product of another shape may round differently.
-    logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt or beginnings is not None else hidden)[:, -1, :].clone()
-    return KeyValueCache(layers), logits
+    if beginnings is None:
+        whole = Passage(prompt.embeddings)
+        (hidden,) = _by_torch(t3, [whole])
+        # As many positions go through the head as upstream's do: a product of another shape may round differently.
+        logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
+        return KeyValueCache(whole.layers), logits
+    voice, rest = prompt.embeddings.tensor_split([prompt.voice_end], dim=1)
+    blank = None if read is None else _blank_text(prompt)
+    found = beginnings.find([voice[:1], *(() if blank is None else torch.split(blank, BLOCK, dim=1))])
+    begun = tuple(passage.layers for passage in found.values())
+    strands = [Passage(rest, begun, prompt.voice_end)]
+    if blank is not None:
+        end = prompt.text_span[1]
+        strands = [
+            Passage(rest[:1], begun[:1], prompt.voice_end),
+            Passage(prompt.embeddings[1:, end:], begun, end),
+        ]
+    unread = [passage for passage in found.values() if not passage.layers]
+    last = (read or partial(_by_torch, t3))([*unread, *strands])[-len(strands) :]
+    beginnings.keep(found)
+    logits = t3.speech_head(torch.cat([one[:, -1:] for one in last]))[:, -1, :].clone()
+    rows = [zip(*(strand.seen(layer) for strand in strands), strict=True) for layer in range(len(strands[0].layers))]
+    return KeyValueCache([(torch.cat(keys), torch.cat(values)) for keys, values in rows]), logits
 
 
-def _by_torch(t3: T3, embeddings: torch.Tensor, past: Layers) -> tuple[Layers, torch.Tensor]:
-    cache = DynamicCache(config=t3.cfg)
-    for layer, keys_values in enumerate(past):
-        cache.update(*keys_values, layer)
-    hidden = t3.tfmr(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).last_hidden_state
-    return [(layer.keys, layer.values) for layer in cache.layers], hidden
+def _blank_text(prompt: Prompt) -> torch.Tensor | None:
+    """Return what the unconditional row has behind its voice, to the end of a block; None if its text is not blank."""
+    if prompt.blank is None:
+        return None
+    begin, end = prompt.text_span
+    before = prompt.embeddings[1:, prompt.voice_end : begin]
+    positions = -(-(end - prompt.voice_end) // BLOCK) * BLOCK
+    return torch.cat([before, prompt.blank[None, : positions - before.size(1)]], dim=1)
+
+
+def _by_torch(t3: T3, passages: Sequence[Passage]) -> list[torch.Tensor]:
+    """Return what the backbone says of all of each passage's positions."""
+    hidden = []
+    for passage in passages:
+        cache = DynamicCache(config=t3.cfg)
+        if passage.begin:
+            for layer in range(len(t3.tfmr.layers if hasattr(t3.tfmr, "layers") else t3.tfmr.h)):
+                cache.update(*passage.seen(layer), layer)
+        found = t3.tfmr(inputs_embeds=passage.embeddings, past_key_values=cache, use_cache=True)
+        passage.layers += [(one.keys[:, :, passage.begin :], one.values[:, :, passage.begin :]) for one in cache.layers]
+        hidden.append(found.last_hidden_state)
+    return hidden
 
 
 def _bytes_of(layers: Layers) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chatterbox.models.t3 import T3
 
-    from ._prompts import Read
+    from ._passages import Read
 
     Step = Callable[[Sequence[Reading]], list[torch.Tensor]]
 

@@ -28,11 +28,14 @@ class Prompt:
             guidance is wanted, has its text blanked.
         text_span: first and one-past-last position of the text.
         voice_end: one past the last position that the voice alone decides; it is the same in all rows up to there.
+        blank: of shape (tokens, width), what row 1 has in place of its text, and would have of a longer one; None if
+            its text is not blanked. Shared; not to be written to.
     """
 
     embeddings: torch.Tensor
     text_span: tuple[int, int]
     voice_end: int
+    blank: torch.Tensor | None = None
 
 
 @torch.inference_mode()
@@ -69,7 +72,9 @@ def prepare_prompt(
     embeddings = torch.cat([embeddings, beginning.expand(rows, -1, -1)], dim=1)
     # Upstream puts the exaggeration last of the conditioning.
     voice_end = text_begin - 1 if t3.hp.emotion_adv else text_begin
-    return Prompt(embeddings, (text_begin, text_begin + text.size(1)), voice_end)
+    # Upstream blanks the text before it adds where a token stands.
+    blank = t3.text_pos_emb.emb.weight if cfg_weight > 0 and t3.hp.input_pos_emb == "learned" else None
+    return Prompt(embeddings, (text_begin, text_begin + text.size(1)), voice_end, blank)
 
 
 def _without_switches(t3: T3) -> T3:

@@ -100,7 +100,7 @@ def test_each_watcher_sees_the_maps_that_stock_would_show_it() -> None:
     speaking = prepare_decoding(t3, REQUESTS, dtype, pack=True)
     stock = copy.deepcopy(t3).to(dtype)
     stock.tfmr.config._attn_implementation = "eager"
-    embeddings = [torch.randn(2, 50 + 3 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
+    embeddings = [torch.randn(2, 20 + 3 * n, 1024, generator=torch.Generator().manual_seed(n)) for n in range(REQUESTS)]
     pasts, caches = [], []
     for number in range(REQUESTS):
         past = DynamicCache(config=stock.cfg)

@@ -6,6 +6,7 @@ torch's operations, not equal to it, and depends on the prompt alone.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,13 +17,17 @@ from stateless_tts.engine.machine_code._chain import Chain
 from ._layers import round_attention
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chatterbox.models.t3 import T3
 
+    from stateless_tts.engine._passages import Passage
+
     from ._layer_calls import LayerCalls
 
-    KeysAndValues = tuple[torch.Tensor, torch.Tensor]
+# Torch multiplies fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, with
+# up to three).
+_LEAST_QUERIES = 8
 
 
 class ChainedPrompt:
@@ -38,52 +43,63 @@ class ChainedPrompt:
         chain, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
         self._chain = Chain(chain, list(t3.tfmr.parameters()))
 
-    def __call__(
-        self, embeddings: torch.Tensor, past: Sequence[KeysAndValues]
-    ) -> tuple[list[KeysAndValues], torch.Tensor]:
-        """Read positions.
+    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
+        """Read passages in one pass; each has bits of its own, whoever is read beside it.
 
         Args:
-            embeddings: float32 of shape (rows, positions, width).
-            past: keys and values before them, for each layer, each of shape (rows, heads, tokens, head_dim); empty if
-                there are none.
+            passages: embeddings are float32; one may follow others before it. Their `layers` are filled in.
 
         Returns:
-            Keys and values, for each layer, of all tokens; and what the backbone says of the last position, of shape
-            (rows, 1, width).
+            What the backbone says of each one's last position, of shape (rows, 1, width).
 
         Raises:
             ValueError: embeddings are not float32 on the CPU, or of another width.
         """
-        rows, positions, width = embeddings.shape
-        begin = past[0][0].size(2) if past else 0
-        places = torch.arange(begin, begin + positions, device=embeddings.device)
-        angles = [one.expand(rows, -1, -1).contiguous() for one in self._t3.tfmr.rotary_emb(embeddings, places[None])]
-        hidden = embeddings.reshape(rows * positions, width).clone()  # which is written to
+        hidden, angles = self._given(passages)
         threads = torch.get_num_threads()
-        rooms, told = self._calls.rooms(hidden, [one.flatten(0, 1) for one in angles], threads)
+        rooms, told = self._calls.rooms(hidden, angles, threads)
         chain = self._chain.ready(threads, **told)
-        seen = embeddings.new_ones((positions, begin + positions), dtype=torch.bool).tril(begin)
-        layers: list[KeysAndValues] = []
-        attended, done = rooms["attended"].view(rows, positions, -1), 0
-        for index, (layer, end) in enumerate(zip(self._t3.tfmr.layers, self._ends, strict=False)):
+        ends = list(accumulate(one.embeddings.size(0) * one.embeddings.size(1) for one in passages))
+        places = list(zip(passages, [0, *ends], ends, strict=False))
+        done = 0
+        for layer, end in zip(self._t3.tfmr.layers, self._ends, strict=False):
             chain.run(done, end)
-            queries, *new = (self._heads(rooms[name], rows, positions) for name in ("queries", "keys", "values"))
-            old = past[index] if past else [one[:, :, :0] for one in new]
-            keys, values = (torch.cat(both, dim=2) for both in zip(old, new, strict=True))
-            scale = layer.self_attn.scaling
-            found = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
-            attended.copy_(found.transpose(1, 2).flatten(2))
-            layers.append((keys, values))
+            for passage, first, behind in places:
+                mine = {name: rooms[name][first:behind] for name in ("queries", "keys", "values", "attended")}
+                self._attend(passage, mine, layer.self_attn.scaling)
             done = end
-        # Behind the last attention, the last position is all that anybody asks for.
-        last = hidden.view(rows, positions, width)[:, -1].clone()
-        of_last, told = self._calls.rooms(last, [one[:, -1].contiguous() for one in angles], threads)
-        of_last["attended"].copy_(attended[:, -1])
+        # Behind the last attention, the last position of each is all that anybody asks for.
+        last = torch.cat([
+            torch.arange(first, behind).view(passage.embeddings.size(0), -1)[:, -1] for passage, first, behind in places
+        ])  # fmt: skip
+        of_last, told = self._calls.rooms(hidden[last], [one[last] for one in angles], threads)
+        of_last["attended"].copy_(rooms["attended"][last])
         self._chain.ready(threads, **told).run(done, self._ends[-1])
-        return layers, of_last["normed"].view(rows, 1, width)
+        return list(torch.split(of_last["normed"][:, None], [passage.embeddings.size(0) for passage in passages]))
 
-    def _heads(self, numbers: torch.Tensor, rows: int, positions: int) -> torch.Tensor:
-        """Return a view of shape (rows, heads, positions, head_dim)."""
-        layers = self._calls.layers
-        return numbers[: rows * positions].view(rows, positions, layers.heads, layers.head_dim).transpose(1, 2)
+    def _given(self, passages: Sequence[Passage]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return a copy of all embeddings, of shape (positions, width), and cosines and sines of where they stand."""
+        places = torch.cat([
+            torch.arange(one.begin, one.begin + one.embeddings.size(1)).repeat(one.embeddings.size(0))
+            for one in passages
+        ])  # fmt: skip
+        hidden = torch.cat([one.embeddings.flatten(0, 1) for one in passages])
+        angles = self._t3.tfmr.rotary_emb(hidden, places[None].to(hidden.device))
+        return hidden, [one[0].contiguous() for one in angles]
+
+    def _attend(self, passage: Passage, rooms: Mapping[str, torch.Tensor], scale: float) -> None:
+        """Let a passage attend to what it sees in the layer that it has been read to, and leave that in `attended`."""
+        rows, positions, _ = passage.embeddings.shape
+        heads = (rows, positions, self._calls.layers.heads, self._calls.layers.head_dim)
+        queries, keys, values = (rooms[name].view(heads).transpose(1, 2) for name in ("queries", "keys", "values"))
+        passage.layers.append((keys.clone(), values.clone()))
+        keys, values = passage.seen(len(passage.layers) - 1)
+        seen = queries.new_ones((positions, keys.size(2)), dtype=torch.bool).tril(passage.begin)
+        short = max(0, _LEAST_QUERIES - positions)
+        if short:
+            queries, seen = (
+                functional.pad(queries, (0, 0, 0, short)),
+                functional.pad(seen, (0, 0, 0, short), value=True),
+            )
+        found = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
+        rooms["attended"].view(rows, positions, -1).copy_(found[:, :, :positions].transpose(1, 2).flatten(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stateless_tts.engine._passages import Passage
 from stateless_tts.engine._prompts import Beginnings, _by_torch, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.engine.chains import ChainedPrompt, chained_step, step_attention
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts.engine._passages import Layers
 
 needs_kernels = pytest.mark.skipif(
     streamed_product(torch.float32) is None or step_attention(64) is None, reason="the kernels are of AVX2"
@@ -44,90 +48,178 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def past_of(t3: T3, rows: int, tokens: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    if not tokens:
-        return []
-    shape = 1, t3.cfg.num_key_value_heads, tokens, 64
-    layers = range(1, 1 + len(t3.tfmr.layers))
-    return [(noise(*shape).expand(rows, -1, -1, -1), noise(*shape).expand(rows, -1, -1, -1) * one) for one in layers]
+def past_of(t3: T3, tokens: int) -> tuple[Layers, ...]:
+    """Return made-up keys and values of so many positions, in two pieces."""
+    heads, layers = t3.cfg.num_key_value_heads, range(1, 1 + len(t3.tfmr.layers))
+    sizes = [size for size in (tokens // 3, tokens - tokens // 3) if size]
+    return tuple([(noise(1, heads, size, 64), noise(1, heads, size, 64) * one) for one in layers] for size in sizes)
 
 
-def flat(layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+def passage(t3: T3, rows: int, positions: int, tokens: int = 0, hidden: int = 0) -> Passage:
+    """Return made-up positions behind so many others, and behind some that they do not see."""
+    return Passage(noise(rows, positions, 1024) * 0.3, past_of(t3, tokens + hidden), tokens)
+
+
+def flat(layers: Layers) -> torch.Tensor:
     return torch.stack([tensor for layer in layers for tensor in layer])
 
 
 @needs_kernels
 @settings(deadline=None, max_examples=25)
-@given(rows=st.integers(1, 2), positions=st.integers(1, 90), tokens=st.integers(0, 40))
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 70), st.integers(0, 40)), min_size=1, max_size=3),
+    hidden=st.integers(0, 5),
+)
 @torch.inference_mode()
-def test_it_is_near_torchs(t3: T3, rows: int, positions: int, tokens: int) -> None:
-    embeddings = noise(rows, positions, 1024) * 0.3
-    before = embeddings.clone()
-    layers, last = prompt_of(t3)(embeddings, past_of(t3, rows, tokens))
-    expected, hidden = _by_torch(t3, embeddings, past_of(t3, rows, tokens))
-    torch.testing.assert_close(last, hidden[:, -1:], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(flat(layers), flat(expected), rtol=1e-4, atol=1e-4)
-    assert torch.equal(embeddings, before)
+def test_it_is_near_torchs(t3: T3, shapes: list[tuple[int, int, int]], hidden: int) -> None:
+    passages, expected = ([passage(t3, *shape, hidden if shape[2] else 0) for shape in shapes] for _ in range(2))
+    last = prompt_of(t3)(passages)
+    for mine, found, other, all_hidden in zip(passages, last, expected, _by_torch(t3, expected), strict=True):
+        torch.testing.assert_close(found, all_hidden[:, -1:], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(flat(mine.layers), flat(other.layers), rtol=1e-4, atol=1e-4)
+        assert torch.equal(mine.embeddings, other.embeddings)
 
 
 @needs_kernels
 @settings(deadline=None, max_examples=15)
-# No prompt has less: two tokens of text, one or more that are said, and two of speech. Of up to three positions torch's
-# attention multiplies by MKL in ways that go by threads on some CPUs (seen on a Zen 3).
-@given(positions=st.integers(5, 90), threads=st.integers(1, 4), tokens=st.sampled_from([0, 33]))
+@given(
+    rows=st.integers(1, 2),
+    positions=st.integers(1, 70),
+    threads=st.integers(1, 4),
+    tokens=st.sampled_from([0, 16, 33, 50]),
+    company=st.lists(st.integers(1, 40), max_size=2),
+)
 @torch.inference_mode()
-def test_it_depends_on_the_prompt_alone(t3: T3, positions: int, threads: int, tokens: int) -> None:
-    read, embeddings = prompt_of(t3), noise(2, positions, 1024)
-    layers, last = read(embeddings, past_of(t3, 2, tokens))
+def test_it_depends_on_the_passage_alone(
+    t3: T3, rows: int, positions: int, threads: int, tokens: int, company: list[int]
+) -> None:
+    read, alone, again = prompt_of(t3), *(passage(t3, rows, positions, tokens) for _ in range(2))
+    (last,) = read([alone])
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        read(noise(1, 20, 1024) * 100, [])
-        again, last_again = read(embeddings, past_of(t3, 2, tokens))
+        read([Passage(noise(1, 20, 1024) * 100)])
+        *_, last_again = read([*(Passage(noise(1, others, 1024)) for others in company), again])
     finally:
         torch.set_num_threads(before)
     assert torch.equal(last, last_again)
-    assert torch.equal(flat(layers), flat(again))
+    assert torch.equal(flat(alone.layers), flat(again.layers))
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_what_follows_is_read_in_the_same_pass(t3: T3) -> None:
+    embeddings = noise(1, 40, 1024)
+    pieces = torch.split(embeddings, [11, 16, 13], dim=1)
+    together: list[Passage] = []
+    for piece in pieces:
+        begin = sum(one.embeddings.size(1) for one in together)
+        together.append(Passage(piece, tuple(one.layers for one in together), begin))
+    one_by_one = [Passage(one.embeddings, (), one.begin) for one in together]
+    for place, one in enumerate(one_by_one):
+        one.past = tuple(other.layers for other in one_by_one[:place])
+        last = prompt_of(t3)([one])[0]
+    assert torch.equal(prompt_of(t3)(together)[-1], last)
+    for one, other in zip(together, one_by_one, strict=True):
+        assert torch.equal(flat(one.layers), flat(other.layers))
+    torch.testing.assert_close(last, prompt_of(t3)([Passage(embeddings)])[0], rtol=1e-4, atol=1e-4)
 
 
 @needs_kernels
 def test_what_is_not_float32_is_refused(t3: T3) -> None:
     with pytest.raises(ValueError, match=r"embedded tokens of torch.bfloat16 .* expected torch.float32"):
-        prompt_of(t3)(noise(1, 3, 1024).bfloat16(), [])
+        prompt_of(t3)([Passage(noise(1, 3, 1024).bfloat16())])
 
 
 @needs_kernels
 def test_what_is_of_another_width_is_refused(t3: T3) -> None:
     with pytest.raises(ValueError, match=r"3 rows of 1536 numbers in all, .* expected 1024"):
-        prompt_of(t3)(noise(1, 3, 512), [])
+        prompt_of(t3)([Passage(noise(1, 3, 512))])
 
 
 @needs_kernels
 def test_it_keeps_what_it_reads(model: ChatterboxTTS) -> None:
     own = prepare_decoding(copy.deepcopy(model.t3), 4, torch.float32, pack=True).t3
     read, embeddings = prompt_of(own), noise(2, 11, 1024)
-    expected = read(embeddings, [])[1]
+    (expected,) = read([Passage(embeddings)])
     for parameter in own.tfmr.parameters():  # as whoever moves the model elsewhere
         parameter.data = torch.zeros(1)
     torch.randn(10_000_000)
-    assert torch.equal(read(embeddings, [])[1], expected)
+    assert torch.equal(read([Passage(embeddings)])[0], expected)
+
+
+def prompt(t3: T3, voice: int, emotion: int, text: int, rows: int = 2) -> Prompt:
+    """Return a prompt of 33 positions of voice, one of emotion, so many of text, and two of speech, as upstream's."""
+    beginning = torch.randn(1, 33, 1024, generator=torch.Generator().manual_seed(voice)).expand(rows, -1, -1)
+    feeling = noise(1, 1, 1024).expand(rows, -1, -1) * emotion
+    blank = t3.text_pos_emb.emb.weight if rows == 2 else None
+    said = noise(rows, text, 1024)
+    if blank is not None:
+        said[1] = blank[:text]
+    speech = noise(1, 2, 1024).expand(rows, -1, -1)
+    return Prompt(torch.cat([beginning, feeling, said, speech], dim=1), (34, 34 + text), 33, blank)
 
 
 @needs_kernels
 @torch.inference_mode()
-def test_a_voice_that_was_kept_changes_nothing(t3: T3) -> None:
-    read, kept = prompt_of(t3), Beginnings(2**30)
-    for voice, text, rows in ((1, 1, 2), (2, 1, 2), (1, 2, 1), (1, 1, 2), (2, 3, 1)):
-        beginning = torch.randn(1, 33, 1024, generator=torch.Generator().manual_seed(voice)).expand(rows, -1, -1)
-        rest = torch.randn(rows, 9 + text, 1024, generator=torch.Generator().manual_seed(10 + text))
-        prompt = Prompt(torch.cat([beginning, rest], dim=1), (34, 40 + text), 33)
-        caches, logits = zip(*(read_prompt(t3, prompt, one, read) for one in (kept, Beginnings(0))), strict=True)
+def test_what_was_kept_changes_nothing(t3: T3) -> None:
+    kept = Beginnings(2**30)
+    asked = [(1, 1, 12), (2, 1, 12), (1, 1, 40), (1, 2, 15, 1), (1, 1, 12), (1, 2, 16), (2, 1, 47), (1, 1, 39)]
+    for one in asked:
+        caches, logits = zip(*(read_prompt(t3, prompt(t3, *one), own, prompt_of(t3)) for own in (kept, Beginnings(0))),
+                             strict=True)  # fmt: skip
         assert torch.equal(*logits)
-        length = 42 + text
+        length = 36 + one[2]
         assert [cache.length for cache in caches] == [length] * 2
-        for one, other in zip(*(cache._buffers for cache in caches), strict=True):
-            assert torch.equal(one[..., :length, :], other[..., :length, :])
-    assert kept.nbytes == 2 * 2 * len(t3.tfmr.layers) * 33 * 1024 * 4
+        for mine, other in zip(*(cache._buffers for cache in caches), strict=True):
+            assert torch.equal(mine[..., :length, :], other[..., :length, :])
+    # Two voices; one with two feelings, of which one was followed by texts of up to 40, and the other of 16.
+    blocks = 3 + 2 + 3
+    assert kept.nbytes == 2 * len(t3.tfmr.layers) * (2 * 33 + 16 * blocks) * 1024 * 4
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_a_prompt_in_pieces_is_near_stocks(t3: T3, model: ChatterboxTTS) -> None:
+    for text in (2, 15, 16, 31, 70):
+        whole = prompt(t3, 3, 1, text)
+        cache, logits = read_prompt(t3, whole, Beginnings(2**30), prompt_of(t3))
+        expected, stocks = read_prompt(model.t3, whole)
+        torch.testing.assert_close(logits, stocks, rtol=1e-4, atol=1e-4)
+        for mine, other in zip(cache._buffers, expected._buffers, strict=True):
+            torch.testing.assert_close(mine[..., : 36 + text, :], other[..., : 36 + text, :], rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_a_text_as_long_as_the_model_takes_has_a_shorter_last_block(t3: T3) -> None:
+    whole, own = prompt(t3, 1, 1, 20), Beginnings(2**30)
+    assert whole.blank is not None
+    cache, logits = read_prompt(t3, replace(whole, blank=whole.blank[:20]), own, prompt_of(t3))
+    assert own.nbytes == 2 * len(t3.tfmr.layers) * (33 + 1 + 20) * 1024 * 4
+    assert cache.length == 56
+    torch.testing.assert_close(logits, read_prompt(t3, whole, Beginnings(0), prompt_of(t3))[1], rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_a_known_beginning_is_not_read_again(t3: T3) -> None:
+    sizes: list[list[tuple[int, ...]]] = []
+    read, kept = prompt_of(t3), Beginnings(2**30)
+
+    def counted(passages: Sequence[Passage]) -> list[torch.Tensor]:
+        sizes.append([tuple(one.embeddings.shape[:2]) for one in passages])
+        return read(passages)
+
+    for one in ((1, 1, 20), (1, 1, 18), (1, 1, 35), (1, 2, 5), (1, 2, 5, 1)):
+        read_prompt(t3, prompt(t3, *one), kept, counted)
+    assert sizes == [
+        [(1, 33), (1, 16), (1, 16), (1, 23), (1, 2)],
+        [(1, 21), (1, 2)],
+        [(1, 16), (1, 38), (1, 2)],
+        [(1, 16), (1, 8), (1, 2)],
+        [(1, 8)],
+    ]
 
 
 @needs_kernels
