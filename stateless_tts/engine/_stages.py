@@ -13,6 +13,7 @@ from stateless_tts import waveform as waveform_room
 from stateless_tts.request import SpeechRequest, SpeechResult, StageSeconds
 
 from ._cores import Turn
+from ._freed_memory import give_back_freed_memory
 from ._own_cores import use_cores
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Renderer:
     def _render(self, job: Job) -> None:
         with nullcontext() if self._stream else self._turn():
             audio = self._spoken_aloud(job)
+        self._give_back()
         if audio is None:
             return
         assert job.spoken is not None
@@ -152,11 +154,17 @@ class Renderer:
         job.lap("mel")
         if job.ended:
             return None
+        self._give_back()
         with self._asking():
             waveform = waveform_room.vocode(self._s3gen, mel, job.randomness)
         audio = waveform_room.watermark(self._wrapper.model.watermarker, waveform, self._wrapper.sr)
         job.lap("waveform")
         return audio
+
+    def _give_back(self) -> None:
+        """Leave no memory of a stage to the heap of its thread; on a GPU there is none of it."""
+        if self._stream is None:
+            give_back_freed_memory()
 
     def _turn(self) -> AbstractContextManager[bool]:
         return self._cores.use(self._cores.count if self._stream else self._threads, Turn.RENDER)
