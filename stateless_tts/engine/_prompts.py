@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import DynamicCache
 
+from ._backbone import backbone_of
 from ._kv_cache import KeyValueCache
-from ._passages import Layers, Passage
+from ._passages import Passage, SeenByAll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,15 +29,21 @@ if TYPE_CHECKING:
 
     from stateless_tts.speech_tokens import Prompt
 
-    from ._passages import Read
+    from ._passages import KeysAndValues, Read
+
+    Kept = OrderedDict[bytes, list[KeysAndValues]]
 
 # Of a text that says nothing. The last block is read whole, although the text may end before: of larger blocks, more is
 # read for nobody.
-BLOCK = 16
+_BLOCK = 16
+# What a long text has beyond is read with it: what is kept has its bound, and blocks cost more the more they follow.
+_MOST_BLANK = 256
 
 
 class Beginnings:
-    """Keys and values of what prompts begin with, piece by piece; the piece unused for longest goes first.
+    """Keys and values of what prompts begin with, piece by piece.
+
+    What follows others goes before what they all begin with, and of either, what is unused for longest goes first.
 
     One thread asks.
 
@@ -46,7 +53,8 @@ class Beginnings:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[bytes, Layers] = OrderedDict()
+        self._first: Kept = OrderedDict()
+        self._following: Kept = OrderedDict()
         self._nbytes = 0
 
     @property
@@ -54,30 +62,35 @@ class Beginnings:
         """Memory of what is kept, in bytes."""
         return self._nbytes
 
-    def find(self, pieces: Sequence[torch.Tensor]) -> dict[bytes, Passage]:
-        """Return each piece as a passage, which has its `layers` if they are kept, by what it is kept by.
+    def find(self, pieces: Sequence[torch.Tensor]) -> list[tuple[bytes, Passage]]:
+        """Return each piece as a passage, which has its `layers` if they are kept, beside what it is kept by.
 
         Args:
             pieces: embeddings of shape (1, positions, width), each of which follows those before it.
         """
-        found: dict[bytes, Passage] = {}
-        past: tuple[Layers, ...] = ()
+        found: list[tuple[bytes, Passage]] = []
         so_far, begin = hashlib.sha256(), 0
         for piece in pieces:
+            so_far.update(piece.size(1).to_bytes(8, "little"))
             so_far.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
-            key = so_far.digest()
-            found[key] = Passage(piece, past, begin, self._kept.get(key, []))
-            past, begin = (*past, found[key].layers), begin + piece.size(1)
+            key, past = so_far.digest(), tuple(passage.layers for _, passage in found)
+            found.append((key, Passage(piece, past, begin, self._shelf(begin).get(key, []))))
+            begin += piece.size(1)
         return found
 
-    def keep(self, found: dict[bytes, Passage]) -> None:
-        """Keep what was found, or has been read since; the first pieces, which most prompts share, for longest."""
-        for key, passage in reversed(found.items()):
-            if self._kept.pop(key, None) is None:
+    def keep(self, found: Sequence[tuple[bytes, Passage]]) -> None:
+        """Keep what was found, or has been read since."""
+        for key, passage in reversed(found):  # what others follow is used as often as all of them
+            shelf = self._shelf(passage.begin)
+            if key not in shelf:
                 self._nbytes += _bytes_of(passage.layers)
-            self._kept[key] = passage.layers
+            shelf[key] = passage.layers
+            shelf.move_to_end(key)
         while self._nbytes > self._most_bytes:
-            self._nbytes -= _bytes_of(self._kept.popitem(last=False)[1])
+            self._nbytes -= _bytes_of((self._following or self._first).popitem(last=False)[1])
+
+    def _shelf(self, begin: int) -> Kept:
+        return self._following if begin else self._first
 
 
 @torch.inference_mode()
@@ -100,32 +113,36 @@ def read_prompt(
         logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
         return KeyValueCache(whole.layers), logits
     voice, rest = prompt.embeddings.tensor_split([prompt.voice_end], dim=1)
-    blank = None if read is None else _blank_text(prompt)
-    found = beginnings.find([voice[:1], *(() if blank is None else torch.split(blank, BLOCK, dim=1))])
-    begun = tuple(passage.layers for passage in found.values())
+    unconditional = [] if read is None else _unconditional(prompt)
+    found = beginnings.find([voice[:1], *unconditional])
+    pieces = [passage for _, passage in found]
+    begun = tuple(passage.layers for passage in pieces)
     strands = [Passage(rest, begun, prompt.voice_end)]
-    if blank is not None:
-        end = prompt.text_span[1]
+    if unconditional:
+        end = min(prompt.text_span[1], prompt.voice_end + _MOST_BLANK)
         strands = [
             Passage(rest[:1], begun[:1], prompt.voice_end),
             Passage(prompt.embeddings[1:, end:], begun, end),
         ]
-    unread = [passage for passage in found.values() if not passage.layers]
+    unread = [passage for passage in pieces if not passage.layers]
     last = (read or partial(_by_torch, t3))([*unread, *strands])[-len(strands) :]
     beginnings.keep(found)
     logits = t3.speech_head(torch.cat([one[:, -1:] for one in last]))[:, -1, :].clone()
-    rows = [zip(*(strand.seen(layer) for strand in strands), strict=True) for layer in range(len(strands[0].layers))]
-    return KeyValueCache([(torch.cat(keys), torch.cat(values)) for keys, values in rows]), logits
+    return KeyValueCache(SeenByAll(strands)), logits
 
 
-def _blank_text(prompt: Prompt) -> torch.Tensor | None:
-    """Return what the unconditional row has behind its voice, to the end of a block; None if its text is not blank."""
+def _unconditional(prompt: Prompt) -> list[torch.Tensor]:
+    """Return blocks that all of the unconditional row's text lies in, or its beginning, with what is before it.
+
+    They are none where that row's text is not blank. They go by voice, exaggeration and the number of blocks alone.
+    """
     if prompt.blank is None:
-        return None
+        return []
     begin, end = prompt.text_span
     before = prompt.embeddings[1:, prompt.voice_end : begin]
-    positions = -(-(end - prompt.voice_end) // BLOCK) * BLOCK
-    return torch.cat([before, prompt.blank[None, : positions - before.size(1)]], dim=1)
+    positions = min(-(-(end - prompt.voice_end) // _BLOCK) * _BLOCK, _MOST_BLANK)
+    whole = torch.cat([before, prompt.blank[None, : positions - before.size(1)]], dim=1)
+    return list(torch.split(whole, _BLOCK, dim=1))
 
 
 def _by_torch(t3: T3, passages: Sequence[Passage]) -> list[torch.Tensor]:
@@ -134,7 +151,7 @@ def _by_torch(t3: T3, passages: Sequence[Passage]) -> list[torch.Tensor]:
     for passage in passages:
         cache = DynamicCache(config=t3.cfg)
         if passage.begin:
-            for layer in range(len(t3.tfmr.layers if hasattr(t3.tfmr, "layers") else t3.tfmr.h)):
+            for layer in range(backbone_of(t3).layers):
                 cache.update(*passage.seen(layer), layer)
         found = t3.tfmr(inputs_embeds=passage.embeddings, past_key_values=cache, use_cache=True)
         passage.layers += [(one.keys[:, :, passage.begin :], one.values[:, :, passage.begin :]) for one in cache.layers]
@@ -142,5 +159,5 @@ def _by_torch(t3: T3, passages: Sequence[Passage]) -> list[torch.Tensor]:
     return hidden
 
 
-def _bytes_of(layers: Layers) -> int:
+def _bytes_of(layers: Sequence[KeysAndValues]) -> int:
     return sum(keys.nbytes + values.nbytes for keys, values in layers)

@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 _PROBE_ROWS = 64
 # Prompts are read with so many rows at once, and a library may add otherwise for some of them.
 _PROMPT_ROWS = (64, 78, 96, 120, 152, 200, 256, 384, 640, 1024)
-# Torch's own product adds up each element by itself, however many there are, and takes seconds for so many.
-_PROMPT_ROWS_OF_TORCHS_OWN = (64, 78, 120)
 _DEPENDENT = "dependent"
 
 
@@ -248,9 +246,15 @@ def _bits(rows: torch.Tensor) -> torch.Tensor:
 def _same_for_prompts(linear: nn.Linear, product: Product) -> bool:
     """Whether `product` has the bits of `linear` for as many rows as a prompt brings at once."""
     weight = linear.weight
-    torchs_own = weight.device.type == "cpu" and weight.dtype is torch.bfloat16 and not has_onednn_bfloat16()
-    counts = _PROMPT_ROWS_OF_TORCHS_OWN if torchs_own else _PROMPT_ROWS
-    return all(torch.equal(linear(probes), product(probes)) for probes in (_probes(linear, rows) for rows in counts))
+    if weight.device.type == "cpu" and weight.dtype is torch.bfloat16 and not has_onednn_bfloat16():
+        # Torch multiplies each element by itself then, however many rows there are, and takes seconds for so many.
+        few = _probes(linear, _PROBE_ROWS)
+        rows, stocks = few.repeat(-(-max(_PROMPT_ROWS) // len(few)), 1), linear(few)
+        expected = stocks.repeat(len(rows) // len(few), 1)
+        return all(torch.equal(expected[:count], product(rows[:count])) for count in _PROMPT_ROWS)
+    return all(
+        torch.equal(linear(probes), product(probes)) for probes in (_probes(linear, rows) for rows in _PROMPT_ROWS)
+    )
 
 
 def verify_step(step: Callable[[Sequence[int]], Sequence[torch.Tensor]], requests: int) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ._cores import Cores
     from ._ledger import Ledger
 
-# Of English voices 33 at full size, of Turbo, which listens to its voice for longer, 3.
+# Of English voices 33 at full size, of Turbo, which listens to its voice for longer, 3; what follows them goes first.
 _MOST_BYTES_OF_BEGINNINGS = 256 * 2**20
 
 

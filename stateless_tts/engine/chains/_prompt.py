@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from ._layer_calls import LayerCalls
 
-# Torch multiplies fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, with
-# up to three).
+# Torch attends to fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, of
+# up to three). More it takes in tiles, of which the last may be of one; of those, none was seen to differ.
 _LEAST_QUERIES = 8
 
 
@@ -79,13 +79,13 @@ class ChainedPrompt:
 
     def _given(self, passages: Sequence[Passage]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Return a copy of all embeddings, of shape (positions, width), and cosines and sines of where they stand."""
-        places = torch.cat([
-            torch.arange(one.begin, one.begin + one.embeddings.size(1)).repeat(one.embeddings.size(0))
-            for one in passages
-        ])  # fmt: skip
         hidden = torch.cat([one.embeddings.flatten(0, 1) for one in passages])
-        angles = self._t3.tfmr.rotary_emb(hidden, places[None].to(hidden.device))
-        return hidden, [one[0].contiguous() for one in angles]
+        angles: list[torch.Tensor] = []
+        for one in passages:  # each by itself, whatever is read beside it
+            rows, positions, _ = one.embeddings.shape
+            places = torch.arange(one.begin, one.begin + positions, device=hidden.device)[None]
+            angles.append(torch.cat(self._t3.tfmr.rotary_emb(one.embeddings, places)).repeat(1, rows, 1))
+        return hidden, list(torch.cat(angles, dim=1))
 
     def _attend(self, passage: Passage, rooms: Mapping[str, torch.Tensor], scale: float) -> None:
         """Let a passage attend to what it sees in the layer that it has been read to, and leave that in `attended`."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
 
-    from stateless_tts.engine._passages import Layers
+    from stateless_tts.engine._passages import KeysAndValues
 
 needs_kernels = pytest.mark.skipif(
     streamed_product(torch.float32) is None or step_attention(64) is None, reason="the kernels are of AVX2"
@@ -48,7 +48,7 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def past_of(t3: T3, tokens: int) -> tuple[Layers, ...]:
+def past_of(t3: T3, tokens: int) -> tuple[list[KeysAndValues], ...]:
     """Return made-up keys and values of so many positions, in two pieces."""
     heads, layers = t3.cfg.num_key_value_heads, range(1, 1 + len(t3.tfmr.layers))
     sizes = [size for size in (tokens // 3, tokens - tokens // 3) if size]
@@ -60,7 +60,7 @@ def passage(t3: T3, rows: int, positions: int, tokens: int = 0, hidden: int = 0)
     return Passage(noise(rows, positions, 1024) * 0.3, past_of(t3, tokens + hidden), tokens)
 
 
-def flat(layers: Layers) -> torch.Tensor:
+def flat(layers: Sequence[KeysAndValues]) -> torch.Tensor:
     return torch.stack([tensor for layer in layers for tensor in layer])
 
 
@@ -87,23 +87,40 @@ def test_it_is_near_torchs(t3: T3, shapes: list[tuple[int, int, int]], hidden: i
     positions=st.integers(1, 70),
     threads=st.integers(1, 4),
     tokens=st.sampled_from([0, 16, 33, 50]),
-    company=st.lists(st.integers(1, 40), max_size=2),
+    before=st.lists(st.integers(1, 40), max_size=2),
+    behind=st.lists(st.integers(1, 40), max_size=1),
 )
 @torch.inference_mode()
 def test_it_depends_on_the_passage_alone(
-    t3: T3, rows: int, positions: int, threads: int, tokens: int, company: list[int]
+    t3: T3, rows: int, positions: int, threads: int, tokens: int, before: list[int], behind: list[int]
 ) -> None:
     read, alone, again = prompt_of(t3), *(passage(t3, rows, positions, tokens) for _ in range(2))
     (last,) = read([alone])
-    before = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         read([Passage(noise(1, 20, 1024) * 100)])
-        *_, last_again = read([*(Passage(noise(1, others, 1024)) for others in company), again])
+        others = [[Passage(noise(1, size, 1024)) for size in sizes] for sizes in (before, behind)]
+        last_again = read([*others[0], again, *others[1]])[len(before)]
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)
     assert torch.equal(last, last_again)
     assert torch.equal(flat(alone.layers), flat(again.layers))
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_threads_change_nothing_in_a_long_passage(t3: T3) -> None:
+    """Torch's attention has larger tiles for so many."""
+    before, results = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            long = passage(t3, 1, 203, 480)
+            results.append((prompt_of(t3)([long])[0], flat(long.layers)))
+        finally:
+            torch.set_num_threads(before)
+    assert all(map(torch.equal, *results))
 
 
 @needs_kernels
@@ -199,6 +216,76 @@ def test_a_text_as_long_as_the_model_takes_has_a_shorter_last_block(t3: T3) -> N
     assert own.nbytes == 2 * len(t3.tfmr.layers) * (33 + 1 + 20) * 1024 * 4
     assert cache.length == 56
     torch.testing.assert_close(logits, read_prompt(t3, whole, Beginnings(0), prompt_of(t3))[1], rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_a_long_text_is_read_in_blocks_up_to_a_bound(t3: T3) -> None:
+    kept = Beginnings(2**30)
+    for text in (254, 255, 256, 600):  # with the one position before it, the second ends a block, and the bound
+        cache, logits = read_prompt(t3, prompt(t3, 1, 1, text), kept, prompt_of(t3))
+        expected, stocks = read_prompt(t3, prompt(t3, 1, 1, text))
+        torch.testing.assert_close(logits, stocks, rtol=1e-4, atol=1e-4)
+        for mine, other in zip(cache._buffers, expected._buffers, strict=True):
+            torch.testing.assert_close(mine[..., : 36 + text, :], other[..., : 36 + text, :], rtol=1e-4, atol=1e-4)
+        assert kept.nbytes == 2 * len(t3.tfmr.layers) * (33 + 256) * 1024 * 4
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_two_rows_that_say_the_same_have_no_blank_text(t3: T3) -> None:
+    both = prompt(t3, 1, 1, 20, 1)
+    twice = replace(both, embeddings=both.embeddings.expand(2, -1, -1))
+    cache, logits = read_prompt(t3, twice, Beginnings(2**30), prompt_of(t3))
+    torch.testing.assert_close(logits[0], logits[1])
+    torch.testing.assert_close(logits[:1], read_prompt(t3, both, Beginnings(2**30), prompt_of(t3))[1])
+    assert cache.length == 56
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_what_could_not_be_read_is_not_kept(t3: T3) -> None:
+    read, kept = prompt_of(t3), Beginnings(2**30)
+    read_prompt(t3, prompt(t3, 1, 1, 14), kept, read)
+    before = kept.nbytes
+
+    def half_way(passages: Sequence[Passage]) -> list[torch.Tensor]:
+        read(passages)
+        for one in passages:
+            del one.layers[1:]
+        raise MemoryError("there is no more")
+
+    with pytest.raises(MemoryError):
+        read_prompt(t3, prompt(t3, 1, 1, 40), kept, half_way)
+    assert kept.nbytes == before
+    logits = [read_prompt(t3, prompt(t3, 1, 1, 40), own, read)[1] for own in (kept, Beginnings(0))]
+    assert torch.equal(*logits)
+
+
+@needs_kernels
+@torch.inference_mode()
+def test_voices_stay_and_the_ends_of_texts_go_first(t3: T3) -> None:
+    of_position = 2 * len(t3.tfmr.layers) * 1024 * 4
+    sizes: list[list[int]] = []
+    read, kept = prompt_of(t3), Beginnings((2 * 33 + 32) * of_position)
+
+    def counted(passages: Sequence[Passage]) -> list[torch.Tensor]:
+        sizes.append([one.embeddings.size(1) for one in passages])
+        return read(passages)
+
+    for one in ((1, 1, 40), (1, 1, 40), (2, 1, 60), (1, 1, 12), (2, 1, 12), (3, 1, 12), (2, 1, 12, 1), (1, 1, 12, 1)):
+        read_prompt(t3, prompt(t3, *one), kept, counted)
+        assert kept.nbytes <= (2 * 33 + 32) * of_position
+    assert sizes == [
+        [33, 16, 16, 16, 43, 2],
+        [43, 2],  # all of it had room beside one voice
+        [33, 16, 16, 16, 16, 63, 2],
+        [16, 15, 2],  # its voice is still there
+        [15, 2],
+        [33, 16, 15, 2],
+        [15],
+        [33, 15],  # three voices are too many
+    ]
 
 
 @needs_kernels
