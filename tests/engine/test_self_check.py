@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +109,6 @@ def test_where_stocks_own_bits_depend_on_neighbours_no_other_product_is_like_the
 
 
 def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -> None:
-    import copy
-
     cast = copy.deepcopy(model.t3).to(torch.bfloat16)
     plan = plan_rows(cast, 8, pack=True, exactly_like_stock=True)
     assert plan.like_stock
@@ -121,16 +120,23 @@ def test_a_reduced_dtype_takes_only_products_like_stocks(model: ChatterboxTTS) -
                 assert torch.equal(product(numbers), linear(numbers))
 
 
+@pytest.mark.parametrize("torchs_own", [False, True])
 def test_a_product_unlike_stocks_for_prompts_alone_is_refused(
-    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, *, torchs_own: bool
 ) -> None:
+    """Whether torch multiplies the rows in company or, as some do in bfloat16, each by itself."""
+    t3 = model.t3
+    if torchs_own:
+        t3 = copy.deepcopy(t3).to(torch.bfloat16)
+        monkeypatch.setattr(_self_check, "has_onednn_bfloat16", lambda: False)
+
     def unlike_for_many(linear: nn.Linear, kernel: Kernel) -> nn.Module:
         if kernel is Kernel.LINEAR:
             return linear
         return Seeing(linear, lambda rows: torch.full((len(rows), 1), 1.0 if len(rows) == 120 else 0.0))
 
     monkeypatch.setattr(_self_check, "with_kernel", unlike_for_many)
-    plan = plan_rows(model.t3, 4, pack=True, exactly_like_stock=True)
+    plan = plan_rows(t3, 4, pack=True, exactly_like_stock=True)
     assert set(plan.kernels.values()) == {Kernel.LINEAR}
 
 
