@@ -109,18 +109,20 @@ def test_it_depends_on_the_passage_alone(
 
 
 @needs_kernels
+@pytest.mark.parametrize(("positions", "tokens"), [(1, 50), (2, 33), (3, 33), (3, 50), (203, 480)])
 @torch.inference_mode()
-def test_threads_change_nothing_in_a_long_passage(t3: T3) -> None:
-    """Torch's attention has larger tiles for so many."""
-    before, results = torch.get_num_threads(), []
-    for threads in (1, 3):
+def test_threads_change_nothing_in_short_or_long_passages(t3: T3, positions: int, tokens: int) -> None:
+    """Torch's attention is another one for up to three queries, and has larger tiles for many."""
+    read, before, results = prompt_of(t3), torch.get_num_threads(), []
+    for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         try:
-            long = passage(t3, 1, 203, 480)
-            results.append((prompt_of(t3)([long])[0], flat(long.layers)))
+            one = passage(t3, 1, positions, tokens)
+            results.append(torch.cat([read([one])[0].flatten(), flat(one.layers).flatten()]))
         finally:
             torch.set_num_threads(before)
-    assert all(map(torch.equal, *results))
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
 
 
 @needs_kernels
