@@ -133,7 +133,7 @@ def test_a_product_unlike_stocks_for_prompts_alone_is_refused(
     def unlike_for_many(linear: nn.Linear, kernel: Kernel) -> nn.Module:
         if kernel is Kernel.LINEAR:
             return linear
-        return Seeing(linear, lambda rows: torch.full((len(rows), 1), 1.0 if len(rows) == 120 else 0.0))
+        return Seeing(linear, lambda rows: rows.new_full((len(rows), 1), 1.0 if len(rows) == 120 else 0.0))
 
     monkeypatch.setattr(_self_check, "with_kernel", unlike_for_many)
     plan = plan_rows(t3, 4, pack=True, exactly_like_stock=True)
