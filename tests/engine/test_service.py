@@ -154,7 +154,7 @@ def test_bfloat16_tokens_are_those_of_stock_cast_and_run_alone(cases: dict[str, 
     case = cases[name]
     count = 2 if name == "turbo" and SLOW_TURBO else 5
     requests = [replace(request, audio_prompt_path=None, exaggeration=0.5) for request in case.speech[:count]]
-    with ContinuousBatchingEngine(case.model, dtype=torch.bfloat16) as engine:
+    with ContinuousBatchingEngine(case.model, max_batch_size=count, dtype=torch.bfloat16) as engine:
         assert engine.plan.like_stock
         futures = [engine.submit(request) for request in requests]
         results = [future.result() for future in futures]
