@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +23,14 @@ _RESERVED_TOKENS = 256
 _MAPPED_BYTES = 33 * 2**20
 
 
+class Layers(Protocol):
+    """Keys and values for each layer, of which one at a time is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, layer: int, /) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
 class KeyValueCache:
     """Keys and values of one request, for all layers.
 
@@ -33,7 +41,7 @@ class KeyValueCache:
         layers: keys and values after the prompt, for each layer, each of shape (rows, heads, tokens, head_dim).
     """
 
-    def __init__(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    def __init__(self, layers: Layers) -> None:
         first = layers[0][0]
         self.length = first.size(2)
         self._step = _RESERVED_TOKENS if first.device.type == "cpu" else _BLOCK_TOKENS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import overload
 
 import torch
 
@@ -49,7 +48,7 @@ Read = Callable[[Sequence[Passage]], list[torch.Tensor]]
 of each one's last position, of shape (rows, 1, width)."""
 
 
-class SeenByAll(Sequence[KeysAndValues]):
+class SeenByAll:
     """What passages that have been read see, row after row, for each layer; put together when it is asked for."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
@@ -58,14 +57,6 @@ class SeenByAll(Sequence[KeysAndValues]):
     def __len__(self) -> int:
         return len(self._passages[0].layers)
 
-    @overload
-    def __getitem__(self, layer: int) -> KeysAndValues: ...
-
-    @overload
-    def __getitem__(self, layer: slice) -> list[KeysAndValues]: ...
-
-    def __getitem__(self, layer: int | slice) -> KeysAndValues | list[KeysAndValues]:
-        if isinstance(layer, slice):
-            return [self[one] for one in range(*layer.indices(len(self)))]
+    def __getitem__(self, layer: int) -> KeysAndValues:
         keys, values = zip(*(passage.seen(layer) for passage in self._passages), strict=True)
         return torch.cat(keys), torch.cat(values)

@@ -55,12 +55,11 @@ class Beginnings:
         self._most_bytes = most_bytes
         self._first: Kept = OrderedDict()
         self._following: Kept = OrderedDict()
-        self._nbytes = 0
 
     @property
     def nbytes(self) -> int:
         """Memory of what is kept, in bytes."""
-        return self._nbytes
+        return sum(map(_bytes_of, [*self._first.values(), *self._following.values()]))
 
     def find(self, pieces: Sequence[torch.Tensor]) -> list[tuple[bytes, Passage]]:
         """Return each piece as a passage, which has its `layers` if they are kept, beside what it is kept by.
@@ -82,12 +81,10 @@ class Beginnings:
         """Keep what was found, or has been read since."""
         for key, passage in reversed(found):  # what others follow is used as often as all of them
             shelf = self._shelf(passage.begin)
-            if key not in shelf:
-                self._nbytes += _bytes_of(passage.layers)
             shelf[key] = passage.layers
             shelf.move_to_end(key)
-        while self._nbytes > self._most_bytes:
-            self._nbytes -= _bytes_of((self._following or self._first).popitem(last=False)[1])
+        while self.nbytes > self._most_bytes:
+            (self._following or self._first).popitem(last=False)
 
     def _shelf(self, begin: int) -> Kept:
         return self._following if begin else self._first
@@ -113,13 +110,13 @@ def read_prompt(
         logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
         return KeyValueCache(whole.layers), logits
     voice, rest = prompt.embeddings.tensor_split([prompt.voice_end], dim=1)
-    unconditional = [] if read is None else _unconditional(prompt)
-    found = beginnings.find([voice[:1], *unconditional])
+    blocks = [] if read is None else _unconditional(prompt)
+    found = beginnings.find([voice[:1], *blocks])
     pieces = [passage for _, passage in found]
     begun = tuple(passage.layers for passage in pieces)
     strands = [Passage(rest, begun, prompt.voice_end)]
-    if unconditional:
-        end = min(prompt.text_span[1], prompt.voice_end + _MOST_BLANK)
+    if blocks:
+        end = min(prompt.text_span[1], prompt.voice_end + sum(block.size(1) for block in blocks))
         strands = [
             Passage(rest[:1], begun[:1], prompt.voice_end),
             Passage(prompt.embeddings[1:, end:], begun, end),

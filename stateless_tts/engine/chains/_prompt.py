@@ -6,7 +6,6 @@ torch's operations, not equal to it, and depends on the prompt alone.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 # Torch attends to fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, of
 # up to three). More it takes in tiles, of which the last may be of one; of those, none was seen to differ.
 _LEAST_QUERIES = 8
+_OF_ATTENTION = ("queries", "keys", "values", "attended")
 
 
 class ChainedPrompt:
@@ -59,19 +59,22 @@ class ChainedPrompt:
         threads = torch.get_num_threads()
         rooms, told = self._calls.rooms(hidden, angles, threads)
         chain = self._chain.ready(threads, **told)
-        ends = list(accumulate(one.embeddings.size(0) * one.embeddings.size(1) for one in passages))
-        places = list(zip(passages, [0, *ends], ends, strict=False))
+        parts: list[_Part] = []
+        last: list[int] = []
+        first = 0
+        for passage in passages:
+            rows, positions, _ = passage.embeddings.shape
+            behind = first + rows * positions
+            parts.append(_Part(passage, {name: self._heads(rooms[name][first:behind], rows) for name in _OF_ATTENTION}))
+            last += range(first + positions - 1, behind, positions)
+            first = behind
         done = 0
         for layer, end in zip(self._t3.tfmr.layers, self._ends, strict=False):
             chain.run(done, end)
-            for passage, first, behind in places:
-                mine = {name: rooms[name][first:behind] for name in ("queries", "keys", "values", "attended")}
-                self._attend(passage, mine, layer.self_attn.scaling)
+            for part in parts:
+                part.attend(layer.self_attn.scaling)
             done = end
-        # Behind the last attention, the last position of each is all that anybody asks for.
-        last = torch.cat([
-            torch.arange(first, behind).view(passage.embeddings.size(0), -1)[:, -1] for passage, first, behind in places
-        ])  # fmt: skip
+        # Behind the last attention, the last position of each row is all that anybody asks for.
         of_last, told = self._calls.rooms(hidden[last], [one[last] for one in angles], threads)
         of_last["attended"].copy_(rooms["attended"][last])
         self._chain.ready(threads, **told).run(done, self._ends[-1])
@@ -87,19 +90,34 @@ class ChainedPrompt:
             angles.append(torch.cat(self._t3.tfmr.rotary_emb(one.embeddings, places)).repeat(1, rows, 1))
         return hidden, list(torch.cat(angles, dim=1))
 
-    def _attend(self, passage: Passage, rooms: Mapping[str, torch.Tensor], scale: float) -> None:
-        """Let a passage attend to what it sees in the layer that it has been read to, and leave that in `attended`."""
-        rows, positions, _ = passage.embeddings.shape
-        heads = (rows, positions, self._calls.layers.heads, self._calls.layers.head_dim)
-        queries, keys, values = (rooms[name].view(heads).transpose(1, 2) for name in ("queries", "keys", "values"))
-        passage.layers.append((keys.clone(), values.clone()))
-        keys, values = passage.seen(len(passage.layers) - 1)
-        seen = queries.new_ones((positions, keys.size(2)), dtype=torch.bool).tril(passage.begin)
-        short = max(0, _LEAST_QUERIES - positions)
-        if short:
-            queries, seen = (
-                functional.pad(queries, (0, 0, 0, short)),
-                functional.pad(seen, (0, 0, 0, short), value=True),
-            )
-        found = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
-        rooms["attended"].view(rows, positions, -1).copy_(found[:, :, :positions].transpose(1, 2).flatten(2))
+    def _heads(self, numbers: torch.Tensor, rows: int) -> torch.Tensor:
+        """Return a view of shape (rows, heads, positions, head_dim)."""
+        layers = self._calls.layers
+        return numbers.view(rows, -1, layers.heads, layers.head_dim).transpose(1, 2)
+
+
+class _Part:
+    """A passage's part in a pass: it attends in one layer after the other.
+
+    Args:
+        passage: is read.
+        rooms: where the chain leaves its queries, keys and values, and looks for what it `attended` to.
+    """
+
+    def __init__(self, passage: Passage, rooms: Mapping[str, torch.Tensor]) -> None:
+        self._passage, self._rooms = passage, rooms
+        positions = passage.embeddings.size(1)
+        self._padding = (0, 0, 0, max(0, _LEAST_QUERIES - positions))
+        seen = torch.ones((positions, passage.begin + positions), dtype=torch.bool).tril(passage.begin)
+        self._seen = functional.pad(seen, self._padding, value=True)
+
+    def attend(self, scale: float) -> None:
+        """Attend to what is seen in the layer that the chain has come to."""
+        layers, attended = self._passage.layers, self._rooms["attended"]
+        layers.append((self._rooms["keys"].clone(), self._rooms["values"].clone()))
+        keys, values = self._passage.seen(len(layers) - 1)
+        queries = self._rooms["queries"]
+        if any(self._padding):
+            queries = functional.pad(queries, self._padding)
+        found = functional.scaled_dot_product_attention(queries, keys, values, self._seen, scale=scale)
+        attended.copy_(found[:, :, : attended.size(2)])
