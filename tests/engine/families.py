@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stateless_tts import ConversionRequest, SpeechRequest
+from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.synthetic import build_chatterbox, write_clip
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Request = SpeechRequest | ConversionRequest
+
+SLOW_TURBO = not has_onednn_bfloat16()
+"""Whether torch itself multiplies Turbo's bfloat16 here, whose weights lie the other way: a hundredth as fast."""
 
 OTHERS = ("multilingual", "turbo", "vc")
 _LANGUAGES = ("fr", "de", "ko", "ru", "en")

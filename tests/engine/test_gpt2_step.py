@@ -10,11 +10,11 @@ import torch
 from transformers import DynamicCache
 
 from stateless_tts.engine._batched_step import Reading, batched_step
-from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine._prompts import read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
+from tests.engine.families import SLOW_TURBO
 
 if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
@@ -43,7 +43,7 @@ def tokens(number: int) -> torch.Tensor:
         torch.float32,
         pytest.param(
             torch.bfloat16,
-            marks=pytest.mark.skipif(not has_onednn_bfloat16(), reason="stock's Turbo takes minutes in bfloat16 here"),
+            marks=pytest.mark.skipif(SLOW_TURBO, reason="stock's Turbo takes minutes in bfloat16 here"),
         ),
     ],
     ids=["float32", "bfloat16"],

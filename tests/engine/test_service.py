@@ -31,11 +31,10 @@ from stateless_tts import (
     Voice,
 )
 from stateless_tts.engine import _stages
-from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.families import SpeakingFamily, family_of
 from stateless_tts.streaming import ChatterBoxStreamingAdapter, StreamingSegment, segment_seed
 from stateless_tts.synthetic import build_chatterbox, write_clip
-from tests.engine.families import OTHERS, Family, family
+from tests.engine.families import OTHERS, SLOW_TURBO, Family, family
 from tests.families.contract import fingerprint
 
 if TYPE_CHECKING:
@@ -43,10 +42,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatterbox.tts import ChatterboxTTS
-
-
-SLOW_TURBO = not has_onednn_bfloat16()
-"""Whether torch itself multiplies Turbo's bfloat16 here, whose weights lie the other way: a hundredth as fast."""
 
 
 class Cases(dict[str, Family]):
@@ -91,19 +86,15 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Family]:
     scope="module",
     # A conversion only renders, and in bfloat16 as the others do.
     params=[
-        pytest.param(("multilingual", torch.float32), id="multilingual-float32"),
-        pytest.param(("multilingual", torch.bfloat16), id="multilingual-bfloat16"),
-        pytest.param(("turbo", torch.float32), id="turbo-float32"),
-        pytest.param(
-            ("turbo", torch.bfloat16),
-            id="turbo-bfloat16",
-            marks=pytest.mark.skipif(SLOW_TURBO, reason="Turbo's bfloat16 takes minutes here; its tokens are tested"),
-        ),
-        pytest.param(("vc", torch.float32), id="vc-float32"),
+        *((name, dtype) for name in ("multilingual", "turbo") for dtype in (torch.float32, torch.bfloat16)),
+        ("vc", torch.float32),
     ],
+    ids=lambda param: f"{param[0]}-{str(param[1]).removeprefix('torch.')}",
 )
 def served(request: pytest.FixtureRequest, cases: dict[str, Family]) -> Iterator[Served]:
     name, dtype = request.param
+    if (name, dtype) == ("turbo", torch.bfloat16) and SLOW_TURBO:
+        pytest.skip("Turbo's bfloat16 takes minutes here; its tokens are tested")
     with ContinuousBatchingEngine(cases[name].model, dtype=dtype) as engine:
         # English has all sixteen in both; a conversion decodes nothing that others could see.
         yield Served(cases[name], engine, 16 if dtype is torch.float32 and name != "vc" else 8)
@@ -152,9 +143,9 @@ def test_float32_speaks_as_the_wrapper_does(cases: dict[str, Family], name: str)
 @pytest.mark.parametrize("name", ["multilingual", "turbo"])
 def test_bfloat16_tokens_are_those_of_stock_cast_and_run_alone(cases: dict[str, Family], name: str) -> None:
     case = cases[name]
-    count = 2 if name == "turbo" and SLOW_TURBO else 5
+    count, most = (2, 2) if name == "turbo" and SLOW_TURBO else (5, 16)
     requests = [replace(request, audio_prompt_path=None, exaggeration=0.5) for request in case.speech[:count]]
-    with ContinuousBatchingEngine(case.model, max_batch_size=count, dtype=torch.bfloat16) as engine:
+    with ContinuousBatchingEngine(case.model, max_batch_size=most, dtype=torch.bfloat16) as engine:
         assert engine.plan.like_stock
         futures = [engine.submit(request) for request in requests]
         results = [future.result() for future in futures]
