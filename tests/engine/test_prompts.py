@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,17 @@ def test_a_prompt_has_the_same_bits_whoever_began_like_it(model: ChatterboxTTS) 
         alone, expected = read_prompt(model.t3, one, Beginnings(2**30))
         assert torch.equal(logits, expected)
         assert all(map(torch.equal, layers_of(cache, model.t3), layers_of(alone, model.t3)))
+
+
+@pytest.mark.parametrize("position", [0, VOICE // 2, VOICE - 1])
+def test_voices_that_differ_in_one_place_are_told_apart(model: ChatterboxTTS, position: int) -> None:
+    one, kept = prompt(1, 1), Beginnings(2**30)
+    embeddings = one.embeddings.clone()
+    embeddings[:, position, -1] += 1.0
+    other = replace(one, embeddings=embeddings)
+    read_prompt(model.t3, one, kept)
+    assert torch.equal(read_prompt(model.t3, other, kept)[1], read_prompt(model.t3, other, Beginnings(0))[1])
+    assert len(kept._first) == 2
 
 
 def test_a_voice_is_read_once_and_the_one_unused_for_longest_goes_first(
