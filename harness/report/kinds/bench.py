@@ -152,8 +152,8 @@ def _stages(result: Mapping[str, Any]) -> list[Section]:
             "cells of T3 alone over the steps they needed at least. Arithmetic counts products, convolutions and "
             "attention; reading counts weights and cache once per call, which is too little for a stage that goes over "
             "its weights several times. An engine's float32 flow may be above float32's limit: with AMX it multiplies "
-            "numbers as sums of two bfloat16. bfloat16's limit is float32's where that is higher, for its numbers are "
-            "float32's, too."
+            "numbers as sums of two bfloat16. bfloat16 is held against float32's limit where that is higher: each of "
+            "its numbers is a float32 number, too."
         )
         chart = stages_beside_limits(result["stages"])
         drawn = (chart,) if chart else ()
