@@ -15,7 +15,7 @@ from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
 from ._self_check import RowPlan, plan_rows, verify_step
 from ._table_step import TableStep
-from .chains import ChainedPrompt, ChainedStep, chained_step, step_attention, torch_step
+from .chains import ChainedPrompt, ChainedStep, LayerCalls, chained_step, step_attention, torch_step
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def prepare_decoding(
     draws = None
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
-    read = ChainedPrompt(private.t3, step.calls) if isinstance(step, ChainedStep) else None
+    read = None
+    if isinstance(step, ChainedStep) and isinstance(step.calls, LayerCalls):
+        read = ChainedPrompt(private.t3, step.calls)
     return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
 
 

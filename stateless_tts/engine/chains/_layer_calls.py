@@ -31,6 +31,11 @@ class LayerCalls:
         self.layers = layers
         self.kernels = kernels
 
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        """What calls point to besides the layers' own parameters."""
+        return []
+
     def before(self, layer: LlamaDecoderLayer, *, added: bool) -> Iterator[Call]:
         """Yield what makes `queries`, `keys` and `values`; in all but the first, the end of the one before is added."""
         yield from self._norm(layer.input_layernorm, Told("ordered"), added=added, ordered=True)

@@ -1,8 +1,8 @@
-"""T3's decoding step in float32 as one chain of kernels.
+"""T3's decoding step as one chain of kernels: in float32, and with other kernels in bfloat16 (`bfloat16`).
 
 A step of torch's operations is some two thousand of them, most of which take as long to be asked for as to be done. In
-a chain only the embeddings before it and the head behind it are torch's. The result is close to that of torch's
-operations, not equal to it. A row's bits are its own, whatever rows there are beside it.
+a chain only the embeddings before it and the head behind it are torch's. In float32 the result is close to that of
+torch's operations, not equal to it. A row's bits are its own, whatever rows there are beside it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from stateless_tts.engine.machine_code._chain import Call
 
-    from ._layers import Layers
     from ._step_attention import StepAttention
-    from ._step_rows import StepRows
+    from .bfloat16._layer_calls import TorchLayerCalls
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def chained_step(t3: T3, rows: int, padded: Callable[[int], int]) -> ChainedStep
     if layers is None or attention is None:
         return None
     try:
-        return ChainedStep(t3, layers, rows, padded, step_rows(), attention)
+        return ChainedStep(t3, LayerCalls(layers, step_rows()), rows, padded, attention)
     except (RuntimeError, OSError) as error:
         logger.info("no chain of a step on this machine: %s", error)
         return None
@@ -60,10 +59,9 @@ class ChainedStep(TableStep):
 
     Args:
         t3: shared; not written to.
-        layers: what its layers have in common.
+        calls: for its layers.
         rows: the most a step may have.
         padded: how many rows to compute so many with.
-        kernels: for what stands between products.
         attention: for heads of this T3's size.
 
     Attributes:
@@ -73,16 +71,15 @@ class ChainedStep(TableStep):
     def __init__(
         self,
         t3: T3,
-        layers: Layers,
+        calls: LayerCalls | TorchLayerCalls,
         rows: int,
         padded: Callable[[int], int],
-        kernels: StepRows,
         attention: StepAttention,
     ) -> None:
         super().__init__(t3, rows, attention.attend, padded)
         self._attention = attention
-        self.calls = LayerCalls(layers, kernels)
-        self._chain = Chain(list(self._in_turn(t3)), list(t3.tfmr.parameters()))
+        self.calls = calls
+        self._chain = Chain(list(self._in_turn(t3)), [*t3.tfmr.parameters(), *calls.kept])
 
     def _in_turn(self, t3: T3) -> Iterator[Call]:
         rows = {name: Told(name) for name in ("queries", "keys", "values", "attended")}
@@ -102,5 +99,5 @@ class ChainedStep(TableStep):
         room = self._attention.room(threads, of_table["longest"])
         told |= {"room": room.data_ptr(), "room_bytes": room.nbytes // threads}
         self._chain.run(threads, **told, **of_table)
-        logits: torch.Tensor = t3.speech_head(rooms["normed"])
+        logits: torch.Tensor = t3.speech_head(rooms["normed"][: len(hidden)])
         return logits

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 
@@ -31,7 +33,7 @@ from stateless_tts.engine.machine_code._vectors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ _DEGREE = 5  # of the exponential: float32's rounding
 # How far ahead of what is read keys and values are fetched: farther than a page, which the CPU itself does not.
 _FETCH_AHEAD_BYTES = 8 * 1024
 _NUMBER_BYTES = 4
+_PART_BYTES = 32
+_PART = f"<{_PART_BYTES} x i8>"
 _HEADS = {
     "next_head": "i64",
     "next_room": "i64",
@@ -61,7 +65,7 @@ _HEADS = {
 """What is told: the next head of all rows to take, the next thread's room, heads of all rows and of one; where queries,
 new keys and values, and the result lie, each (rows, heads, head_dim) side by side; for each row, where its keys lie,
 how many elements behind them its values do, tokens that a head has room for, and tokens there; room for the scores of
-each thread, and its bytes; what the scores are multiplied with, in powers of two."""
+each thread, and its bytes; what the scores are multiplied with."""
 
 
 class StepAttention:
@@ -71,19 +75,29 @@ class StepAttention:
         head_dim: numbers of a head, a multiple of 16.
         features: of the CPU, as LLVM names them.
 
+    Attributes:
+        dtype: of queries, keys and values.
+        exponential_of: 1 where the exponential is that of e; of another base, the logarithm of e to it.
+
     Raises:
         ValueError: heads are of another size.
         RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
         OSError: the system lets no process make machine code.
     """
 
+    dtype: ClassVar[torch.dtype] = torch.float32
+    exponential_of: ClassVar[float] = LOG2_E
+
     def __init__(self, head_dim: int, features: dict[str, bool]) -> None:
         if head_dim % LANES:
             raise ValueError(f"head_dim={head_dim}: expected a multiple of {LANES}")
         self._head_dim = head_dim
-        self._code = MachineCode(
-            "\n".join([DECLARATIONS, FETCH, _source(head_dim // LANES)]), {"attend": _HEADS}, features
-        )
+        self._code = MachineCode(self.source(head_dim), {"attend": _HEADS}, features)
+
+    @staticmethod
+    def source(head_dim: int) -> str:
+        """Return LLVM assembly for the function `attend`, of heads of so many numbers."""
+        return "\n".join([DECLARATIONS, FETCH, _source(head_dim // LANES)])
 
     def attend(
         self,
@@ -96,7 +110,7 @@ class StepAttention:
         """Put every row's key and value into its cache, and return what its query attends to; zeros for padding.
 
         Args:
-            queries: float32 of shape (rows, heads, 1, head_dim), on the CPU.
+            queries: of shape (rows, heads, 1, head_dim) and the kernel's dtype, on the CPU.
             keys_values: of shape (2, rows, heads, 1, head_dim) and the same dtype.
             addresses: as `RowTable` tells whoever attends.
             pasts: the same.
@@ -106,9 +120,9 @@ class StepAttention:
             ValueError: queries are of another dtype, size or device.
         """
         _, heads, _, head_dim = queries.shape
-        if queries.dtype is not torch.float32 or head_dim != self._head_dim or queries.device.type != "cpu":
+        if queries.dtype is not self.dtype or head_dim != self._head_dim or queries.device.type != "cpu":
             found = f"{queries.dtype}, {head_dim} numbers each, on {queries.device}"
-            raise ValueError(f"heads of {found}: expected torch.float32 and {self._head_dim}, on the CPU")
+            raise ValueError(f"heads of {found}: expected {self.dtype} and {self._head_dim}, on the CPU")
         queries, keys_values = queries.contiguous(), keys_values.contiguous()
         attended = torch.zeros_like(queries)
         behind, capacities, lengths = pasts
@@ -167,7 +181,8 @@ class StepAttention:
 
     def _heads(self, heads: int, scale: float, **values: _Value) -> dict[str, int | _Value]:
         """Return the kernel's table, of which some values may be told later."""
-        return {"next_head": 0, "next_room": 0, "heads": heads, "scale": float_bits(scale * LOG2_E), **values}
+        scale_bits = float_bits(scale * self.exponential_of)
+        return {"next_head": 0, "next_room": 0, "heads": heads, "scale": scale_bits, **values}
 
 
 @cache
@@ -185,35 +200,66 @@ def step_attention(head_dim: int) -> StepAttention | None:
         return None
 
 
-def _source(vectors: int) -> str:
-    """Return a function for `_HEADS` over heads of so many vectors: every thread takes one head after the other."""
+@dataclass(frozen=True)
+class Head:
+    """One head of one row.
+
+    Attributes:
+        query: where it lies.
+        keys: where its keys begin, the new one among them.
+        values: where its values do.
+        tokens: how many keys there are.
+        attended: where the result goes.
+        room: for the scores, this thread's own.
+    """
+
+    query: str
+    keys: str
+    values: str
+    tokens: str
+    attended: str
+    room: str
+
+
+@contextmanager
+def each_head(head_bytes: int, number_bytes: int) -> Iterator[tuple[Function, str, Head]]:
+    """Write a function `attend` for `_HEADS`: every thread does what is written inside for one head after the other.
+
+    A head's new key and value have been put where they belong.
+
+    Yields:
+        The function; what scores are multiplied with; and the head.
+    """
     code, told = tabled("attend", _HEADS)
     own_room = code.take(place(code, _HEADS, "next_room"))
-    scores = code.after(told["room"], code.times(own_room, told["room_bytes"]))
-    scale = spread(code, "float", told["scale"])
+    room = code.after(told["room"], code.times(own_room, told["room_bytes"]))
     with code.share(place(code, _HEADS, "next_head"), told["all_heads"]) as head:
         row = code.over(head, told["heads"])
         own = _of_row(code, told, row)
         head_in_row = code.minus(head, code.times(row, told["heads"]))
         first = code.let(f"inttoptr i64 {own['places']} to ptr")
-        capacity_bytes = code.times(own["capacities"], vectors * VECTOR_BYTES)
-        keys = code.after(first, code.times(head_in_row, capacity_bytes))
-        values = code.after(keys, code.times(own["behind"], _NUMBER_BYTES))
-        at = code.times(head, vectors * VECTOR_BYTES)
-        query = [
-            code.let(f"fmul {FLOATS} {one}, {scale}") for one in _loaded(code, code.after(told["queries"], at), vectors)
-        ]
-        new = code.times(own["lengths"], vectors * VECTOR_BYTES)
-        for place_of_past, name in ((keys, "keys"), (values, "values")):
-            for index, vector in enumerate(_loaded(code, code.after(told[name], at), vectors)):
-                code.store(FLOATS, vector, code.after(place_of_past, new, index * VECTOR_BYTES))
-        tokens = code.plus(own["lengths"], 1)
-        largest = _scores(code, query, keys, tokens, scores)
-        total = _weights(code, tokens, scores, largest)
-        attended = _weighted(code, vectors, values, tokens, scores)
-        for index, vector in enumerate(attended):
+        keys = code.after(first, code.times(head_in_row, code.times(own["capacities"], head_bytes)))
+        values = code.after(keys, code.times(own["behind"], number_bytes))
+        at = code.times(head, head_bytes)
+        new = code.times(own["lengths"], head_bytes)
+        for past, name in ((keys, "keys"), (values, "values")):
+            for begin in range(0, head_bytes, _PART_BYTES):
+                part = code.load(_PART, code.after(told[name], at, begin))
+                code.store(_PART, part, code.after(past, new, begin))
+        query, attended = (code.after(told[name], at) for name in ("queries", "attended"))
+        yield code, told["scale"], Head(query, keys, values, code.plus(own["lengths"], 1), attended, room)
+
+
+def _source(vectors: int) -> str:
+    """Return the function over heads of so many vectors."""
+    with each_head(vectors * VECTOR_BYTES, _NUMBER_BYTES) as (code, scale, head):
+        everywhere = spread(code, "float", scale)
+        query = [code.let(f"fmul {FLOATS} {one}, {everywhere}") for one in _loaded(code, head.query, vectors)]
+        largest = _scores(code, query, head.keys, head.tokens, head.room)
+        total = _weights(code, head.tokens, head.room, largest)
+        for index, vector in enumerate(_weighted(code, vectors, head.values, head.tokens, head.room)):
             result = code.let(f"fdiv {FLOATS} {vector}, {total}")
-            code.store(FLOATS, result, code.after(told["attended"], at, index * VECTOR_BYTES))
+            code.store(FLOATS, result, code.after(head.attended, index * VECTOR_BYTES))
     return code.source()
 
 

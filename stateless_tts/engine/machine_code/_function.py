@@ -99,15 +99,42 @@ class Function:
         yield loop
         self.do(f"{following} = add i64 {index}, 1")
         more = self.let(f"icmp slt i64 {following}, {count}")
-        phis = [("i64", index, "0", following)]
-        phis += [(type_, loop.now[name], first, loop.then[name]) for name, (type_, first) in carried.items()]
-        self._lines[place:place] = [
-            f"  {name} = phi {type_} [{first}, %{before}], [{later}, %{self._block}]"
-            for type_, name, first, later in phis
-        ]
+        self._lines[place:place] = self._phis(loop, following, before, carried)
         end = self._name().removeprefix("%")
         self.do(f"br i1 {more}, label %{head}, label %{end}")
         self._begin(end)
+
+    @contextmanager
+    def any_times(self, count: str, **carried: tuple[str, str]) -> Iterator[Loop]:
+        """Repeat what is written inside `count` times, which may be none: what has become of values is `Loop.now`.
+
+        Args:
+            count: how often.
+            carried: as `loop` takes it.
+        """
+        before, head, body, end = self._block, *(self._name().removeprefix("%") for _ in range(3))
+        self.do(f"br label %{head}")
+        self._begin(head)
+        place = len(self._lines)
+        index, following = self._name(), self._name()
+        loop = Loop(index, {name: self._name() for name in carried}, {})
+        more = self.let(f"icmp slt i64 {index}, {count}")
+        self.do(f"br i1 {more}, label %{body}, label %{end}")
+        self._begin(body)
+        yield loop
+        self.do(f"{following} = add i64 {index}, 1")
+        self._lines[place:place] = self._phis(loop, following, before, carried)
+        self.do(f"br label %{head}")
+        self._begin(end)
+
+    def _phis(self, loop: Loop, following: str, before: str, carried: Mapping[str, tuple[str, str]]) -> list[str]:
+        """Return what chooses between the first values, from the block before, and those of the turn that ends."""
+        phis = [("i64", loop.index, "0", following)]
+        phis += [(type_, loop.now[name], first, loop.then[name]) for name, (type_, first) in carried.items()]
+        return [
+            f"  {name} = phi {type_} [{first}, %{before}], [{later}, %{self._block}]"
+            for type_, name, first, later in phis
+        ]
 
     def take(self, counter: str) -> str:
         """Return a number that no other thread takes from this counter, which counts up."""

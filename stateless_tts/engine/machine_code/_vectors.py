@@ -225,6 +225,40 @@ def in_bfloat16(code: Function, numbers: str, parts: int) -> list[str]:
     return found
 
 
+def widened(code: Function, pointer: str, lanes: int = LANES) -> str:
+    """Return as many bfloat16 numbers from there as float32."""
+    half = code.load(f"<{lanes} x bfloat>", pointer)
+    return code.let(f"fpext <{lanes} x bfloat> {half} to <{lanes} x float>")
+
+
+def rounded_words(code: Function, numbers: str, lanes: int = LANES) -> str:
+    """Return the words of float32 `numbers` that are rounded to bfloat16, to even ones between two, as torch does.
+
+    For CPUs without an instruction for it. What is no number stays none.
+    """
+    floats, words = f"<{lanes} x float>", f"<{lanes} x i32>"
+    bits = code.let(f"bitcast {floats} {numbers} to {words}")
+    odd = code.let(f"and {words} {code.let(f'lshr {words} {bits}, {all_words(16, lanes)}')}, {all_words(1, lanes)}")
+    more = code.let(f"add {words} {code.let(f'add {words} {bits}, {all_words(2**15 - 1, lanes)}')}, {odd}")
+    nothing = code.let(f"fcmp uno {floats} {numbers}, {numbers}")
+    kept = code.let(f"or {words} {bits}, {all_words(2**22, lanes)}")
+    either = code.let(f"select <{lanes} x i1> {nothing}, {words} {kept}, {words} {more}")
+    return code.let(f"and {words} {either}, {all_words(-(2**16), lanes)}")
+
+
+def rounded(code: Function, numbers: str, lanes: int = LANES) -> str:
+    """Return float32 `numbers` as what is left of them in bfloat16, by `rounded_words`."""
+    words = rounded_words(code, numbers, lanes)
+    return code.let(f"bitcast <{lanes} x i32> {words} to <{lanes} x float>")
+
+
+def narrowed(code: Function, numbers: str, lanes: int = LANES) -> str:
+    """Return float32 `numbers` as the 16 bits of bfloat16, by `rounded_words`."""
+    words = rounded_words(code, numbers, lanes)
+    high = code.let(f"lshr <{lanes} x i32> {words}, {all_words(16, lanes)}")
+    return code.let(f"trunc <{lanes} x i32> {high} to <{lanes} x i16>")
+
+
 def _polynomial(code: Function, coefficients: list[float], x: str) -> str:
     *others, total = map(all_lanes, coefficients)
     for coefficient in reversed(others):

@@ -14,5 +14,6 @@ stock's. What was gained is in `reports/published/bench-full/profile.md`.
 
 from ._matrices import Matrices
 from ._product import StreamedProduct, streamed_product
+from ._torch_sums import TorchSums
 
-__all__ = ["Matrices", "StreamedProduct", "streamed_product"]
+__all__ = ["Matrices", "StreamedProduct", "TorchSums", "streamed_product"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stateless_tts.engine._passages import Passage
 from stateless_tts.engine._prompts import Beginnings, _by_torch, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
-from stateless_tts.engine.chains import ChainedPrompt, chained_step, step_attention
+from stateless_tts.engine.chains import ChainedPrompt, LayerCalls, chained_step, step_attention
 from stateless_tts.engine.streamed import streamed_product
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
@@ -41,6 +41,7 @@ def t3(model: ChatterboxTTS) -> T3:
 def prompt_of(t3: T3) -> ChainedPrompt:
     step = chained_step(t3, 4, lambda rows: rows)
     assert step is not None
+    assert isinstance(step.calls, LayerCalls)
     return ChainedPrompt(t3, step.calls)
 
 

@@ -5,13 +5,16 @@ a time (it has no kernel of 16), dealt out to four of these, sixteen after each 
 number by number at last (aten/native/cpu/SumKernel.cpp, as read from its results). `silu` is looked up: there are no
 more than 65,536 numbers of 16 bits. Whoever uses the kernels compares a step with torch's first (`_start_up`).
 
-Numbers below 1.2e-38 become zeros, as the products that follow take them in any case.
+Where the CPU has an instruction that rounds, numbers below 1.2e-38 become zeros, as the products that follow take them
+in any case.
 
-Rows lie as they are; products of theirs are float32 sums that have not been rounded yet.
+Rows lie as they are; products of theirs are float32 sums that have not been rounded yet. For products that want them
+in an order of their own, as `TorchSums` does, they are put in it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -28,13 +31,18 @@ from stateless_tts.engine.machine_code._vectors import (
     HALVES,
     LANES,
     SHORTS,
+    has_wide_vectors,
     inverse_root,
+    narrowed,
+    rounded,
+    widened,
 )
+from stateless_tts.engine.streamed import TorchSums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FEATURES = ("avx512f", "avx512bw", "avx512vl", "avx512bf16")
+_ROUNDING = ("avx512f", "avx512bw", "avx512vl", "avx512bf16")
 _EIGHT = 8
 _EIGHTS = f"<{_EIGHT} x float>"
 _AT_ONCE = 4
@@ -71,29 +79,43 @@ _FIELDS = {
         "sines": "ptr",
         "result": "ptr",
     },
+    "order": {
+        "next_share": "i64",
+        "groups": "i64",
+        "group": "i64",
+        "numbers": "i64",
+        "rows": "ptr",
+        "result": "ptr",
+    },
 }
 _FIELDS["add_and_norm"] = _FIELDS["norm"]
 """What each kernel is told: the next row to take, rows there are, and numbers of a row (of half a head, where they are
 rotated); and where everything lies, row after row. `sums` are float32 and what else there is bfloat16, but for the
-float32 table of `silu`."""
+float32 table of `silu`. Where rows are put in order: the next sum of a group to take, groups and their rows, and
+numbers of a row for each sum."""
 _GATHER = f"declare {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0(<{LANES} x ptr>, i32, <{LANES} x i1>, {FLOATS})"
-
-
 _ADD_UP = f"declare float @llvm.vector.reduce.fadd.v{_EIGHT}f32(float, {_EIGHTS})"
+_SUMS = TorchSums.unit
+_REVERSE = "declare i64 @llvm.bitreverse.i64(i64)"
 
 
 class TorchRows:
-    """The kernels, as calls of a chain that is told `rows`.
+    """The kernels, as calls of a chain that is told `rows`; where they are put in order, `groups` and `group` as well.
+
+    Args:
+        features: of the CPU, as LLVM names them; AVX2 among them.
 
     Raises:
         RuntimeError: torch's OpenMP has no `GOMP_parallel`, or LLVM cannot translate for this CPU.
         OSError: the system lets no process make machine code.
     """
 
-    def __init__(self) -> None:
-        norms = [_norm(name) for name in ("norm", "add_and_norm")]
-        source = [DECLARATIONS, _GATHER, _ADD_UP, *norms, _gate(), _round(), _rotate()]
-        self._code = MachineCode("\n".join(source), _FIELDS, cpu_features())
+    def __init__(self, features: dict[str, bool]) -> None:
+        rounding = _Rounding(by_instruction=all(features.get(name) for name in _ROUNDING))
+        norms = [_norm(name, rounding) for name in ("norm", "add_and_norm")]
+        source = [DECLARATIONS, _GATHER, _ADD_UP, _REVERSE, *norms, _order()]
+        source += [kernel(rounding) for kernel in (_gate, _round, _rotate)]
+        self._code = MachineCode("\n".join(source), _FIELDS, features)
         every = torch.arange(2**16, dtype=torch.int32, device="cpu").to(torch.int16).view(torch.bfloat16)
         self._silu = functional.silu(every).float()
 
@@ -143,23 +165,62 @@ class TorchRows:
         values: dict[str, int | Told] = {"sums": sums, "heads": heads, "half": head_dim // 2, "result": result}
         return self._call("rotate", {**values, "cosines": cosines, "sines": sines})
 
+    def order(self, rows: Told, width: int, result: Told) -> Call:
+        """Return a call that puts rows, of a width that `TorchSums` takes, in its order.
+
+        Args:
+            rows: where they lie, those of nobody at the end of the last group as well.
+            width: numbers of a row.
+            result: where the result goes, float32.
+        """
+        values: dict[str, int | Told] = {"groups": Told("groups"), "group": Told("group"), "numbers": width // _SUMS}
+        return Call(self._code, "order", {"next_share": 0, **values, "rows": rows, "result": result})
+
     def _call(self, function: str, values: Mapping[str, int | Told]) -> Call:
         return Call(self._code, function, {"next_row": 0, "rows": Told("rows"), **values})
 
 
 @cache
 def torch_rows() -> TorchRows | None:
-    """Return the kernels, translated once, or None on a CPU without AVX512_BF16.
+    """Return the kernels, translated once, or None on a CPU without AVX2.
 
     Raises:
         RuntimeError: as `TorchRows` does.
         OSError: the same.
     """
     features = cpu_features()
-    return TorchRows() if all(features.get(name) for name in _FEATURES) else None
+    return TorchRows(features) if has_wide_vectors(features) else None
 
 
-def _norm(name: str) -> str:
+@dataclass(frozen=True)
+class _Rounding:
+    """How 16 float32 numbers are rounded to bfloat16.
+
+    Attributes:
+        by_instruction: whether the CPU has one for it.
+    """
+
+    by_instruction: bool
+
+    def shorts(self, code: Function, numbers: str) -> str:
+        """Return their 16 bits."""
+        if not self.by_instruction:
+            return narrowed(code, numbers)
+        return code.let(f"bitcast {HALVES} {code.let(f'fptrunc {FLOATS} {numbers} to {HALVES}')} to {SHORTS}")
+
+    def rounded(self, code: Function, numbers: str) -> str:
+        """Return what is left of them, as float32."""
+        if not self.by_instruction:
+            return rounded(code, numbers)
+        half = code.let(f"fptrunc {FLOATS} {numbers} to {HALVES}")
+        return code.let(f"fpext {HALVES} {half} to {FLOATS}")
+
+    def store(self, code: Function, numbers: str, pointer: str) -> None:
+        """Put them there."""
+        code.store(SHORTS, self.shorts(code, numbers), pointer)
+
+
+def _norm(name: str, rounding: _Rounding) -> str:
     code, told = tabled(name, _FIELDS[name])
     with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
@@ -168,16 +229,16 @@ def _norm(name: str) -> str:
             sums = code.after(told["sums"], code.times(first, 4))
             with code.loop(code.over(told["width"], LANES)) as vector:
                 at = code.after(own, code.times(vector.index, LANES * 2))
-                added = _rounded(code, code.load(FLOATS, code.after(sums, code.times(vector.index, LANES * 4))))
-                _store(code, code.let(f"fadd {FLOATS} {_load(code, at)}, {added}"), at)
+                added = rounding.rounded(code, code.load(FLOATS, code.after(sums, code.times(vector.index, LANES * 4))))
+                rounding.store(code, code.let(f"fadd {FLOATS} {widened(code, at)}, {added}"), at)
         mean = code.let(f"fdiv float {_mean_square_sum(code, own, told['width'])}, {_float(code, told['width'])}")
         scale = inverse_root(code, mean, told["epsilon"])
         result = code.after(told["result"], code.times(first, 2))
         with code.loop(code.over(told["width"], LANES)) as vector:
             at = code.times(vector.index, LANES * 2)
-            number, weight = _load(code, code.after(own, at)), _load(code, code.after(told["weight"], at))
-            scaled = _rounded(code, code.let(f"fmul {FLOATS} {number}, {scale}"))
-            _store(code, code.let(f"fmul {FLOATS} {weight}, {scaled}"), code.after(result, at))
+            number, weight = widened(code, code.after(own, at)), widened(code, code.after(told["weight"], at))
+            scaled = rounding.rounded(code, code.let(f"fmul {FLOATS} {number}, {scale}"))
+            rounding.store(code, code.let(f"fmul {FLOATS} {weight}, {scaled}"), code.after(result, at))
     return code.source()
 
 
@@ -204,36 +265,36 @@ def _mean_square_sum(code: Function, row: str, width: str) -> str:
     return code.let(f"call float @llvm.vector.reduce.fadd.v{_EIGHT}f32(float 0.0, {_EIGHTS} {total})")
 
 
-def _gate() -> str:
+def _gate(rounding: _Rounding) -> str:
     code, told = tabled("gate", _FIELDS["gate"])
     with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         with code.loop(code.over(told["width"], LANES)) as vector:
             number = code.plus(first, code.times(vector.index, LANES))
             at = code.times(number, 4)
-            gate = code.let(f"fptrunc {FLOATS} {code.load(FLOATS, code.after(told['sums'], at))} to {HALVES}")
-            index = code.let(f"zext {SHORTS} {code.let(f'bitcast {HALVES} {gate} to {SHORTS}')} to <{LANES} x i64>")
+            gate = rounding.shorts(code, code.load(FLOATS, code.after(told["sums"], at)))
+            index = code.let(f"zext {SHORTS} {gate} to <{LANES} x i64>")
             places = code.let(f"getelementptr float, ptr {told['silu']}, <{LANES} x i64> {index}")
             arguments = f"<{LANES} x ptr> {places}, i32 4, {EVERY_LANE}, {FLOATS} poison"
             silu = code.let(f"call {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0({arguments})")
-            factor = _rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
+            factor = rounding.rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
             to = code.after(told["result"], code.times(number, 2))
-            _store(code, code.let(f"fmul {FLOATS} {silu}, {factor}"), to)
+            rounding.store(code, code.let(f"fmul {FLOATS} {silu}, {factor}"), to)
     return code.source()
 
 
-def _round() -> str:
+def _round(rounding: _Rounding) -> str:
     code, told = tabled("round", _FIELDS["round"])
     with code.share(place(code, _FIELDS["round"], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         with code.loop(code.over(told["width"], LANES)) as vector:
             number = code.plus(first, code.times(vector.index, LANES))
             sums = code.load(FLOATS, code.after(told["sums"], code.times(number, 4)))
-            _store(code, sums, code.after(told["result"], code.times(number, 2)))
+            rounding.store(code, sums, code.after(told["result"], code.times(number, 2)))
     return code.source()
 
 
-def _rotate() -> str:
+def _rotate(rounding: _Rounding) -> str:
     code, told = tabled("rotate", _FIELDS["rotate"])
     half = told["half"]
     with code.share(place(code, _FIELDS["rotate"], "next_row"), told["rows"]) as row:
@@ -244,32 +305,46 @@ def _rotate() -> str:
             with code.loop(code.over(half, LANES)) as vector:
                 within = code.times(vector.index, LANES)
                 ones = [code.plus(first, within), code.plus(code.plus(first, within), half)]
-                pair = [_rounded(code, code.load(FLOATS, code.after(told["sums"], code.times(one, 4)))) for one in ones]
+                pair = [
+                    rounding.rounded(code, code.load(FLOATS, code.after(told["sums"], code.times(one, 4))))
+                    for one in ones
+                ]
                 turned = [code.let(f"fneg {FLOATS} {pair[1]}"), pair[0]]
                 for part, (one, other, to) in enumerate(zip(pair, turned, ones, strict=True)):
                     angle = code.times(code.plus(code.plus(angles, within), half if part else "0"), 2)
-                    cosine, sine = (_load(code, code.after(told[name], angle)) for name in ("cosines", "sines"))
-                    kept = _rounded(code, code.let(f"fmul {FLOATS} {one}, {cosine}"))
-                    given = _rounded(code, code.let(f"fmul {FLOATS} {other}, {sine}"))
+                    cosine, sine = (widened(code, code.after(told[name], angle)) for name in ("cosines", "sines"))
+                    kept = rounding.rounded(code, code.let(f"fmul {FLOATS} {one}, {cosine}"))
+                    given = rounding.rounded(code, code.let(f"fmul {FLOATS} {other}, {sine}"))
                     result = code.let(f"fadd {FLOATS} {kept}, {given}")
-                    _store(code, result, code.after(told["result"], code.times(to, 2)))
+                    rounding.store(code, result, code.after(told["result"], code.times(to, 2)))
     return code.source()
 
 
-def _load(code: Function, pointer: str) -> str:
-    """Return 16 bfloat16 as float32."""
-    return code.let(f"fpext {HALVES} {code.load(HALVES, pointer)} to {FLOATS}")
+def _order() -> str:
+    """Return the kernel for rows in groups, of which every thread takes what makes one sum of one group at a time.
 
-
-def _store(code: Function, vector: str, pointer: str) -> None:
-    """Put 16 float32 there, rounded to bfloat16."""
-    code.store(HALVES, code.let(f"fptrunc {FLOATS} {vector} to {HALVES}"), pointer)
-
-
-def _rounded(code: Function, vector: str) -> str:
-    """Return 16 float32 as what is left of them in bfloat16."""
-    half = code.let(f"fptrunc {FLOATS} {vector} to {HALVES}")
-    return code.let(f"fpext {HALVES} {half} to {FLOATS}")
+    A sum has every 64th number of each row; sums follow each other by their number's bits reversed, and the rows'
+    numbers of one place lie side by side.
+    """
+    code, told = tabled("order", _FIELDS["order"])
+    group, numbers = told["group"], told["numbers"]
+    row_bytes = code.times(numbers, _SUMS * 2)
+    sum_bytes = code.times(code.times(numbers, group), 4)
+    with code.share(place(code, _FIELDS["order"], "next_share"), code.times(told["groups"], _SUMS)) as taken:
+        before = code.over(taken, _SUMS)
+        number = code.minus(taken, code.times(before, _SUMS))
+        reversed_ = code.let(f"call i64 @llvm.bitreverse.i64(i64 {number})")
+        turned = code.let(f"lshr i64 {reversed_}, {64 - _SUMS.bit_length() + 1}")
+        result = code.after(told["result"], code.times(code.plus(code.times(before, _SUMS), turned), sum_bytes))
+        first = code.after(told["rows"], code.times(code.times(before, group), row_bytes), code.times(number, 2))
+        with code.loop(group) as row:
+            own = code.after(first, code.times(row.index, row_bytes))
+            at = code.after(result, code.times(row.index, 4))
+            with code.loop(numbers) as turn:
+                short = code.load("i16", code.after(own, code.times(turn.index, _SUMS * 2)))
+                word = code.let(f"shl i32 {code.let(f'zext i16 {short} to i32')}, 16")
+                code.store("i32", word, code.after(at, code.times(code.times(turn.index, group), 4)))
+    return code.source()
 
 
 def _float(code: Function, number: str) -> str:

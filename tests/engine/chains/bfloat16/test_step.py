@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._start_up import Speaking, prepare_decoding
-from stateless_tts.engine.chains import TorchStep, _torch_rows, _torch_step, torch_step
-from stateless_tts.engine.streamed import Matrices, streamed_product
+from stateless_tts.engine.chains import ChainedStep, TorchStep, torch_step
+from stateless_tts.engine.chains.bfloat16 import _rows, _step
+from stateless_tts.engine.chains.bfloat16._attention import torch_attention
+from stateless_tts.engine.streamed import Matrices, TorchSums, streamed_product
 from stateless_tts.private import with_private
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from chatterbox.tts import ChatterboxTTS
 
@@ -26,18 +28,30 @@ if TYPE_CHECKING:
 
 product = streamed_product(torch.bfloat16)
 pytestmark = pytest.mark.skipif(
-    product is None or not isinstance(product.arithmetic, Matrices), reason="this machine has no AMX"
+    product is None or not isinstance(product.arithmetic, Matrices | TorchSums),
+    reason="this machine has neither AMX nor a torch without oneDNN for bfloat16",
 )
 MOST = 20  # of two rows, so that more than one register of AMX is filled
 
 
-@pytest.fixture(scope="module")
-def speaking(model: ChatterboxTTS) -> Speaking:
+@pytest.fixture(scope="module", params=["as it is", "torch attends"])
+def speaking(request: pytest.FixtureRequest, model: ChatterboxTTS) -> Iterator[Speaking]:
     """Return what an engine decodes with, whose steps are chained."""
-    found = prepare_decoding(model.t3, MOST, torch.bfloat16, pack=True)
-    assert isinstance(found.step, TorchStep)
-    assert found.plan.like_stock
-    return found
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "torch attends":
+            patch.setattr(_step, "torch_attention", lambda _: None)
+        found = prepare_decoding(model.t3, MOST, torch.bfloat16, pack=True)
+        whole = request.param == "as it is" and torch_attention(found.t3.tfmr.layers[0].self_attn.head_dim) is not None
+        assert isinstance(found.step, ChainedStep if whole else TorchStep)
+        assert found.plan.like_stock
+        assert found.read is None  # prompts would have other bits
+        yield found
+
+
+@pytest.fixture
+def by_torchs_attention(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> Speaking:
+    monkeypatch.setattr(_step, "torch_attention", lambda _: None)
+    return prepare_decoding(model.t3, MOST, torch.bfloat16, pack=True)
 
 
 class Seen:
@@ -57,7 +71,7 @@ def readings(speaking: Speaking, requests: Sequence[tuple[int, int]]) -> list[Re
         noise = torch.Generator().manual_seed(number)
         past = torch.randn(len(t3.tfmr.layers), 2, rows, heads, tokens, head_dim, generator=noise).bfloat16()
         cache = KeyValueCache([(keys, values) for keys, values in past])
-        watch = Seen() if number % 2 else None
+        watch = Seen() if number % 2 and isinstance(speaking.step, TorchStep) else None
         made.append(Reading(cache, rows, torch.full((1, 1), number), position=1 + number, watch=watch))
     return made
 
@@ -88,9 +102,9 @@ def test_it_has_the_bits_of_torchs(speaking: Speaking, requests: list[tuple[int,
             assert torch.equal(mine[..., :length, :], yours[..., :length, :])
 
 
-def test_steps_of_very_many_rows_are_torchs(model: ChatterboxTTS) -> None:
+def test_steps_of_very_many_rows_have_torchs_bits(model: ChatterboxTTS) -> None:
     many = prepare_decoding(model.t3, 36, torch.bfloat16, pack=True)
-    assert isinstance(many.step, TorchStep)
+    assert isinstance(many.step, TorchStep | ChainedStep)
     for count in (2, 36):
         requests = [(10 + number, 2) for number in range(count)]
         found = many.step(readings(many, requests))
@@ -98,9 +112,12 @@ def test_steps_of_very_many_rows_are_torchs(model: ChatterboxTTS) -> None:
         assert all(map(torch.equal, found, expected))
 
 
-def test_more_rows_than_a_chain_takes_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_a_chain_takes_are_torchs(
+    by_torchs_attention: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaking = by_torchs_attention
     step = torch_step(speaking.t3, 2 * MOST, speaking.plan.padded)
-    assert step is not None
+    assert isinstance(step, TorchStep)
     monkeypatch.setattr(step, "_most", 4)
     logits, in_chains = step._logits, []
 
@@ -130,23 +147,29 @@ def test_what_somebody_has_cast_is_refused(speaking: Speaking) -> None:
 def test_other_bits_than_torchs_are_not_taken(
     model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, *, only_many: bool
 ) -> None:
-    logits = TorchStep._logits
+    chained = type(prepare_decoding(model.t3, 4, torch.bfloat16, pack=True).step)
+    take = chained.__call__
 
-    def other(step: TorchStep, rows: Rows) -> torch.Tensor:
-        found = logits(step, rows)
-        return found if only_many and len(found) == 2 else found * 1.01
+    def other(step: TorchStep | ChainedStep, readings: Sequence[Reading]) -> list[torch.Tensor]:
+        found = take(step, readings)
+        return found if only_many and len(found) == 1 else [one * 1.01 for one in found]
 
-    monkeypatch.setattr(TorchStep, "_logits", other)
+    monkeypatch.setattr(chained, "__call__", other)
     found = prepare_decoding(model.t3, 4, torch.bfloat16, pack=True)
-    assert not isinstance(found.step, TorchStep)
+    assert not isinstance(found.step, chained)
     assert not found.plan.singly  # torch's own steps do not depend on others
 
 
-def test_without_bfloat16_instructions_steps_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_torch_rows, "cpu_features", dict)
-    _torch_rows.torch_rows.cache_clear()
+def test_a_multilingual_model_shows_its_attention() -> None:
+    t3 = build_chatterbox("multilingual").t3
+    assert not isinstance(prepare_decoding(t3, 4, torch.bfloat16, pack=True).step, ChainedStep)
+
+
+def test_without_wide_vectors_steps_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rows, "cpu_features", dict)
+    _rows.torch_rows.cache_clear()
     assert torch_step(speaking.t3, 2 * MOST, speaking.plan.padded) is None
-    _torch_rows.torch_rows.cache_clear()
+    _rows.torch_rows.cache_clear()
 
 
 @pytest.mark.parametrize("cause", [RuntimeError, OSError])
@@ -156,7 +179,7 @@ def test_without_machine_code_steps_are_torchs(
     def refuse() -> None:
         raise cause("this is not to be had")
 
-    monkeypatch.setattr(_torch_step, "torch_rows", refuse)
+    monkeypatch.setattr(_step, "torch_rows", refuse)
     assert torch_step(speaking.t3, 2 * MOST, speaking.plan.padded) is None
 
 
