@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -191,9 +192,15 @@ def hear(contestant: Contestant, requests: Sequence[SpeechRequest], on_call: Cal
 
     Voices, and the beginnings of prompts, are kept for the next request with the same. A cell in which they are heard
     for the first time takes the memory for them, which another cell with fewer requests does not: it would look like
-    memory of more workers. Errors are ignored; the cells that follow have them too.
+    memory of more workers. Of requests with one voice and one exaggeration, the longest text has what all of them begin
+    with. Errors are ignored; the cells that follow have them too.
     """
-    short = [replace(request, max_new_tokens=HEARING_TOKENS) for request in requests]
+    longest: dict[tuple[str | int, float], SpeechRequest] = {}
+    for request in requests:
+        clip = request.audio_prompt_path
+        key = os.fspath(clip) if isinstance(clip, str | os.PathLike) else id(clip), request.exaggeration
+        longest[key] = max(longest.get(key, request), request, key=lambda one: len(one.text))
+    short = [replace(request, max_new_tokens=HEARING_TOKENS) for request in longest.values()]
     if short:
         closed_loop(contestant, short, range(len(short)), 1, on_call)
 

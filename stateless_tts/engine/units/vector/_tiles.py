@@ -8,12 +8,17 @@ multiplications and additions over the depth, whatever rows there are beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stateless_tts.engine.machine_code._function import Function, table_of
 from stateless_tts.engine.machine_code._vectors import LANES, declared_fma, fma, spread
 
+if TYPE_CHECKING:
+    from stateless_tts.engine.machine_code._function import Loop
+
 NUMBER_BYTES = 4  # all are float32
 _VECTORS = 2  # of a strip
+_WRITTEN_OUT = 8  # steps of the depth, so that counting them costs less
 # What a tile is told: where its rows lie, from one to the next, in how many taps, from one tap to the next, numbers of
 # a tap; where the strip lies; where the sums go, from one row to the next.
 _TOLD = {
@@ -106,22 +111,37 @@ class Tiles:
         start = {f"sum{row}_{place}": (vector, "zeroinitializer") for row, place in names}
         with code.loop("%taps", numbers=("ptr", "%numbers"), strip=("ptr", "%strip"), **start) as tap:
             own = [code.after(tap.now["numbers"], code.times("%row_bytes", row)) for row in range(rows)]
-            so_far = {name: (vector, tap.now[name]) for name in start}
-            with code.loop("%depth", strip=("ptr", tap.now["strip"]), **so_far) as step:
-                columns = [
-                    code.load(vector, code.after(step.now["strip"], place * self.lanes * NUMBER_BYTES))
-                    for place in range(_VECTORS)
-                ]
-                for row in range(rows):
-                    number = code.load("float", code.let(f"getelementptr float, ptr {own[row]}, i64 {step.index}"))
-                    everywhere = spread(code, "float", number, self.lanes)
-                    for place, column in enumerate(columns):
-                        name = f"sum{row}_{place}"
-                        step.then[name] = fma(code, everywhere, column, step.now[name], self.lanes)
-                step.then["strip"] = code.after(step.now["strip"], self.step_bytes)
-            tap.then.update(step.then)
+            some = code.over("%depth", _WRITTEN_OUT)
+            carried = {"strip": ("ptr", tap.now["strip"]), "before": ("i64", "0")}
+            carried |= {name: (vector, tap.now[name]) for name in start}
+            for count, steps in ((some, _WRITTEN_OUT), (code.minus("%depth", code.times(some, _WRITTEN_OUT)), 1)):
+                with code.any_times(count, **carried) as step:
+                    self._multiply_steps(code, step, own, steps)
+                carried = {name: (type_, step.now[name]) for name, (type_, _) in carried.items()}
+            tap.then.update(step.now)
             tap.then["numbers"] = code.after(tap.now["numbers"], "%tap_bytes")
         for row, place in names:
             at = code.after("%sums", code.times("%sums_bytes", row), place * self.lanes * NUMBER_BYTES)
             code.store(vector, tap.then[f"sum{row}_{place}"], at)
         return code.source()
+
+    def _multiply_steps(self, code: Function, step: Loop, rows: list[str], steps: int) -> None:
+        """Multiply what a turn of the loop over the depth has: so many numbers of each row, and of the strip."""
+        sums = {name: step.now[name] for name in step.now if name.startswith("sum")}
+        for index in range(steps):
+            columns = [
+                code.load(
+                    self._vector,
+                    code.after(step.now["strip"], index * self.step_bytes + place * self.lanes * NUMBER_BYTES),
+                )
+                for place in range(_VECTORS)
+            ]
+            for row, numbers in enumerate(rows):
+                at = code.after(code.after(numbers, step.now["before"]), index * NUMBER_BYTES)
+                everywhere = spread(code, "float", code.load("float", at), self.lanes)
+                for place, column in enumerate(columns):
+                    name = f"sum{row}_{place}"
+                    sums[name] = fma(code, everywhere, column, sums[name], self.lanes)
+        step.then.update(sums)
+        step.then["strip"] = code.after(step.now["strip"], steps * self.step_bytes)
+        step.then["before"] = code.plus(step.now["before"], steps * NUMBER_BYTES)

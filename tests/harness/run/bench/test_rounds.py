@@ -51,8 +51,17 @@ def test_an_engine_hears_the_requests_of_its_largest_cell_and_says_next_to_nothi
         asked.append(request)
         raise ValueError("so little cannot be rendered")
 
-    hear(Contestant("engine-fp32", say), REQUESTS[:3])
-    assert [(request.text, request.max_new_tokens) for request in asked] == [(f"number {n}", 2) for n in range(3)]
+    told = [
+        SpeechRequest("short", audio_prompt_path="one.wav"),
+        SpeechRequest("short", audio_prompt_path="other.wav"),
+        SpeechRequest("the longest", audio_prompt_path="one.wav"),
+        SpeechRequest("longer", audio_prompt_path="one.wav"),
+        SpeechRequest("otherwise", audio_prompt_path="one.wav", exaggeration=0.75),
+    ]
+    hear(Contestant("engine-fp32", say), told)
+    assert [(request.text, request.max_new_tokens) for request in asked] == [
+        (text, 2) for text in ("the longest", "short", "otherwise")
+    ]
 
 
 def test_every_cell_is_planned_and_a_baseline_stands_in_the_middle_of_each_number_of_workers() -> None:
