@@ -89,7 +89,9 @@ def prepare_decoding(
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
     read = None
-    if isinstance(step, ChainedStep) and isinstance(step.calls, LayerCalls):
+    if isinstance(step, ChainedStep) and isinstance(
+        step.calls, LayerCalls
+    ):  # those of float32: there, any bits will do
         read = ChainedPrompt(private.t3, step.calls)
     return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
 
@@ -136,7 +138,8 @@ def _own_step(t3: T3, plan: RowPlan) -> Step | None:
 
 def _are_alike(t3: T3, step: Step, other: Step, requests: int) -> bool:
     """Whether two steps have the same bits, of one made-up request, of some, and of so many."""
-    counts = [range(count) for count in sorted({1, *(min(max(requests, 1), few) for few in (16, 32, requests))})]
+    requests = max(1, requests)
+    counts = [range(count) for count in sorted({1, *(min(requests, few) for few in (16, 32, requests))})]
     return all(torch.equal(*(torch.cat(_trial_step(t3, one, few)) for one in (step, other))) for few in counts)
 
 

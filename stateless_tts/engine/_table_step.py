@@ -140,6 +140,7 @@ class TableStep:
             For each reading the logits, of shape (rows, vocabulary).
         """
         for reading in readings:
+            assert reading.watch is None, "nobody sees the attention of such a step"
             reading.cache.make_room()
         self._table.write(readings, self._padded(sum(reading.rows for reading in readings)))
         logits = self._logits()

@@ -192,13 +192,14 @@ def hear(contestant: Contestant, requests: Sequence[SpeechRequest], on_call: Cal
 
     Voices, and the beginnings of prompts, are kept for the next request with the same. A cell in which they are heard
     for the first time takes the memory for them, which another cell with fewer requests does not: it would look like
-    memory of more workers. Of requests with one voice and one exaggeration, the longest text has what all of them begin
-    with. Errors are ignored; the cells that follow have them too.
+    memory of more workers. Of requests with one voice and one exaggeration, the longest text has next to all that they
+    begin with. Errors are ignored; the cells that follow have them too.
     """
-    longest: dict[tuple[str | int, float], SpeechRequest] = {}
+    longest: dict[tuple[str | int, float, bool], SpeechRequest] = {}
     for request in requests:
         clip = request.audio_prompt_path
-        key = os.fspath(clip) if isinstance(clip, str | os.PathLike) else id(clip), request.exaggeration
+        voice = os.fspath(clip) if isinstance(clip, str | os.PathLike) else id(clip)
+        key = voice, request.exaggeration, request.cfg_weight > 0
         longest[key] = max(longest.get(key, request), request, key=lambda one: len(one.text))
     short = [replace(request, max_new_tokens=HEARING_TOKENS) for request in longest.values()]
     if short:

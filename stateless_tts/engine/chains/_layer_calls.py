@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine.machine_code._chain import Told, expect
+from stateless_tts.engine.machine_code._chain import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,14 +76,8 @@ class LayerCalls:
         """
         cosines, sines = angles
         given = {"hidden": hidden, "cosines": cosines, "sines": sines}
-        expect("embedded tokens", hidden, torch.float32)  # somebody may have cast the model's own embeddings
-        expect("cosines", cosines, torch.float32)
-        expect("sines", sines, torch.float32)
+        self.layers.expect(torch.float32, hidden, cosines, sines)
         rows, width, inner, wide = len(hidden), self.layers.width, self.layers.inner, self.layers.wide
-        sizes = (hidden.numel(), cosines.numel(), sines.numel())
-        if sizes != (rows * width, *[rows * self.layers.head_dim] * 2):
-            found = f"{rows} rows of {sizes[0]} numbers in all, {sizes[1]} cosines, {sizes[2]} sines"
-            raise ValueError(f"{found}: expected {width}, {self.layers.head_dim} and as many of each")
         of_products = self.layers.product.told(rows, self.layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]
         results = {"queries": inner, "keys": inner, "values": inner, "delta": width, "gates": wide, "wide": wide}

@@ -12,6 +12,7 @@ from transformers.activations import SiLUActivation
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from stateless_tts.engine._projections import StreamedLinear
+from stateless_tts.engine.machine_code._chain import expect
 from stateless_tts.engine.machine_code._vectors import LANES
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ class Layers:
     def inner(self) -> int:
         """Numbers of all heads."""
         return self.heads * self.head_dim
+
+    def expect(self, dtype: torch.dtype, hidden: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> None:
+        """Refuse what a chain of these layers would read beyond, or as other numbers.
+
+        Raises:
+            ValueError: what is given is not of `dtype` on the CPU, contiguous, or of another size.
+        """
+        expect("embedded tokens", hidden, dtype)  # somebody may have cast the model's own embeddings
+        expect("cosines", cosines, dtype)
+        expect("sines", sines, dtype)
+        rows = len(hidden)
+        sizes = (hidden.numel(), cosines.numel(), sines.numel())
+        if sizes != (rows * self.width, *[rows * self.head_dim] * 2):
+            found = f"{rows} rows of {sizes[0]} numbers in all, {sizes[1]} cosines, {sizes[2]} sines"
+            raise ValueError(f"{found}: expected {self.width}, {self.head_dim} and as many of each")
 
 
 def chainable_layers(t3: T3, rows: int, dtype: torch.dtype) -> Layers | None:

@@ -41,7 +41,7 @@ class ChainedPrompt:
     def __init__(self, t3: T3, calls: LayerCalls) -> None:
         self._t3, self._calls = t3, calls
         chain, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
-        self._chain = Chain(chain, list(t3.tfmr.parameters()))
+        self._chain = Chain(chain, [*t3.tfmr.parameters(), *calls.kept])
 
     def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
         """Read passages in one pass; each has bits of its own, whoever is read beside it.

@@ -70,15 +70,32 @@ def cpu_features() -> dict[str, bool]:
     return dict(llvm.get_host_cpu_features())
 
 
+def torchs_function(name: str) -> int:
+    """Return where a function lies that torch itself has from the libraries it was linked with.
+
+    Raises:
+        RuntimeError: there is none of this name.
+    """
+    function = getattr(_torchs_libraries(), name, None)
+    address = None if function is None else ctypes.cast(function, ctypes.c_void_p).value
+    if address is None:
+        raise RuntimeError(f"{name}: expected a function in the libraries that torch was linked with")
+    return address
+
+
 def openmp() -> Callable[..., None] | None:
     """Return the function by which torch's own operations are shared out among its threads."""
-    libraries = ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
+    libraries = _torchs_libraries()
     if not hasattr(libraries, "GOMP_parallel"):
         return None
     share_out = libraries.GOMP_parallel
     share_out.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     share_out.restype = None
     return share_out
+
+
+def _torchs_libraries() -> ctypes.CDLL:
+    return ctypes.CDLL(torch._C.__file__)  # noqa: SLF001 - with all that it was linked with
 
 
 def _translate(source: str, features: dict[str, bool]) -> llvm.ExecutionEngine:

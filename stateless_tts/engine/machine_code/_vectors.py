@@ -60,9 +60,9 @@ def number(value: float) -> str:
     return f"0x{struct.pack('>d', exact).hex().upper()}"
 
 
-def all_lanes(value: float) -> str:
+def all_lanes(value: float, lanes: int = LANES) -> str:
     """Return a vector constant."""
-    return f"<{', '.join([f'float {number(value)}'] * LANES)}>"
+    return f"<{', '.join([f'float {number(value)}'] * lanes)}>"
 
 
 def all_words(value: int, lanes: int = LANES) -> str:

@@ -8,7 +8,7 @@ import ctypes
 import pytest
 
 from stateless_tts.engine.machine_code import _translation
-from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features, openmp
+from stateless_tts.engine.machine_code._translation import MachineCode, cpu_features, openmp, torchs_function
 
 pytestmark = pytest.mark.skipif(openmp() is None, reason="torch's OpenMP has no GNU entry points here")
 
@@ -41,3 +41,10 @@ def test_torch_has_to_share_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_translation, "openmp", lambda: None)
     with pytest.raises(RuntimeError, match="needs a torch whose OpenMP has GOMP_parallel"):
         MachineCode(COUNTS, TABLES, cpu_features())
+
+
+def test_a_function_that_torch_does_not_have_is_refused() -> None:
+    prototype = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
+    assert prototype(torchs_function("expf"))(0.0) == 1.0
+    with pytest.raises(RuntimeError, match="no_such_function: expected a function in the libraries"):
+        torchs_function("no_such_function")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -20,9 +20,11 @@ from torch.nn import functional
 
 from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine.chains._step_attention import StepAttention, each_head
-from stateless_tts.engine.machine_code._translation import cpu_features
+from stateless_tts.engine.machine_code._translation import cpu_features, torchs_function
 from stateless_tts.engine.machine_code._vectors import (
     LANES,
+    all_lanes,
+    all_words,
     declared_fma,
     fma,
     has_wide_vectors,
@@ -49,15 +51,16 @@ _EIGHT = 8
 _EIGHTS = f"<{_EIGHT} x float>"
 _EIGHT_WORDS = f"<{_EIGHT} x i32>"
 # Torch's fast exponential of float32 (`exp_u20` of aten/src/ATen/cpu/vec/vec256/vec256_float.h): coefficients of its
-# polynomial, the highest first, and the bits of the least exponent that it takes. Of fewer than eight numbers, it takes
-# the C library's.
+# polynomial, the highest first, and the least exponent that it takes, by its bits. Of fewer than eight numbers, torch
+# takes the C library's.
 _POLYNOMIAL = (0.00828929059, 0.0418978221, 0.166676521, 0.499991506, 0.999999701, 1.0)
 _LEAST_EXPONENT = float(torch.tensor(-1028740016, dtype=torch.int32, device="cpu").view(torch.float32))
 _EXPONENT_BIAS = 127
 _MANTISSA_BITS = 23
-# Pasts that the kernel is compared with torch over: what is left of fours and eights, and more than one block.
-_TRIED = (1, 2, 3, 6, 7, 8, 13, 100, 151, 511, 512, 515, 702)
-_TRIED_HEADS = 16
+# Pasts that the kernel is compared with torch over: what is left of fours and eights, and of blocks.
+_TRIED = (*range(1, 41), 100, 151, *range(255, 258), *range(383, 386), *range(509, 521), *range(1023, 1027))
+_TRIED_ROWS, _TRIED_HEADS = 2, 8
+_TRIED_SIZE = 2.0**20
 
 
 class TorchAttention(StepAttention):
@@ -73,9 +76,9 @@ class TorchAttention(StepAttention):
 
 
 _DECLARATIONS = f"""
-declare float @expf(float)
 declare float @llvm.fma.f32(float, float, float)
 declare {_EIGHTS} @llvm.floor.v{_EIGHT}f32({_EIGHTS})
+declare {_EIGHT_WORDS} @llvm.fptosi.sat.v{_EIGHT}i32.v{_EIGHT}f32({_EIGHTS})
 """
 
 
@@ -90,30 +93,47 @@ def torch_attention(head_dim: int) -> TorchAttention | None:
     except (RuntimeError, OSError) as error:
         logger.info("no attention of steps in machine code on this machine: %s", error)
         return None
-    if not all(_is_torchs(kernel, head_dim, tokens) for tokens in _TRIED):
+    if not _is_torchs(kernel, head_dim):
         logger.info("attention of steps in machine code has not torch's bits on this machine")
         return None
     return kernel
 
 
 @torch.inference_mode()
-def _is_torchs(kernel: TorchAttention, head_dim: int, tokens: int) -> bool:
-    """Whether the kernel has torch's bits, for made-up heads of so many tokens; values nearly cancel each other."""
-    noise = torch.Generator(device="cpu").manual_seed(tokens)
-    shape = (2, _TRIED_HEADS, tokens, head_dim)
-    keys, sizes, values = (torch.randn(shape, generator=noise, device="cpu") for _ in range(3))
-    values = (values * torch.exp2(2 * sizes)).bfloat16()
-    keys = keys.bfloat16()
-    query = torch.randn((2, _TRIED_HEADS, 1, head_dim), generator=noise, device="cpu").bfloat16()
-    values[:, :, -1:] -= values[:, :, :-1].sum(dim=2, keepdim=True)
-    scale = head_dim**-0.5
-    expected = functional.scaled_dot_product_attention(query, keys, values, scale=scale)
-    past = torch.stack([keys, values], dim=1)  # as a cache has them
+def _is_torchs(kernel: TorchAttention, head_dim: int) -> bool:
+    """Whether the kernel has torch's bits, of made-up heads in which the order of addition shows.
+
+    The first half of the heads have queries of zeros: all weights are 1, and values nearly cancel each other. The
+    others' scores are small sums of large products, whose rounding they show.
+    """
+    rows, heads, most = _TRIED_ROWS, _TRIED_HEADS, max(_TRIED)
+    noise = torch.Generator(device="cpu").manual_seed(head_dim)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=noise, device="cpu")
+
+    large, small = head_dim // 2 - 2, head_dim - 2 * (head_dim // 2 - 2)
+    order = torch.randperm(head_dim, generator=noise, device="cpu")
+    halves, rest = drawn(rows, heads, 1, large), drawn(rows, heads, 1, small)
+    queries = torch.cat([halves, halves, rest], dim=-1)[..., order].bfloat16()
+    queries[:, : heads // 2] = 0
+    halves = _TRIED_SIZE * drawn(rows, heads, most, large)
+    keys = torch.cat([halves, -halves, drawn(rows, heads, most, small)], dim=-1)[..., order]
+    values = drawn(rows, heads, most, head_dim) * torch.exp2(2 * drawn(rows, heads, most, head_dim))
+    past = torch.stack([keys, values], dim=1).bfloat16()  # as a cache has them
     addresses = torch.tensor([one.data_ptr() for one in past[:, 0]])
-    behind, capacities = (torch.full((2,), count) for count in (_TRIED_HEADS * tokens * head_dim, tokens))
-    new = torch.stack([keys[:, :, -1:], values[:, :, -1:]])
-    lengths = capacities - 1
-    return torch.equal(kernel.attend(query, new, addresses, (behind, capacities, lengths), scale), expected)
+    behind, capacities = (torch.full((rows,), count) for count in (heads * most * head_dim, most))
+    scale = head_dim**-0.5
+    for tokens in sorted(_TRIED, reverse=True):  # what is written is behind what is read next
+        key, before = past[:, 0, :, tokens - 1 : tokens], past[:, 1, :, : tokens - 1]
+        new = torch.stack([key, -before.sum(dim=2, keepdim=True)])
+        found = kernel.attend(queries, new, addresses, (behind, capacities, torch.full((rows,), tokens - 1)), scale)
+        read = past[:, :, :, :tokens]
+        if not torch.equal(
+            found, functional.scaled_dot_product_attention(queries, read[:, 0], read[:, 1], scale=scale)
+        ):
+            return False
+    return True
 
 
 def _attend(head_dim: int) -> str:
@@ -132,7 +152,7 @@ def _attend(head_dim: int) -> str:
             _scores(code, query, keys, tokens, head.room)
             largest = _scaled(code, scale, tokens, head.room, block.now["largest"])
             before = code.let(f"fsub float {block.now['largest']}, {largest}")
-            kept = code.let(f"call float @expf(float {before})")
+            kept = _librarys_exponential(code, before)
             own = _weights(code, largest, tokens, head.room)
             block.then["largest"] = largest
             block.then["total"] = _scalar_fma(code, kept, block.now["total"], own)
@@ -211,7 +231,7 @@ def _weights(code: Function, largest: str, tokens: str, scores: str) -> str:
     with code.any_times(code.minus(tokens, done), total=("float", total)) as turn:
         at = code.after(scores, code.times(code.plus(done, turn.index), _FLOAT_BYTES))
         away = code.let(f"fsub float {code.load('float', at)}, {largest}")
-        weight = code.let(f"call float @expf(float {away})")
+        weight = _librarys_exponential(code, away)
         turn.then["total"] = code.let(f"fadd float {turn.now['total']}, {weight}")
         alone = rounded(code, code.let(f"insertelement <1 x float> poison, float {weight}, i32 0"), 1)
         code.store("<1 x float>", alone, at)
@@ -255,12 +275,14 @@ def _carried(sums: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {f"sum{index}": (_EIGHTS, one) for index, one in enumerate(sums)}
 
 
+def _librarys_exponential(code: Function, exponent: str) -> str:
+    """Return e to the power of one number, as the C library has it."""
+    return code.let(f"call float inttoptr (i64 {torchs_function('expf')} to ptr)(float {exponent})")
+
+
 def _exponential(code: Function, exponent: str) -> str:
     """Return e to the power of eight numbers, none of which is positive, as torch's fast one has it."""
-
-    def everywhere(value: float) -> str:
-        return f"<{', '.join([f'float {number(value)}'] * _EIGHT)}>"
-
+    everywhere = partial(all_lanes, lanes=_EIGHT)
     least = everywhere(_LEAST_EXPONENT)
     below = code.let(f"fcmp olt {_EIGHTS} {exponent}, {least}")
     bounded = code.let(f"select <{_EIGHT} x i1> {below}, {_EIGHTS} {least}, {_EIGHTS} {exponent}")
@@ -270,9 +292,10 @@ def _exponential(code: Function, exponent: str) -> str:
     total, *others = map(everywhere, _POLYNOMIAL)
     for coefficient in others:
         total = fma(code, left, total, coefficient, _EIGHT)
-    half = code.let(f"fptosi {_EIGHTS} {code.let(f'fsub {_EIGHTS} {whole}, {everywhere(1.0)}')} to {_EIGHT_WORDS}")
-    biased = code.let(f"add {_EIGHT_WORDS} {half}, <{', '.join([f'i32 {_EXPONENT_BIAS}'] * _EIGHT)}>")
-    power = code.let(f"shl {_EIGHT_WORDS} {biased}, <{', '.join([f'i32 {_MANTISSA_BITS}'] * _EIGHT)}>")
+    less = code.let(f"fsub {_EIGHTS} {whole}, {everywhere(1.0)}")
+    half = code.let(f"call {_EIGHT_WORDS} @llvm.fptosi.sat.v{_EIGHT}i32.v{_EIGHT}f32({_EIGHTS} {less})")
+    biased = code.let(f"add {_EIGHT_WORDS} {half}, {all_words(_EXPONENT_BIAS, _EIGHT)}")
+    power = code.let(f"shl {_EIGHT_WORDS} {biased}, {all_words(_MANTISSA_BITS, _EIGHT)}")
     scale = code.let(f"bitcast {_EIGHT_WORDS} {power} to {_EIGHTS}")
     scale = code.let(f"select <{_EIGHT} x i1> {below}, {_EIGHTS} zeroinitializer, {_EIGHTS} {scale}")
     scaled = code.let(f"fmul {_EIGHTS} {total}, {scale}")

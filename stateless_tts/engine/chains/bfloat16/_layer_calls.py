@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stateless_tts.engine.machine_code._chain import Told, expect
+from stateless_tts.engine.machine_code._chain import Told
 from stateless_tts.engine.streamed import TorchSums
 
 if TYPE_CHECKING:
@@ -43,13 +43,12 @@ class TorchLayerCalls:
         attention, kernels = layer.self_attn, self._kernels
         yield self._norm(layer.input_layernorm, added=added)
         yield from self._ordered("normed", self.layers.width)
-        for name in ("queries", "keys", "values"):
-            yield getattr(attention, f"{name[0]}_proj").call(self._read("normed"), Told("sums"))
-            if name == "values":
-                yield kernels.round(Told("sums"), self.layers.inner, Told(name))
-            else:
-                heads, head_dim = self.layers.heads, self.layers.head_dim
-                yield kernels.rotate(Told("sums"), heads, head_dim, Told("cosines"), Told("sines"), Told(name))
+        heads, head_dim = self.layers.heads, self.layers.head_dim
+        for projection, name in ((attention.q_proj, "queries"), (attention.k_proj, "keys")):
+            yield projection.call(self._read("normed"), Told("sums"))
+            yield kernels.rotate(Told("sums"), heads, head_dim, Told("cosines"), Told("sines"), Told(name))
+        yield attention.v_proj.call(self._read("normed"), Told("sums"))
+        yield kernels.round(Told("sums"), self.layers.inner, Told("values"))
 
     def behind(self, layer: LlamaDecoderLayer) -> Iterator[Call]:
         """Yield what goes on with `attended`; what is to be added to `hidden` is left for the next."""
@@ -79,13 +78,11 @@ class TorchLayerCalls:
             threads: that share a product out.
 
         Raises:
-            ValueError: what is given is not bfloat16 on the CPU, contiguous.
+            ValueError: what is given is not bfloat16 on the CPU, contiguous, or of another size.
         """
         cosines, sines = angles
         given = {"hidden": hidden, "cosines": cosines, "sines": sines}
-        expect("embedded tokens", hidden, torch.bfloat16)  # somebody may have cast the model's own embeddings
-        expect("cosines", cosines, torch.bfloat16)
-        expect("sines", sines, torch.bfloat16)
+        self.layers.expect(torch.bfloat16, hidden, cosines, sines)
         rows, width, inner, wide = len(hidden), self.layers.width, self.layers.inner, self.layers.wide
         of_products = self.layers.product.told(rows, self.layers.strips, threads)
         filled = of_products["groups"] * of_products["group"]

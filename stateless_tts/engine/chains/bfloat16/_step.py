@@ -1,8 +1,8 @@
 """T3's decoding step in bfloat16 as chains of kernels with torch's bits.
 
-Rows attend in a kernel as well where there is one with torch's bits; elsewhere, and where attention is watched, it is
-torch's own, between chains. Whether a step has torch's bits on this machine has to be found out by whoever uses it;
-where it has not, it is of torch's operations.
+Rows attend in a kernel as well where there is one with torch's bits; elsewhere, and where attention is watched or a
+step may have more rows than all products take, it is torch's own, between chains. Whether a step has torch's bits on
+this machine has to be found out by whoever uses it; where it has not, it is of torch's operations.
 """
 
 from __future__ import annotations

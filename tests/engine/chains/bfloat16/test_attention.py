@@ -9,120 +9,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional
 
-from stateless_tts.engine._kv_cache import KeyValueCache
+from stateless_tts.engine._onednn import has_onednn_bfloat16
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.chains.bfloat16 import _attention
 from stateless_tts.engine.chains.bfloat16._attention import TorchAttention, torch_attention
+from stateless_tts.engine.machine_code._translation import cpu_features, openmp
+from stateless_tts.engine.machine_code._vectors import has_wide_vectors
+from tests.engine.chains.step_case import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-HEADS = 3
+    from stateless_tts.engine.machine_code._function import Function
+
 needs_kernel = pytest.mark.skipif(
-    torch_attention(64) is None, reason="torch adds up otherwise here: it has oneDNN for bfloat16, or no AVX2"
+    has_onednn_bfloat16() or not has_wide_vectors(cpu_features()) or openmp() is None,
+    reason="torch adds up otherwise where it has oneDNN for bfloat16; the kernel is of AVX2, in torch's OpenMP",
 )
-
-
-class Case:
-    """Requests of one or two rows, each with a past of its own; what is drawn depends on the request's number alone."""
-
-    def __init__(self, requests: Sequence[tuple[int, int]], head_dim: int = 64, spread: float = 1.0) -> None:
-        self.head_dim = head_dim
-        self.rows = [rows for _, rows in requests]
-        self.caches = []
-        queries, keys_values = [], []
-        for number, (tokens, rows) in enumerate(requests):
-            noise = torch.Generator().manual_seed(number)
-            past = torch.randn(2, rows, HEADS, tokens, head_dim, generator=noise)
-            new = torch.randn(2, rows, HEADS, 1, head_dim, generator=noise)
-            # Values nearly cancel each other: what is left shows in which order they have been added up.
-            past[1] *= torch.exp2(2 * torch.randn(past[1].shape, generator=noise))
-            new[1] = -past[1].sum(dim=-2, keepdim=True)
-            self.caches.append(KeyValueCache([(past[0].bfloat16(), past[1].bfloat16())]))
-            queries.append((spread * torch.randn(rows, HEADS, 1, head_dim, generator=noise)).bfloat16())
-            keys_values.append(new.bfloat16())
-        self.queries, self.keys_values = torch.cat(queries), torch.cat(keys_values, dim=1)
-
-    def attended(self, padding: int = 0) -> torch.Tensor:
-        kernel = torch_attention(self.head_dim)
-        assert kernel is not None
-        for cache in self.caches:
-            cache.make_room()
-        addresses = torch.cat([torch.from_numpy(cache.addresses()[0]) for cache in self.caches])
-        room = HEADS * self.head_dim
-        behind = [rows * room * cache.capacity for cache, rows in zip(self.caches, self.rows, strict=True)]
-        pasts = [
-            functional.pad(torch.repeat_interleave(torch.tensor(one), torch.tensor(self.rows)), (0, padding), value=-1)
-            for one in (behind, [c.capacity for c in self.caches], [c.length for c in self.caches])
-        ]
-        queries = functional.pad(self.queries, (0, 0, 0, 0, 0, 0, 0, padding), value=5.0)
-        keys_values = functional.pad(self.keys_values, (0, 0, 0, 0, 0, 0, 0, padding), value=5.0)
-        places = functional.pad(addresses, (0, padding))
-        return kernel.attend(queries, keys_values, places, pasts, self.head_dim**-0.5)
-
-    def torchs(self) -> torch.Tensor:
-        found, begin = [], 0
-        for cache, rows in zip(self.caches, self.rows, strict=True):
-            cache.reserve()
-            keys, values = cache.put(0, self.keys_values[:, begin : begin + rows])
-            own = self.queries[begin : begin + rows]
-            found.append(functional.scaled_dot_product_attention(own, keys, values, scale=self.head_dim**-0.5))
-            begin += rows
-        return torch.cat(found)
-
-
-@needs_kernel
-@settings(max_examples=60, deadline=None)
-@given(
-    requests=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 2)), min_size=1, max_size=5),
-    head_dim=st.sampled_from([32, 64, 96, 128]),
-    spread=st.sampled_from([0.0, 0.3, 1.0, 10.0, 300.0]),
-    padding=st.integers(0, 3),
-)
-def test_rows_attend_with_torchs_bits(
-    requests: list[tuple[int, int]], head_dim: int, spread: float, padding: int
-) -> None:
-    case = Case(requests, head_dim, spread)
-    found = case.attended(padding)
-    rows = len(case.queries)
-    assert torch.equal(found[:rows], case.torchs())
-    assert not found[rows:].any()
-    for ours, theirs in zip(case.caches, Case(requests, head_dim, spread).caches, strict=True):
-        assert torch.equal(
-            ours._buffers[0][..., : ours.length, :], theirs._buffers[0][..., : theirs.length, :]
-        )  # only the new token is written
-
-
-@needs_kernel
-@settings(max_examples=15, deadline=None)
-@given(tokens=st.integers(490, 1600), spread=st.sampled_from([0.0, 0.3, 1.0]))
-def test_long_pasts_have_torchs_bits(tokens: int, spread: float) -> None:
-    case = Case([(tokens, 2)], spread=spread)
-    assert torch.equal(case.attended(), case.torchs())
-
-
-@needs_kernel
-def test_a_rows_bits_are_its_own() -> None:
-    requests = [(40, 2), (3, 2), (77, 1), (16, 2)]
-    together = Case(requests).attended()
-    assert torch.equal(together[:2], Case(requests[:1]).attended())
-    with ThreadPoolExecutor(1, initializer=use_cores, initargs=(3,)) as three:
-        assert torch.equal(three.submit(lambda: Case(requests).attended()).result(), together)
-
-
-@needs_kernel
-def test_what_is_no_number_stays_none() -> None:
-    case = Case([(20, 1)])
-    case.queries[0, 1] = float("nan")
-    found = case.attended()
-    assert found[0, 1].isnan().all()
-    assert torch.equal(found[0, 0], case.torchs()[0, 0])
-
-
-def test_other_heads_are_refused() -> None:
-    assert torch_attention(24) is None
+BFLOAT16 = torch.bfloat16
 
 
 @pytest.fixture
@@ -132,17 +37,103 @@ def sought_anew() -> Iterator[None]:
     torch_attention.cache_clear()
 
 
+def kernel(head_dim: int = 64) -> TorchAttention:
+    found = torch_attention(head_dim)
+    assert found is not None
+    return found
+
+
+def in_threads(threads: int, attend: Callable[[], torch.Tensor]) -> torch.Tensor:
+    with ThreadPoolExecutor(1, initializer=use_cores, initargs=(threads,)) as others:
+        return others.submit(attend).result()
+
+
+@needs_kernel
+@settings(max_examples=60, deadline=None)
+@given(
+    requests=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 2)), min_size=1, max_size=5),
+    head_dim=st.sampled_from([32, 64, 96, 128]),
+    queries=st.sampled_from([0.0, 0.3, 1.0, 10.0, 300.0]),
+    padding=st.integers(0, 3),
+    threads=st.integers(1, 3),
+)
+def test_rows_attend_with_torchs_bits(
+    requests: list[tuple[int, int]], head_dim: int, queries: float, padding: int, threads: int
+) -> None:
+    case, other = (Case(requests, head_dim, BFLOAT16, queries=queries, cancelling=True) for _ in range(2))
+    found = in_threads(threads, lambda: case.attended(kernel(head_dim), padding=padding))
+    rows = len(case.queries)
+    assert torch.equal(found[:rows], in_threads(threads, other.by_torch))
+    assert not found[rows:].any()
+    assert case.has_written_as(other)
+
+
+@needs_kernel
+@settings(max_examples=25, deadline=None)
+@given(tokens=st.integers(90, 1600), queries=st.sampled_from([0.0, 0.3, 1.0]), threads=st.integers(1, 3))
+def test_long_pasts_have_torchs_bits(tokens: int, queries: float, threads: int) -> None:
+    case = Case([(tokens, 2)], 64, BFLOAT16, queries=queries, cancelling=True)
+    found = in_threads(threads, lambda: case.attended(kernel()))
+    assert torch.equal(found, in_threads(threads, case.by_torch))
+
+
+@needs_kernel
+def test_a_rows_bits_are_its_own() -> None:
+    requests = [(40, 2), (3, 2), (77, 1), (16, 2)]
+    together = Case(requests, 64, BFLOAT16, cancelling=True).attended(kernel())
+    assert torch.equal(together[:2], Case(requests[:1], 64, BFLOAT16, cancelling=True).attended(kernel()))
+
+
+@needs_kernel
+def test_what_is_no_number_stays_none() -> None:
+    case = Case([(20, 1)], 64, BFLOAT16)
+    case.queries[0, 1] = float("nan")
+    found = case.attended(kernel())
+    assert found[0, 1].isnan().all()
+    assert torch.equal(found[0, 0], case.by_torch()[0, 0])
+
+
+def test_other_heads_are_refused() -> None:
+    assert torch_attention(24) is None
+
+
+def neighbours_added(code: Function, vector: str, lanes: int) -> str:
+    """Return the sum of a vector's numbers, one after the other, in place of halves."""
+    total = code.let(f"extractelement <{lanes} x float> {vector}, i32 0")
+    for lane in range(1, lanes):
+        other = code.let(f"extractelement <{lanes} x float> {vector}, i32 {lane}")
+        total = code.let(f"fadd float {total}, {other}")
+    return total
+
+
+def last_forwards(code: Function, sums: Sequence[str], values: str, tokens: str, weights: str) -> list[str]:
+    """Add the fours as they are added, and the last ones from the first on, in place of the other way."""
+    fours = code.times(code.over(tokens, 4), 4)
+    found = as_it_is(code, sums, values, fours, weights)
+    for place in range(3):  # one by one: of one number, both ways are the same
+        there = code.least(code.minus(tokens, code.plus(fours, place)), 1)
+        count = code.let(f"call i64 @llvm.smax.i64(i64 {there}, i64 0)")
+        at = code.times(code.plus(fours, place), len(sums) * 16)
+        weight = code.after(weights, code.times(code.plus(fours, place), 4))
+        found = as_it_is(code, found, code.after(values, at), count, weight)
+    return found
+
+
+as_it_is = _attention._weighted
+
+
 @needs_kernel
 @pytest.mark.usefixtures("sought_anew")
-def test_one_that_has_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    attend = TorchAttention.attend
-
-    def other(kernel: TorchAttention, queries: torch.Tensor, *given: object) -> torch.Tensor:
-        found = attend(kernel, queries, *given)  # type: ignore[arg-type] # handed on
-        found[-1, -1, -1, -1] *= 1.01
-        return found
-
-    monkeypatch.setattr(TorchAttention, "attend", other)
+@pytest.mark.parametrize(
+    ("part", "other"), [("_halves_added", neighbours_added), ("_weighted", last_forwards)], ids=["halves", "last ones"]
+)
+def test_another_order_of_addition_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, part: str, other: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(_attention, part, other)
+    monkeypatch.setattr(
+        _attention, "_DECLARATIONS", _attention._DECLARATIONS + "declare i64 @llvm.smax.i64(i64, i64)\n"
+    )
     assert torch_attention(64) is None
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
+from stateless_tts.engine._projections import StreamedLinear
 from stateless_tts.engine._start_up import Speaking, prepare_decoding
 from stateless_tts.engine.chains import ChainedStep, TorchStep, torch_step
 from stateless_tts.engine.chains.bfloat16 import _rows, _step
-from stateless_tts.engine.chains.bfloat16._attention import torch_attention
 from stateless_tts.engine.streamed import Matrices, TorchSums, streamed_product
 from stateless_tts.private import with_private
 from stateless_tts.synthetic import build_chatterbox
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(
     product is None or not isinstance(product.arithmetic, Matrices | TorchSums),
     reason="this machine has neither AMX nor a torch without oneDNN for bfloat16",
 )
+whole = product is not None and isinstance(product.arithmetic, TorchSums)  # rows attend in a kernel then
 MOST = 20  # of two rows, so that more than one register of AMX is filled
 
 
@@ -41,8 +42,7 @@ def speaking(request: pytest.FixtureRequest, model: ChatterboxTTS) -> Iterator[S
         if request.param == "torch attends":
             patch.setattr(_step, "torch_attention", lambda _: None)
         found = prepare_decoding(model.t3, MOST, torch.bfloat16, pack=True)
-        whole = request.param == "as it is" and torch_attention(found.t3.tfmr.layers[0].self_attn.head_dim) is not None
-        assert isinstance(found.step, ChainedStep if whole else TorchStep)
+        assert isinstance(found.step, ChainedStep if whole and request.param == "as it is" else TorchStep)
         assert found.plan.like_stock
         assert found.read is None  # prompts would have other bits
         yield found
@@ -160,9 +160,30 @@ def test_other_bits_than_torchs_are_not_taken(
     assert not found.plan.singly  # torch's own steps do not depend on others
 
 
-def test_a_multilingual_model_shows_its_attention() -> None:
+def test_a_chain_that_shows_no_attention_is_not_for_a_multilingual_model() -> None:
     t3 = build_chatterbox("multilingual").t3
     assert not isinstance(prepare_decoding(t3, 4, torch.bfloat16, pack=True).step, ChainedStep)
+
+
+def test_where_not_all_products_take_so_many_rows_chains_are_of_fewer(
+    speaking: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = StreamedLinear.takes
+    monkeypatch.setattr(StreamedLinear, "takes", lambda linear, rows: rows <= 64 and takes(linear, rows))
+    step = torch_step(speaking.t3, 72, lambda rows: rows)
+    assert isinstance(step, TorchStep)
+    requests = [(5 + number, 2) for number in range(36)]
+    for count in (2, 36):
+        found, expected = (
+            take(readings(speaking, requests[:count]))
+            for take in (step, lambda given: batched_step(speaking.t3, given, 2 * len(given)))
+        )
+        assert all(map(torch.equal, found, expected))
+
+
+def test_the_least_that_a_cache_may_take_is_tried_with_one_request(model: ChatterboxTTS) -> None:
+    found = prepare_decoding(model.t3, 4, torch.bfloat16, pack=True, max_cache_bytes=1)
+    assert isinstance(found.step, TorchStep | ChainedStep)
 
 
 def test_without_wide_vectors_steps_are_torchs(speaking: Speaking, monkeypatch: pytest.MonkeyPatch) -> None:
