@@ -89,9 +89,8 @@ def prepare_decoding(
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
     read = None
-    if isinstance(step, ChainedStep) and isinstance(
-        step.calls, LayerCalls
-    ):  # those of float32: there, any bits will do
+    # Of float32, where any bits will do.
+    if isinstance(step, ChainedStep) and isinstance(step.calls, LayerCalls):
         read = ChainedPrompt(private.t3, step.calls)
     return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
 
