@@ -28,6 +28,7 @@ from stateless_tts.engine.machine_code._vectors import (
     all_lanes,
     fma,
     has_wide_vectors,
+    number,
     power_of_two,
     spread,
 )
@@ -286,8 +287,7 @@ def _scores(code: Function, query: list[str], keys: str, tokens: str, scores: st
     """Put the products of a query with each key side by side, and minus infinity after them; return the largest."""
     last = code.times(tokens, _NUMBER_BYTES)
     code.store(FLOATS, all_lanes(-math.inf), code.after(scores, last))
-    first = code.let("fadd float 0.0, 0xFFF0000000000000")
-    with code.loop(tokens, key=("ptr", keys), largest=("float", first)) as turn:
+    with code.loop(tokens, key=("ptr", keys), largest=("float", number(-math.inf))) as turn:
         own = _fetched(code, turn.now["key"], len(query))
         total = code.let(f"fmul {FLOATS} {query[0]}, {own[0]}")
         for one, other in zip(query[1:], own[1:], strict=True):

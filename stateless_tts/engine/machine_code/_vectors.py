@@ -10,7 +10,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -98,7 +98,7 @@ def power_of_two(code: Function, exponent: str, degree: int) -> str:
     exponent = maximum(code, exponent, all_lanes(_LEAST_EXPONENT))
     shifted = code.let(f"fadd {FLOATS} {exponent}, {all_lanes(_ROUNDING)}")
     whole = code.let(f"fsub {FLOATS} {shifted}, {all_lanes(_ROUNDING)}")
-    mantissa = _polynomial(code, _powers_of_two(degree), code.let(f"fsub {FLOATS} {exponent}, {whole}"))
+    mantissa = polynomial(code, _powers_of_two(degree), code.let(f"fsub {FLOATS} {exponent}, {whole}"))
     bits, to_add = (code.let(f"bitcast {FLOATS} {one} to {WORDS}") for one in (mantissa, shifted))
     moved = code.let(f"shl {WORDS} {to_add}, {all_words(_MANTISSA_BITS)}")
     return code.let(f"bitcast {WORDS} {code.let(f'add {WORDS} {bits}, {moved}')} to {FLOATS}")
@@ -124,7 +124,7 @@ def gelu(code: Function, x: str, erf: Literal["exact", "rough"] = "exact") -> st
     bounded = minimum(code, maximum(code, x, all_lanes(-bound)), all_lanes(bound))
     share = code.let(f"fmul {FLOATS} {bounded}, {all_lanes(2.0 / bound**2)}")
     place = fma(code, share, bounded, all_lanes(-1.0))
-    error_function = code.let(f"fmul {FLOATS} {_polynomial(code, _erf_over_x(reach, degree), place)}, {bounded}")
+    error_function = code.let(f"fmul {FLOATS} {polynomial(code, _erf_over_x(reach, degree), place)}, {bounded}")
     half = code.let(f"fmul {FLOATS} {x}, {all_lanes(0.5)}")
     return fma(code, half, error_function, half)
 
@@ -161,7 +161,7 @@ def squared_sine(code: Function, x: str) -> str:
     left = fma(code, turns, all_lanes(-rounded_pi), x)
     left = fma(code, turns, all_lanes(rounded_pi - math.pi), left)  # what the rounding took
     square = code.let(f"fmul {FLOATS} {left}, {left}")
-    slope = _polynomial(code, _sine_over_x(), square)
+    slope = polynomial(code, _sine_over_x(), square)
     sine = code.let(f"fmul {FLOATS} {left}, {slope}")
     return code.let(f"fmul {FLOATS} {sine}, {sine}")
 
@@ -202,10 +202,11 @@ def added_up(code: Function, vector: str) -> str:
     return code.let(f"call reassoc float @llvm.vector.reduce.fadd.v{LANES}f32(float -0.0, {FLOATS} {vector})")
 
 
-def maximum(code: Function, first: str, second: str) -> str:
+def maximum(code: Function, first: str, second: str, lanes: int = LANES) -> str:
     """Return the greater of each two numbers; what is no number in `first` stays. It is one instruction."""
-    greater = code.let(f"fcmp ogt {FLOATS} {second}, {first}")
-    return code.let(f"select <{LANES} x i1> {greater}, {FLOATS} {second}, {FLOATS} {first}")
+    floats = f"<{lanes} x float>"
+    greater = code.let(f"fcmp ogt {floats} {second}, {first}")
+    return code.let(f"select <{lanes} x i1> {greater}, {floats} {second}, {floats} {first}")
 
 
 def minimum(code: Function, first: str, second: str) -> str:
@@ -259,8 +260,9 @@ def narrowed(code: Function, numbers: str, lanes: int = LANES) -> str:
     return code.let(f"trunc <{lanes} x i32> {high} to <{lanes} x i16>")
 
 
-def _polynomial(code: Function, coefficients: list[float], x: str) -> str:
-    *others, total = map(all_lanes, coefficients)
+def polynomial(code: Function, coefficients: Sequence[float], x: str, lanes: int = LANES) -> str:
+    """Return the value at each number of the polynomial with these coefficients, the constant first."""
+    *others, total = (all_lanes(one, lanes) for one in coefficients)
     for coefficient in reversed(others):
-        total = fma(code, total, x, coefficient)
+        total = fma(code, total, x, coefficient, lanes)
     return total

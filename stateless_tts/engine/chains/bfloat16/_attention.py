@@ -28,8 +28,10 @@ from stateless_tts.engine.machine_code._vectors import (
     declared_fma,
     fma,
     has_wide_vectors,
+    maximum,
     narrowed,
     number,
+    polynomial,
     rounded,
     spread,
     widened,
@@ -51,10 +53,10 @@ _EIGHT = 8
 _EIGHTS = f"<{_EIGHT} x float>"
 _EIGHT_WORDS = f"<{_EIGHT} x i32>"
 # Torch's fast exponential of float32 (`exp_u20` of aten/src/ATen/cpu/vec/vec256/vec256_float.h): coefficients of its
-# polynomial, the highest first, and the least exponent that it takes, by its bits. Of fewer than eight numbers, torch
-# takes the C library's.
-_POLYNOMIAL = (0.00828929059, 0.0418978221, 0.166676521, 0.499991506, 0.999999701, 1.0)
-_LEAST_EXPONENT = float(torch.tensor(-1028740016, dtype=torch.int32, device="cpu").view(torch.float32))
+# polynomial, the constant first, and the least exponent that it takes, that of the smallest normal number. Of fewer
+# than eight numbers, torch takes the C library's.
+_POLYNOMIAL = (1.0, 0.999999701, 0.499991506, 0.166676521, 0.0418978221, 0.00828929059)
+_LEAST_EXPONENT = math.log(2.0**-126)
 _EXPONENT_BIAS = 127
 _MANTISSA_BITS = 23
 # Pasts that the kernel is compared with torch over: what is left of fours and eights, and of blocks.
@@ -140,10 +142,13 @@ def _attend(head_dim: int) -> str:
     vectors = range(head_dim // _EIGHT)
     nothing = {f"sum{index}": (_EIGHTS, "zeroinitializer") for index in vectors}
     with each_head(head_dim * _NUMBER_BYTES, _NUMBER_BYTES) as (code, scale, head):
-        query = [widened(code, code.after(head.query, part * _FOUR * 2), _FOUR) for part in range(head_dim // _FOUR)]
+        query = [
+            widened(code, code.after(head.query, part * _FOUR * _NUMBER_BYTES), _FOUR)
+            for part in range(head_dim // _FOUR)
+        ]
         blocks = code.over(code.plus(head.tokens, _BLOCK - 1), _BLOCK)
-        unseen = code.let(f"fadd float 0.0, {number(-math.inf)}")
-        with code.loop(blocks, largest=("float", unseen), total=("float", number(0.0)), **nothing) as block:
+        start = {"largest": ("float", number(-math.inf)), "total": ("float", number(0.0)), **nothing}
+        with code.loop(blocks, **start) as block:
             first = code.times(block.index, _BLOCK)
             tokens = code.least(code.minus(head.tokens, first), _BLOCK)
             keys, values = (
@@ -200,10 +205,7 @@ def _scaled(code: Function, scale: str, tokens: str, scores: str, so_far: str) -
         at = code.after(scores, code.times(turn.index, _EIGHT * _FLOAT_BYTES))
         score = code.let(f"fmul {_EIGHTS} {code.load(_EIGHTS, at)}, {everywhere}")
         code.store(_EIGHTS, score, at)
-        greater = code.let(f"fcmp ogt {_EIGHTS} {score}, {turn.now['largest']}")
-        turn.then["largest"] = code.let(
-            f"select <{_EIGHT} x i1> {greater}, {_EIGHTS} {score}, {_EIGHTS} {turn.now['largest']}"
-        )
+        turn.then["largest"] = maximum(code, turn.now["largest"], score, _EIGHT)
     largest = code.let(f"extractelement {_EIGHTS} {turn.now['largest']}, i32 0")
     for lane in range(1, _EIGHT):
         other = code.let(f"extractelement {_EIGHTS} {turn.now['largest']}, i32 {lane}")
@@ -289,9 +291,7 @@ def _exponential(code: Function, exponent: str) -> str:
     turns = fma(code, bounded, everywhere(math.log2(math.e)), everywhere(0.5), _EIGHT)
     whole = code.let(f"call {_EIGHTS} @llvm.floor.v{_EIGHT}f32({_EIGHTS} {turns})")
     left = fma(code, code.let(f"fneg {_EIGHTS} {whole}"), everywhere(math.log(2.0)), bounded, _EIGHT)
-    total, *others = map(everywhere, _POLYNOMIAL)
-    for coefficient in others:
-        total = fma(code, left, total, coefficient, _EIGHT)
+    total = polynomial(code, _POLYNOMIAL, left, _EIGHT)
     less = code.let(f"fsub {_EIGHTS} {whole}, {everywhere(1.0)}")
     half = code.let(f"call {_EIGHT_WORDS} @llvm.fptosi.sat.v{_EIGHT}i32.v{_EIGHT}f32({_EIGHTS} {less})")
     biased = code.let(f"add {_EIGHT_WORDS} {half}, {all_words(_EXPONENT_BIAS, _EIGHT)}")

@@ -14,6 +14,7 @@ in an order of their own, as `TorchSums` does, they are put in it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from stateless_tts.engine.machine_code._vectors import (
     HALVES,
     LANES,
     SHORTS,
+    all_lanes,
     has_wide_vectors,
     inverse_root,
     narrowed,
@@ -40,7 +42,7 @@ from stateless_tts.engine.machine_code._vectors import (
 from stateless_tts.engine.streamed import TorchSums
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _ROUNDING = ("avx512f", "avx512bw", "avx512vl", "avx512bf16")
 _EIGHT = 8
@@ -244,7 +246,7 @@ def _norm(name: str, rounding: _Rounding) -> str:
 
 def _mean_square_sum(code: Function, row: str, width: str) -> str:
     """Return the sum of a row's squares, as torch adds them up."""
-    zero = f"<{', '.join(['float 0.0'] * _EIGHT)}>"
+    zero = all_lanes(0.0, _EIGHT)
     block_bytes = _EIGHT * _AT_ONCE * _IN_A_ROW * 2
     names = [f"sum{place}" for place in range(_AT_ONCE)]
     with code.loop(code.over(width, _WIDTHS), **dict.fromkeys(names, (_EIGHTS, zero))) as block:
@@ -252,8 +254,7 @@ def _mean_square_sum(code: Function, row: str, width: str) -> str:
         with code.loop(_IN_A_ROW, **dict.fromkeys(names, (_EIGHTS, zero))) as turn:
             at = code.after(first, code.times(turn.index, _EIGHT * _AT_ONCE * 2))
             for number, name in enumerate(names):
-                half = code.load(f"<{_EIGHT} x bfloat>", code.after(at, number * _EIGHT * 2))
-                whole = code.let(f"fpext <{_EIGHT} x bfloat> {half} to {_EIGHTS}")
+                whole = widened(code, code.after(at, number * _EIGHT * 2), _EIGHT)
                 square = code.let(f"fmul {_EIGHTS} {whole}, {whole}")
                 turn.then[name] = code.let(f"fadd {_EIGHTS} {turn.now[name]}, {square}")
         for name in names:
@@ -267,31 +268,34 @@ def _mean_square_sum(code: Function, row: str, width: str) -> str:
 
 def _gate(rounding: _Rounding) -> str:
     code, told = tabled("gate", _FIELDS["gate"])
-    with code.share(place(code, _FIELDS["gate"], "next_row"), told["rows"]) as row:
-        first = code.times(row, told["width"])
-        with code.loop(code.over(told["width"], LANES)) as vector:
-            number = code.plus(first, code.times(vector.index, LANES))
-            at = code.times(number, 4)
-            gate = rounding.shorts(code, code.load(FLOATS, code.after(told["sums"], at)))
-            index = code.let(f"zext {SHORTS} {gate} to <{LANES} x i64>")
-            places = code.let(f"getelementptr float, ptr {told['silu']}, <{LANES} x i64> {index}")
-            arguments = f"<{LANES} x ptr> {places}, i32 4, {EVERY_LANE}, {FLOATS} poison"
-            silu = code.let(f"call {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0({arguments})")
-            factor = rounding.rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
-            to = code.after(told["result"], code.times(number, 2))
-            rounding.store(code, code.let(f"fmul {FLOATS} {silu}, {factor}"), to)
+    with _each_vector(code, "gate", told) as number:
+        at = code.times(number, 4)
+        gate = rounding.shorts(code, code.load(FLOATS, code.after(told["sums"], at)))
+        index = code.let(f"zext {SHORTS} {gate} to <{LANES} x i64>")
+        places = code.let(f"getelementptr float, ptr {told['silu']}, <{LANES} x i64> {index}")
+        arguments = f"<{LANES} x ptr> {places}, i32 4, {EVERY_LANE}, {FLOATS} poison"
+        silu = code.let(f"call {FLOATS} @llvm.masked.gather.v{LANES}f32.v{LANES}p0({arguments})")
+        factor = rounding.rounded(code, code.load(FLOATS, code.after(told["factors"], at)))
+        to = code.after(told["result"], code.times(number, 2))
+        rounding.store(code, code.let(f"fmul {FLOATS} {silu}, {factor}"), to)
     return code.source()
 
 
 def _round(rounding: _Rounding) -> str:
     code, told = tabled("round", _FIELDS["round"])
-    with code.share(place(code, _FIELDS["round"], "next_row"), told["rows"]) as row:
+    with _each_vector(code, "round", told) as number:
+        sums = code.load(FLOATS, code.after(told["sums"], code.times(number, 4)))
+        rounding.store(code, sums, code.after(told["result"], code.times(number, 2)))
+    return code.source()
+
+
+@contextmanager
+def _each_vector(code: Function, name: str, told: Mapping[str, str]) -> Iterator[str]:
+    """Do what is written inside for every vector of every row; yields how many numbers are before it."""
+    with code.share(place(code, _FIELDS[name], "next_row"), told["rows"]) as row:
         first = code.times(row, told["width"])
         with code.loop(code.over(told["width"], LANES)) as vector:
-            number = code.plus(first, code.times(vector.index, LANES))
-            sums = code.load(FLOATS, code.after(told["sums"], code.times(number, 4)))
-            rounding.store(code, sums, code.after(told["result"], code.times(number, 2)))
-    return code.source()
+            yield code.plus(first, code.times(vector.index, LANES))
 
 
 def _rotate(rounding: _Rounding) -> str:
