@@ -125,7 +125,11 @@ class Schedule:
             last = f"{name} ends"
             self._pending = [line for line in self._pending if line == last or not line.startswith(f"{name} ")]
             self._moved.notify_all()
-        self._pass(last)
+        try:
+            self._pass(last)
+        except ScheduleStuckError as error:
+            if result.error is None:
+                ended[name] = Ended(error=error)
 
     def _pass(self, line: str) -> None:
         with self._moved:

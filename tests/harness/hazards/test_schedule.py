@@ -62,6 +62,21 @@ def test_a_schedule_that_cannot_be_followed_says_what_was_waited_for() -> None:
     assert (played.ended["first"].stuck, played.ended["second"].stuck) == (True, False)
 
 
+def test_a_call_whose_end_waited_in_vain_is_stuck() -> None:
+    """It has a value, which says nothing of the schedule; and no thread may die of it, as it did once."""
+    going_on = threading.Event()
+    schedule = Schedule(["second reaches there", "first ends", "second ends"], patience_s=0.05)
+    try:
+        threading.Timer(0.5, going_on.set).start()
+        played = schedule.run({"first": lambda: 1, "second": going_on.wait})
+    finally:
+        going_on.set()
+    assert played.stuck
+    with pytest.raises(ScheduleStuckError, match=r"'first ends' waited 0\.05 s for 'second reaches there'"):
+        played.value("first")
+    assert played.value("second") is True
+
+
 def test_an_error_that_a_stuck_schedule_caused_is_told_from_one_of_the_calls_own() -> None:
     def call(cause: Exception) -> Ended:
         try:
