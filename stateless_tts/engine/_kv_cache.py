@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 
 from ._huge_pages import keep_off_huge_pages
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import torch
 
 _BLOCK_TOKENS = 32
 # On the CPU, address space for this many tokens is taken at a time. Memory is given to it page by page, as tokens
@@ -66,6 +66,10 @@ class KeyValueCache:
         """Memory written to, in bytes, to the last block."""
         written = min(_rounded_up(self.length, _BLOCK_TOKENS), self._capacity)
         return sum(buffer.nbytes // self._capacity * written for buffer in self._buffers)
+
+    def past(self) -> torch.Tensor:
+        """Return a copy of all keys and values, of shape (layers, 2, rows, heads, tokens, head_dim)."""
+        return torch.cat([buffer[..., : self.length, :] for buffer in self._buffers])
 
     def reserve(self) -> None:
         """Make room for one more token and `put`; where memory ran out half-way, it may simply be called again."""

@@ -10,8 +10,6 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-import torch
-
 from stateless_tts.errors import InvalidParameterError, RequestTooLargeError
 from stateless_tts.families import SpeakingFamily, VoiceConversionFamily, converting, read_recording, speaking
 from stateless_tts.randomness import CallRandomness, fresh_seed
@@ -28,6 +26,8 @@ from ._start_up import prepare_decoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import torch
 
     from stateless_tts.voice import Clip, Voice
     from stateless_tts.wrapper import StatelessChatterBoxWrapper
@@ -115,9 +115,8 @@ class SpeechService(Service):
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
-        # Where the engine has promised stock's bits, prompts are read as stock does.
-        apart = self._dtype is torch.float32 or not self.plan.like_stock
-        beginnings = Beginnings(_MOST_BYTES_OF_BEGINNINGS) if apart else None
+        cut = self._decoding.cut
+        beginnings = None if cut is None else Beginnings(_MOST_BYTES_OF_BEGINNINGS, cut)
         decoder = Decoder(ledger, self._decoding, cores, beginnings)
         return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 

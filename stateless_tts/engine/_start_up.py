@@ -7,15 +7,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
+
+from stateless_tts.private import with_private
+from stateless_tts.speech_tokens import Prompt
 
 from ._backbone import backbone_of, with_dense_layers
 from ._batched_step import Reading, batched_step
 from ._joint_draws import JointDraws
 from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
+from ._prompts import Beginnings, behind_voice, between_tiles, read_prompt
 from ._self_check import RowPlan, plan_rows, verify_step
 from ._table_step import TableStep
-from .chains import ChainedPrompt, ChainedStep, LayerCalls, chained_step, step_attention, torch_step
+from .chains import (
+    ChainedPrompt,
+    ChainedStep,
+    LayerCalls,
+    TorchLayerCalls,
+    TorchStep,
+    chained_step,
+    step_attention,
+    torch_prompt,
+    torch_step,
+)
 from .cuda_graphs import RecordedStep
 
 if TYPE_CHECKING:
@@ -24,11 +39,16 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
     from ._passages import Read
+    from ._prompts import Cut
 
     Step = Callable[[Sequence[Reading]], list[torch.Tensor]]
 
 logger = logging.getLogger(__name__)
 
+# Positions and rows of made-up prompts: with 32 and 64 queries to a tile of attention, full or not.
+_PROMPTS = ((47, 2), (64, 2), (70, 1), (79, 2), (97, 2), (131, 2), (200, 2))
+_VOICE = 33
+_FEW_LAYERS = 2
 # Of a made-up request; a real one's conditioning alone has four times as many.
 _LEAST_TOKENS = 8
 
@@ -44,6 +64,7 @@ class Speaking:
         step: takes one with all requests that it is given.
         draws: for tokens that are drawn together, where that is faster.
         read: reads positions of prompts, where that is faster than by `t3` itself.
+        cut: where prompts may be cut; None where they are to be read in one go.
     """
 
     t3: T3
@@ -52,6 +73,7 @@ class Speaking:
     step: Step
     draws: JointDraws | None = None
     read: Read | None = None
+    cut: Cut | None = None
 
 
 def prepare_decoding(
@@ -88,11 +110,41 @@ def prepare_decoding(
     draws = None
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
-    read = None
-    # Of float32, where any bits will do.
-    if isinstance(step, ChainedStep) and isinstance(step.calls, LayerCalls):
-        read = ChainedPrompt(private.t3, step.calls)
-    return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
+    # Where stock's bits are promised, prompts are cut where torch's attention lets them be, or not at all.
+    cut = behind_voice if dtype is torch.float32 or not plan.like_stock else None
+    read = _reader_of(private.t3, step)
+    if read is not None and dtype is not torch.float32:
+        cut = between_tiles
+    return Speaking(private.t3, private.private_bytes, plan, step, draws, read, cut)
+
+
+def _reader_of(t3: T3, step: Step) -> Read | None:
+    """Return what reads prompts by the kernels of `step`; in bfloat16 with torch's bits, if it has them."""
+    if not isinstance(step, ChainedStep | TorchStep) or t3.hp.is_multilingual:  # its prompts are watched
+        return None
+    if isinstance(step.calls, LayerCalls):
+        return ChainedPrompt(t3, step.calls)
+    read = torch_prompt(t3, step.calls)
+    if read is None or _reads_alike(t3, step.calls):
+        return read
+    logger.info("chained prompts have other bits than torch's on this machine, which reads them instead")
+    return None
+
+
+def _reads_alike(t3: T3, calls: TorchLayerCalls) -> bool:
+    """Whether made-up prompts have torch's bits, cut or not; of as many layers as it takes to see what each leaves."""
+    few = with_private(t3, ["tfmr"])
+    few.tfmr.layers = nn.ModuleList(t3.tfmr.layers[:_FEW_LAYERS])
+    read = torch_prompt(few, calls)
+    assert read is not None
+    return all(_is_read_alike(few, _made_up_prompt(few, *shape), read) for shape in _PROMPTS)
+
+
+@torch.inference_mode()
+def _is_read_alike(t3: T3, prompt: Prompt, read: Read) -> bool:
+    cache, logits = read_prompt(t3, prompt, Beginnings(0, between_tiles), read)
+    stocks, expected = read_prompt(t3, prompt)
+    return torch.equal(logits, expected) and torch.equal(cache.past(), stocks.past())
 
 
 def _step_of(t3: T3, plan: RowPlan, dtype: torch.dtype, requests: int, *, record: bool) -> tuple[Step, RowPlan]:
@@ -146,6 +198,17 @@ def _are_alike(t3: T3, step: Step, other: Step, requests: int) -> bool:
 def _trial_step(t3: T3, step: Step, numbers: Sequence[int]) -> list[torch.Tensor]:
     """Take a step with made-up requests of different lengths; each is made of its number alone."""
     return [rows.clone() for rows in step([_made_up(t3, number) for number in numbers])]
+
+
+def _made_up_prompt(t3: T3, positions: int, rows: int) -> Prompt:
+    """Return a prompt that ends as upstream's do: exaggeration, text, and two of speech, behind a voice."""
+    weight, generator = t3.text_pos_emb.emb.weight, torch.Generator().manual_seed(positions)
+    embeddings = torch.randn(rows, positions, weight.size(1), generator=generator).to(weight.device, weight.dtype)
+    voice_end = min(_VOICE, positions - 4)
+    text = voice_end + 1, positions - 2
+    embeddings[1:, :voice_end] = embeddings[:1, :voice_end]
+    embeddings[1:, text[0] : text[1]] = weight[: text[1] - text[0]]
+    return Prompt(embeddings, text, voice_end, weight if rows > 1 else None)
 
 
 def _made_up(t3: T3, number: int) -> Reading:

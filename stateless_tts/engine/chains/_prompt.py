@@ -1,7 +1,9 @@
-"""Prompts in float32, read in chains of kernels but for their attention, which is torch's.
+"""Prompts, read in chains of kernels but for their attention, which is torch's.
 
-Torch's operations between the products of a prompt take up to a third of its time. The result is close to that of
-torch's operations, not equal to it, and depends on the prompt alone.
+They are float32, or, with other kernels, bfloat16 (`bfloat16`).
+
+Torch's operations between the products of a prompt take up to a third of its time. In float32 the result is close to
+that of torch's operations, not equal to it. It depends on the prompt alone.
 """
 
 from __future__ import annotations
@@ -16,18 +18,39 @@ from stateless_tts.engine.machine_code._chain import Chain
 from ._layers import round_attention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatterbox.models.t3 import T3
 
     from stateless_tts.engine._passages import Passage
 
     from ._layer_calls import LayerCalls
+    from .bfloat16._layer_calls import TorchLayerCalls
+
+    Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 # Torch attends to fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, of
 # up to three). More it takes in tiles, of which the last may be of one; of those, none was seen to differ.
 _LEAST_QUERIES = 8
 _OF_ATTENTION = ("queries", "keys", "values", "attended")
+
+
+def attention_behind(begin: int, positions: int) -> Attend:
+    """Return what lets so many positions attend, each to itself and all before it, and so many `begin` before them all.
+
+    It takes their queries, of shape (rows, heads, positions, head_dim), keys and values of all, and a scale.
+    """
+    padding = (0, 0, 0, max(0, _LEAST_QUERIES - positions))
+    seen = torch.ones((positions, begin + positions), dtype=torch.bool).tril(begin)
+    seen = functional.pad(seen, padding, value=True)
+
+    def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float) -> torch.Tensor:
+        if any(padding):
+            queries = functional.pad(queries, padding)
+        found = functional.scaled_dot_product_attention(queries, keys, values, seen, scale=scale)
+        return found[:, :, :positions]
+
+    return attend
 
 
 class ChainedPrompt:
@@ -36,10 +59,16 @@ class ChainedPrompt:
     Args:
         t3: shared; not written to.
         calls: for its layers, as a step has them.
+        attention: as `attention_behind` is.
     """
 
-    def __init__(self, t3: T3, calls: LayerCalls) -> None:
-        self._t3, self._calls = t3, calls
+    def __init__(
+        self,
+        t3: T3,
+        calls: LayerCalls | TorchLayerCalls,
+        attention: Callable[[int, int], Attend] = attention_behind,
+    ) -> None:
+        self._t3, self._calls, self._attention = t3, calls, attention
         chain, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
         self._chain = Chain(chain, [*t3.tfmr.parameters(), *calls.kept])
 
@@ -47,13 +76,13 @@ class ChainedPrompt:
         """Read passages in one pass; each has bits of its own, whoever is read beside it.
 
         Args:
-            passages: embeddings are float32; one may follow others before it. Their `layers` are filled in.
+            passages: embeddings are of the layers' dtype; one may follow others before it; `layers` are filled in.
 
         Returns:
             What the backbone says of each one's last position, of shape (rows, 1, width).
 
         Raises:
-            ValueError: embeddings are not float32 on the CPU, or of another width.
+            ValueError: embeddings are of another dtype, not on the CPU, or of another width.
         """
         hidden, angles = self._given(passages)
         threads = torch.get_num_threads()
@@ -65,7 +94,8 @@ class ChainedPrompt:
         for passage in passages:
             rows, positions, _ = passage.embeddings.shape
             behind = first + rows * positions
-            parts.append(_Part(passage, {name: self._heads(rooms[name][first:behind], rows) for name in _OF_ATTENTION}))
+            of_passage = {name: self._heads(rooms[name][first:behind], rows) for name in _OF_ATTENTION}
+            parts.append(_Part(passage, of_passage, self._attention(passage.begin, positions)))
             last += range(first + positions - 1, behind, positions)
             first = behind
         done = 0
@@ -76,9 +106,10 @@ class ChainedPrompt:
             done = end
         # Behind the last attention, the last position of each row is all that anybody asks for.
         of_last, told = self._calls.rooms(hidden[last], [one[last] for one in angles], threads)
-        of_last["attended"].copy_(rooms["attended"][last])
+        of_last["attended"][: len(last)] = rooms["attended"][last]
         self._chain.ready(threads, **told).run(done, self._ends[-1])
-        return list(torch.split(of_last["normed"][:, None], [passage.embeddings.size(0) for passage in passages]))
+        normed = of_last["normed"][: len(last), None]
+        return list(torch.split(normed, [passage.embeddings.size(0) for passage in passages]))
 
     def _given(self, passages: Sequence[Passage]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Return a copy of all embeddings, of shape (positions, width), and cosines and sines of where they stand."""
@@ -102,22 +133,15 @@ class _Part:
     Args:
         passage: is read.
         rooms: where the chain leaves its queries, keys and values, and looks for what it `attended` to.
+        attend: lets it.
     """
 
-    def __init__(self, passage: Passage, rooms: Mapping[str, torch.Tensor]) -> None:
-        self._passage, self._rooms = passage, rooms
-        positions = passage.embeddings.size(1)
-        self._padding = (0, 0, 0, max(0, _LEAST_QUERIES - positions))
-        seen = torch.ones((positions, passage.begin + positions), dtype=torch.bool).tril(passage.begin)
-        self._seen = functional.pad(seen, self._padding, value=True)
+    def __init__(self, passage: Passage, rooms: Mapping[str, torch.Tensor], attend: Attend) -> None:
+        self._passage, self._rooms, self._attend = passage, rooms, attend
 
     def attend(self, scale: float) -> None:
         """Attend to what is seen in the layer that the chain has come to."""
-        layers, attended = self._passage.layers, self._rooms["attended"]
+        layers = self._passage.layers
         layers.append((self._rooms["keys"].clone(), self._rooms["values"].clone()))
         keys, values = self._passage.seen(len(layers) - 1)
-        queries = self._rooms["queries"]
-        if any(self._padding):
-            queries = functional.pad(queries, self._padding)
-        found = functional.scaled_dot_product_attention(queries, keys, values, self._seen, scale=scale)
-        attended.copy_(found[:, :, : attended.size(2)])
+        self._rooms["attended"].copy_(self._attend(self._rooms["queries"], keys, values, scale))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stateless_tts.engine._passages import Passage
-from stateless_tts.engine._prompts import Beginnings, _by_torch, read_prompt
+from stateless_tts.engine._prompts import Beginnings, _by_torch, behind_voice, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.engine.chains import ChainedPrompt, LayerCalls, chained_step, step_attention
 from stateless_tts.engine.streamed import streamed_product
@@ -314,11 +314,14 @@ def test_a_known_beginning_is_not_read_again(t3: T3) -> None:
 
 @needs_kernels
 def test_the_engine_takes_it_with_a_chained_step_alone(model: ChatterboxTTS) -> None:
-    assert isinstance(prepare_decoding(model.t3, 2, torch.float32, pack=True).read, ChainedPrompt)
-    for t3, dtype, pack in (
-        (model.t3, torch.bfloat16, True),
-        (model.t3, torch.float32, False),
-        (build_chatterbox("multilingual").t3, torch.float32, True),
-        (build_chatterbox("turbo").t3, torch.float32, True),
+    taken = prepare_decoding(model.t3, 2, torch.float32, pack=True)
+    assert isinstance(taken.read, ChainedPrompt)
+    assert taken.cut is behind_voice
+    for t3, pack in (
+        (model.t3, False),
+        (build_chatterbox("multilingual").t3, True),
+        (build_chatterbox("turbo").t3, True),
     ):
-        assert prepare_decoding(t3, 2, dtype, pack=pack).read is None
+        found = prepare_decoding(t3, 2, torch.float32, pack=pack)
+        assert found.read is None
+        assert found.cut is behind_voice

@@ -30,17 +30,17 @@ class TorchLayerCalls:
 
     def __init__(self, layers: Layers, kernels: TorchRows) -> None:
         self.layers = layers
-        self._kernels = kernels
+        self.kernels = kernels
         self._in_order = isinstance(layers.product.arithmetic, TorchSums)
 
     @property
     def kept(self) -> list[torch.Tensor]:
         """What calls point to besides the layers' own parameters."""
-        return self._kernels.kept
+        return self.kernels.kept
 
     def before(self, layer: LlamaDecoderLayer, *, added: bool) -> Iterator[Call]:
         """Yield what makes `queries`, `keys` and `values`; in all but the first, the end of the one before is added."""
-        attention, kernels = layer.self_attn, self._kernels
+        attention, kernels = layer.self_attn, self.kernels
         yield self._norm(layer.input_layernorm, added=added)
         yield from self._ordered("normed", self.layers.width)
         heads, head_dim = self.layers.heads, self.layers.head_dim
@@ -59,7 +59,7 @@ class TorchLayerCalls:
         yield from self._ordered("normed", self.layers.width)
         yield mlp.gate_proj.call(self._read("normed"), Told("gates"))
         yield mlp.up_proj.call(self._read("normed"), Told("wide"))
-        yield self._kernels.gate(Told("gates"), Told("wide"), self.layers.wide, Told("gated"))
+        yield self.kernels.gate(Told("gates"), Told("wide"), self.layers.wide, Told("gated"))
         yield from self._ordered("gated", self.layers.wide)
         yield mlp.down_proj.call(self._read("gated"), Told("delta"))
 
@@ -100,12 +100,12 @@ class TorchLayerCalls:
 
     def _norm(self, norm: LlamaRMSNorm, *, added: bool) -> Call:
         delta = Told("delta") if added else None
-        return self._kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), delta)
+        return self.kernels.norm(Told("hidden"), norm.weight, norm.variance_epsilon, Told("normed"), delta)
 
     def _ordered(self, name: str, width: int) -> Iterator[Call]:
         """Yield what puts rows in the products' order, if that is another than theirs."""
         if self._in_order:
-            yield self._kernels.order(Told(name), width, Told("ordered"))
+            yield self.kernels.order(Told(name), width, Told("ordered"))
 
     def _read(self, name: str) -> Told:
         """Return where a product finds these rows, after `_ordered`."""

@@ -118,13 +118,20 @@ class TorchRows:
         source = [DECLARATIONS, _GATHER, _ADD_UP, _REVERSE, *norms, _order()]
         source += [kernel(rounding) for kernel in (_gate, _round, _rotate)]
         self._code = MachineCode("\n".join(source), _FIELDS, features)
-        every = torch.arange(2**16, dtype=torch.int32, device="cpu").to(torch.int16).view(torch.bfloat16)
-        self._silu = functional.silu(every).float()
+        self._silu = functional.silu(_every_number()).float()
 
     @property
     def kept(self) -> list[torch.Tensor]:
         """What calls point to besides what they are given."""
         return [self._silu]
+
+    @property
+    def like_torch_alone(self) -> bool:
+        """Whether torch's `silu` has a number's bits alone, too: as at the end of a thread's share, if it is odd."""
+        together = self._silu.bfloat16()
+        alone = torch.cat([functional.silu(few.clone()) for few in torch.split(_every_number(), _EIGHT - 1)])
+        differ = together.view(torch.int16) != alone.view(torch.int16)
+        return not bool((differ & ~(together.isnan() & alone.isnan())).any())
 
     def takes(self, width: int) -> bool:
         """Whether rows of so many numbers can be normed."""
@@ -192,6 +199,10 @@ def torch_rows() -> TorchRows | None:
     """
     features = cpu_features()
     return TorchRows(features) if has_wide_vectors(features) else None
+
+
+def _every_number() -> torch.Tensor:
+    return torch.arange(2**16, dtype=torch.int32, device="cpu").to(torch.int16).view(torch.bfloat16)
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,13 @@ class TorchStep:
         calls: for its layers.
         most: rows of a chain; steps of more are of torch's operations.
         padded: how many rows to compute so many with.
+
+    Attributes:
+        calls: for its layers.
     """
 
     def __init__(self, t3: T3, calls: TorchLayerCalls, most: int, padded: Callable[[int], int]) -> None:
-        self._t3, self._calls, self._most, self._padded = t3, calls, most, padded
+        self._t3, self.calls, self._most, self._padded = t3, calls, most, padded
         in_turn, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
         self._chain = Chain(in_turn, [*t3.tfmr.parameters(), *calls.kept])
 
@@ -92,11 +95,11 @@ class TorchStep:
         return step_by(self._logits, readings, count)
 
     def _logits(self, rows: Rows) -> torch.Tensor:
-        t3, layers = self._t3, self._calls.layers
+        t3, layers = self._t3, self.calls.layers
         hidden = t3.speech_emb(rows.tokens) + t3.speech_pos_emb.emb(rows.positions)
         angles = [one.contiguous() for one in t3.tfmr.rotary_emb(hidden, rows.lengths[:, None])]
         count, threads = len(hidden), torch.get_num_threads()
-        rooms, told = self._calls.rooms(hidden, angles, threads)
+        rooms, told = self.calls.rooms(hidden, angles, threads)
         heads = count, layers.heads, 1, layers.head_dim
         queries, keys_values = rooms["queries"].view(heads), rooms["keys_values"].view(2, *heads)
         chain = self._chain.ready(threads, **told)
