@@ -38,13 +38,16 @@ def prepare_environment(session: nox.Session, environment: Path, extras: str) ->
 
 
 def install(session: nox.Session, python: Path, *arguments: str) -> None:
-    """Let uv install, in a minute, if it stands beside nox, and pip, in five, if not, or if uv cannot."""
+    """Let uv install, in a minute, if it stands beside nox, and pip, in five, if not, or if uv cannot.
+
+    uv goes by settings of its own, and knows none of pip's: who has an index or constraints there leaves it out.
+    """
     if importlib.util.find_spec("uv"):
         try:
             session.run(
                 sys.executable, "-m", "uv", "pip", "install", "--python", str(python), *arguments, external=True
             )
-        except CommandFailed:  # it does not read pip's configuration, such as another index
+        except CommandFailed:
             session.warn("uv cannot install what is needed; pip will try")
         else:
             return

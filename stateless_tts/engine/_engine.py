@@ -76,8 +76,8 @@ class ContinuousBatchingEngine(NamedCalls):
     (``torch.backends.cudnn.deterministic = True``, which is the process's, and so yours to set).
 
     Weights are read, never written; every request owns its key/value cache, position, generators and sampler, and
-    with the multilingual model its alignment analyser. In float32, keys and values of up to 256 MiB are kept of what
-    prompts with one voice have in common.
+    with the multilingual model its alignment analyser. In float32, and in bfloat16 where prompts keep torch's bits so,
+    keys and values of up to 256 MiB are kept of what prompts with one voice have in common.
 
     Voice conversion has no T3 and decodes nothing: recordings are listened to one by one, and rendered side by side.
 

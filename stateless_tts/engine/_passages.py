@@ -1,11 +1,16 @@
-"""Positions of a prompt that are read together, and what they follow."""
+"""Positions of a prompt that are read together, what they follow, and who reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stateless_tts.speech_tokens import Prompt
 
 KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 
@@ -43,9 +48,35 @@ class Passage:
         return torch.cat(all_keys, dim=2), torch.cat(all_values, dim=2)
 
 
-Read = Callable[[Sequence[Passage]], list[torch.Tensor]]
-"""Reads passages, of which one may follow others before it, fills in their `layers`, and returns what the backbone says
-of each one's last position, of shape (rows, 1, width)."""
+@dataclass(frozen=True)
+class Cuts:
+    """Where a prompt is cut.
+
+    Attributes:
+        voice: one past the last position that is read for all prompts of a voice; 0 reads all of it for this one.
+        block: positions of a piece of the unconditional row behind it.
+        most: such positions, a multiple of `block`.
+    """
+
+    voice: int
+    block: int = 1
+    most: int = 0
+
+
+class Read(Protocol):
+    """Reads prompts piece by piece, and knows where it can cut them."""
+
+    def cut(self, prompt: Prompt) -> Cuts:
+        """Say where a prompt is to be cut."""
+        ...
+
+    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
+        """Read passages, of which one may follow others before it, and fill in their `layers`.
+
+        Returns:
+            What the backbone says of each one's last position, of shape (rows, 1, width).
+        """
+        ...
 
 
 class SeenByAll:

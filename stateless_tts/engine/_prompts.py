@@ -4,16 +4,13 @@ A prompt begins with what its voice alone decides, and no position sees a later 
 are therefore read apart, once for all rows, and kept for the next prompt that begins with the same. Of its text the
 unconditional row is told no more than the length, so a longer text begins as a shorter does: that is kept, too, in
 blocks. All of it is computed in the same way whether or not it is kept, so a prompt's bits depend on the prompt alone.
-They are not those of a prompt that is read in one go, as stock reads it. Where the engine has promised stock's bits, a
-prompt may be cut between tiles of torch's attention alone, and by none but a reader that attends as torch does.
+Whether they are those of a prompt that is read in one go, as stock reads it, goes by who reads, and where he cuts.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,10 +18,10 @@ from transformers import DynamicCache
 
 from ._backbone import backbone_of
 from ._kv_cache import KeyValueCache
-from ._passages import Passage, SeenByAll
+from ._passages import Cuts, Passage, SeenByAll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from chatterbox.models.t3 import T3
 
@@ -32,52 +29,7 @@ if TYPE_CHECKING:
 
     from ._passages import KeysAndValues, Read
 
-    Cut = Callable[[Prompt], "Cuts"]
     Kept = OrderedDict[bytes, list[KeysAndValues]]
-
-# Of a text that says nothing. The last block is read whole, although the text may end before: of larger blocks, more is
-# read for nobody.
-_BLOCK = 16
-# Queries that torch's attention on a CPU takes at a time, if there are fewer of them than so many
-# (aten/native/cpu/FlashAttentionKernel.cpp).
-_TILE = 32
-_POSITIONS_OF_LARGER_TILES = 192
-# What a long text has beyond is read with it: what is kept has its bound, and blocks cost more the more they follow.
-_MOST_BLANK = 256
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """Where a prompt is cut.
-
-    Attributes:
-        voice: one past the last position that is read for all prompts of a voice; 0 reads all of it for this one.
-        block: positions of a piece of the unconditional row behind it.
-        most: such positions, a multiple of `block`.
-    """
-
-    voice: int
-    block: int
-    most: int
-
-
-def behind_voice(prompt: Prompt) -> Cuts:
-    """Cut a prompt where its voice ends, and what follows into short blocks."""
-    return Cuts(prompt.voice_end, _BLOCK, _MOST_BLANK)
-
-
-def between_tiles(prompt: Prompt) -> Cuts:
-    """Cut a prompt where torch's attention on a CPU begins another tile of queries.
-
-    A full tile of causal attention has the same shape in every longer prompt; what it sees in a last tile that is not
-    full goes by the prompt's length. Long prompts are not cut: in their tiles, which are larger, one of 85,000 numbers
-    went by the length all the same (Zen 3, MKL).
-    """
-    positions, blank = prompt.embeddings.size(1), 0 if prompt.blank is None else len(prompt.blank)
-    if positions >= _POSITIONS_OF_LARGER_TILES or min(positions, prompt.voice_end) < _TILE:
-        return Cuts(0, _TILE, 0)
-    behind = min(positions, prompt.text_span[0] + blank) - _TILE
-    return Cuts(_TILE, _TILE, behind // _TILE * _TILE)
 
 
 class Beginnings:
@@ -89,15 +41,10 @@ class Beginnings:
 
     Args:
         most_bytes: of keys and values kept; what takes more is read for every prompt.
-        cut: says where a prompt is cut.
-
-    Attributes:
-        cut: the same.
     """
 
-    def __init__(self, most_bytes: int, cut: Cut = behind_voice) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self.cut = cut
         self._first: Kept = OrderedDict()
         self._following: Kept = OrderedDict()
 
@@ -135,6 +82,36 @@ class Beginnings:
         return self._following if begin else self._first
 
 
+class ByTorch:
+    """Reads by torch's operations, which take a pass for each passage.
+
+    Args:
+        t3: shared; not written to.
+    """
+
+    def __init__(self, t3: T3) -> None:
+        self._t3 = t3
+
+    def cut(self, prompt: Prompt) -> Cuts:
+        """Cut where the voice ends."""
+        return Cuts(prompt.voice_end)
+
+    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
+        return [self.all_of(passage)[:, -1:] for passage in passages]
+
+    def all_of(self, passage: Passage) -> torch.Tensor:
+        """Read a passage; returns what the backbone says of all positions, of shape (rows, positions, width)."""
+        cache, layers = DynamicCache(config=self._t3.cfg), backbone_of(self._t3).layers
+        if passage.begin:
+            for layer in range(layers):
+                cache.update(*passage.seen(layer), layer)
+        found = self._t3.tfmr(inputs_embeds=passage.embeddings, past_key_values=cache, use_cache=True)
+        read = cache.layers[:layers]  # it has as many as the configuration says
+        passage.layers += [(one.keys[:, :, passage.begin :], one.values[:, :, passage.begin :]) for one in read]
+        hidden: torch.Tensor = found.last_hidden_state
+        return hidden
+
+
 @torch.inference_mode()
 def read_prompt(
     t3: T3, prompt: Prompt, beginnings: Beginnings | None = None, read: Read | None = None
@@ -142,21 +119,22 @@ def read_prompt(
     """Read a prompt on its own; returns its cache and the logits of shape (rows, vocabulary).
 
     Args:
-        t3: reads.
+        t3: has the head.
         prompt: is read.
         beginnings: where its beginnings are kept; without them it is read in one go, as stock reads it.
-        read: reads with kernels of the engine's own, all passages in one pass; None reads with torch's operations,
-            which take a pass for each.
+        read: reads it otherwise, all passages in one pass; None takes torch's operations.
     """
+    by_torch = ByTorch(t3)
     if beginnings is None:
         whole = Passage(prompt.embeddings)
-        (hidden,) = _by_torch(t3, [whole])
+        hidden = by_torch.all_of(whole)
         # As many positions go through the head as upstream's do: a product of another shape may round differently.
         logits = t3.speech_head(hidden[:, -1:] if t3.is_gpt else hidden)[:, -1, :].clone()
         return KeyValueCache(whole.layers), logits
-    cuts = beginnings.cut(prompt)
+    read = read or by_torch
+    cuts = read.cut(prompt)
     voice, rest = prompt.embeddings.tensor_split([cuts.voice], dim=1)
-    blocks = [] if read is None else _unconditional(prompt, cuts)
+    blocks = _unconditional(prompt, cuts)
     found = beginnings.find([voice[:1], *blocks] if cuts.voice else [])
     pieces = [passage for _, passage in found]
     begun = tuple(passage.layers for passage in pieces)
@@ -168,9 +146,9 @@ def read_prompt(
             Passage(prompt.embeddings[1:, end:], begun, end),
         ]
     unread = [passage for passage in pieces if not passage.layers]
-    last = (read or partial(_by_torch, t3))([*unread, *strands])[-len(strands) :]
+    last = read([*unread, *strands])[-len(strands) :]
     beginnings.keep(found)
-    logits = t3.speech_head(torch.cat([one[:, -1:] for one in last]))[:, -1, :].clone()
+    logits = t3.speech_head(torch.cat(last))[:, -1, :].clone()
     return KeyValueCache(SeenByAll(strands)), logits
 
 
@@ -186,21 +164,6 @@ def _unconditional(prompt: Prompt, cuts: Cuts) -> list[torch.Tensor]:
     positions = min(-(-(end - cuts.voice) // cuts.block) * cuts.block, cuts.most)
     whole = torch.cat([before, prompt.blank[None, :positions]], dim=1)[:, :positions]
     return list(torch.split(whole, cuts.block, dim=1))
-
-
-def _by_torch(t3: T3, passages: Sequence[Passage]) -> list[torch.Tensor]:
-    """Return what the backbone says of all of each passage's positions."""
-    hidden = []
-    for passage in passages:
-        cache = DynamicCache(config=t3.cfg)
-        if passage.begin:
-            for layer in range(backbone_of(t3).layers):
-                cache.update(*passage.seen(layer), layer)
-        found = t3.tfmr(inputs_embeds=passage.embeddings, past_key_values=cache, use_cache=True)
-        read = cache.layers[: backbone_of(t3).layers]
-        passage.layers += [(one.keys[:, :, passage.begin :], one.values[:, :, passage.begin :]) for one in read]
-        hidden.append(found.last_hidden_state)
-    return hidden
 
 
 def _bytes_of(layers: Sequence[KeysAndValues]) -> int:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from ._cores import Cores
     from ._ledger import Ledger
 
-# Of English voices 33 at full size, of Turbo, which listens to its voice for longer, 3; what follows them goes first.
+# Of English voices 33 at full size, 68 in bfloat16, of Turbo, which listens to its voice for longer, 3; what follows
+# them goes first.
 _MOST_BYTES_OF_BEGINNINGS = 256 * 2**20
 
 
@@ -115,8 +116,7 @@ class SpeechService(Service):
 
     def runs(self, ledger: Ledger, cores: Cores) -> list[Callable[[], None]]:
         """Decoding, which also keeps the deadlines, and preparation."""
-        cut = self._decoding.cut
-        beginnings = None if cut is None else Beginnings(_MOST_BYTES_OF_BEGINNINGS, cut)
+        beginnings = None if self._decoding.read is None else Beginnings(_MOST_BYTES_OF_BEGINNINGS)
         decoder = Decoder(ledger, self._decoding, cores, beginnings)
         return [decoder.run, Preparer(ledger, self._wrapper, self._family, cores).run]
 

@@ -17,14 +17,13 @@ from ._batched_step import Reading, batched_step
 from ._joint_draws import JointDraws
 from ._kv_cache import KeyValueCache
 from ._private_t3 import build_private_t3, cast_copy
-from ._prompts import Beginnings, behind_voice, between_tiles, read_prompt
+from ._prompts import Beginnings, ByTorch, read_prompt
 from ._self_check import RowPlan, plan_rows, verify_step
 from ._table_step import TableStep
 from .chains import (
     ChainedPrompt,
     ChainedStep,
     LayerCalls,
-    TorchLayerCalls,
     TorchStep,
     chained_step,
     step_attention,
@@ -39,14 +38,13 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
     from ._passages import Read
-    from ._prompts import Cut
 
     Step = Callable[[Sequence[Reading]], list[torch.Tensor]]
 
 logger = logging.getLogger(__name__)
 
-# Positions and rows of made-up prompts: with 32 and 64 queries to a tile of attention, full or not.
-_PROMPTS = ((47, 2), (64, 2), (70, 1), (79, 2), (97, 2), (131, 2), (200, 2))
+# Positions and rows of made-up prompts: with 32 and 64 queries to a tile of attention, and few and many in the last.
+_PROMPTS = ((47, 2), (64, 2), (66, 2), (70, 1), (79, 2), (97, 2), (131, 2), (190, 2), (200, 2))
 _VOICE = 33
 _FEW_LAYERS = 2
 # Of a made-up request; a real one's conditioning alone has four times as many.
@@ -63,8 +61,7 @@ class Speaking:
         plan: how steps are computed on this machine.
         step: takes one with all requests that it is given.
         draws: for tokens that are drawn together, where that is faster.
-        read: reads positions of prompts, where that is faster than by `t3` itself.
-        cut: where prompts may be cut; None where they are to be read in one go.
+        read: reads prompts piece by piece; None where they are to be read in one go.
     """
 
     t3: T3
@@ -73,7 +70,6 @@ class Speaking:
     step: Step
     draws: JointDraws | None = None
     read: Read | None = None
-    cut: Cut | None = None
 
 
 def prepare_decoding(
@@ -110,39 +106,36 @@ def prepare_decoding(
     draws = None
     if isinstance(step, RecordedStep):
         draws = JointDraws(plan.most_requests, head.out_features, dtype, head.weight.device)
-    # Where stock's bits are promised, prompts are cut where torch's attention lets them be, or not at all.
-    cut = behind_voice if dtype is torch.float32 or not plan.like_stock else None
-    read = _reader_of(private.t3, step)
-    if read is not None and dtype is not torch.float32:
-        cut = between_tiles
-    return Speaking(private.t3, private.private_bytes, plan, step, draws, read, cut)
+    read = _reader_of(private.t3, step, in_one_go=dtype is not torch.float32 and plan.like_stock)
+    return Speaking(private.t3, private.private_bytes, plan, step, draws, read)
 
 
-def _reader_of(t3: T3, step: Step) -> Read | None:
-    """Return what reads prompts by the kernels of `step`; in bfloat16 with torch's bits, if it has them."""
-    if not isinstance(step, ChainedStep | TorchStep) or t3.hp.is_multilingual:  # its prompts are watched
-        return None
-    if isinstance(step.calls, LayerCalls):
-        return ChainedPrompt(t3, step.calls)
-    read = torch_prompt(t3, step.calls)
-    if read is None or _reads_alike(t3, step.calls):
-        return read
-    logger.info("chained prompts have other bits than torch's on this machine, which reads them instead")
-    return None
+def _reader_of(t3: T3, step: Step, *, in_one_go: bool) -> Read | None:
+    """Return what reads prompts, by the kernels of `step` if it has any.
+
+    If stock's bits are promised, as they are for a prompt that is read in one go, it has to have them.
+    """
+    if isinstance(step, ChainedStep | TorchStep) and not t3.hp.is_multilingual:  # whose prompts are watched
+        if isinstance(step.calls, LayerCalls):
+            return ChainedPrompt(t3, step.calls)
+        read = torch_prompt(t3, step.calls)
+        if read is not None and _reads_alike(t3, read):
+            return read
+        logger.info("prompts are read in one go: chains of them are not for this machine, or have not torch's bits")
+    return None if in_one_go else ByTorch(t3)
 
 
-def _reads_alike(t3: T3, calls: TorchLayerCalls) -> bool:
+def _reads_alike(t3: T3, read: ChainedPrompt) -> bool:
     """Whether made-up prompts have torch's bits, cut or not; of as many layers as it takes to see what each leaves."""
     few = with_private(t3, ["tfmr"])
     few.tfmr.layers = nn.ModuleList(t3.tfmr.layers[:_FEW_LAYERS])
-    read = torch_prompt(few, calls)
-    assert read is not None
-    return all(_is_read_alike(few, _made_up_prompt(few, *shape), read) for shape in _PROMPTS)
+    of_few = read.over(few)
+    return all(_is_read_alike(few, _made_up_prompt(few, *shape), of_few) for shape in _PROMPTS)
 
 
 @torch.inference_mode()
 def _is_read_alike(t3: T3, prompt: Prompt, read: Read) -> bool:
-    cache, logits = read_prompt(t3, prompt, Beginnings(0, between_tiles), read)
+    cache, logits = read_prompt(t3, prompt, Beginnings(0), read)
     stocks, expected = read_prompt(t3, prompt)
     return torch.equal(logits, expected) and torch.equal(cache.past(), stocks.past())
 
@@ -204,11 +197,10 @@ def _made_up_prompt(t3: T3, positions: int, rows: int) -> Prompt:
     """Return a prompt that ends as upstream's do: exaggeration, text, and two of speech, behind a voice."""
     weight, generator = t3.text_pos_emb.emb.weight, torch.Generator().manual_seed(positions)
     embeddings = torch.randn(rows, positions, weight.size(1), generator=generator).to(weight.device, weight.dtype)
-    voice_end = min(_VOICE, positions - 4)
-    text = voice_end + 1, positions - 2
-    embeddings[1:, :voice_end] = embeddings[:1, :voice_end]
+    text = _VOICE + 1, positions - 2
+    embeddings[1:, :_VOICE] = embeddings[:1, :_VOICE]
     embeddings[1:, text[0] : text[1]] = weight[: text[1] - text[0]]
-    return Prompt(embeddings, text, voice_end, weight if rows > 1 else None)
+    return Prompt(embeddings, text, _VOICE, weight if rows > 1 else None)
 
 
 def _made_up(t3: T3, number: int) -> Reading:

@@ -12,7 +12,7 @@ from ._prompt import ChainedPrompt
 from ._step import ChainedStep, chained_step
 from ._step_attention import StepAttention, step_attention
 from ._vocoder import ChainedVocoderBlock, chained_block
-from .bfloat16 import TorchLayerCalls, TorchStep, torch_prompt, torch_step
+from .bfloat16 import TorchStep, torch_prompt, torch_step
 
 __all__ = [
     "ChainedEstimator",
@@ -21,7 +21,6 @@ __all__ = [
     "ChainedVocoderBlock",
     "LayerCalls",
     "StepAttention",
-    "TorchLayerCalls",
     "TorchStep",
     "chained_block",
     "chained_estimator",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from stateless_tts.engine._passages import Cuts
 from stateless_tts.engine.machine_code._chain import Chain
 
 from ._layers import round_attention
@@ -23,16 +24,27 @@ if TYPE_CHECKING:
     from chatterbox.models.t3 import T3
 
     from stateless_tts.engine._passages import Passage
+    from stateless_tts.speech_tokens import Prompt
 
     from ._layer_calls import LayerCalls
     from .bfloat16._layer_calls import TorchLayerCalls
 
     Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 
+# Of a text that says nothing. The last block is read whole, although the text may end before: of larger blocks, more is
+# read for nobody.
+_BLOCK = 16
+# What a long text has beyond is read with it: what is kept has its bound, and blocks cost more the more they follow.
+_MOST_BLANK = 256
 # Torch attends to fewer by MKL, on some CPUs in ways that go by threads and by where memory lies (seen on a Zen 3, of
 # up to three). More it takes in tiles, of which the last may be of one; of those, none was seen to differ.
 _LEAST_QUERIES = 8
 _OF_ATTENTION = ("queries", "keys", "values", "attended")
+
+
+def cut_behind_voice(prompt: Prompt) -> Cuts:
+    """Cut a prompt where its voice ends, and what follows into short blocks."""
+    return Cuts(prompt.voice_end, _BLOCK, _MOST_BLANK)
 
 
 def attention_behind(begin: int, positions: int) -> Attend:
@@ -60,6 +72,7 @@ class ChainedPrompt:
         t3: shared; not written to.
         calls: for its layers, as a step has them.
         attention: as `attention_behind` is.
+        cut: where prompts may be cut, as `cut_behind_voice` says, if they attend so.
     """
 
     def __init__(
@@ -67,10 +80,19 @@ class ChainedPrompt:
         t3: T3,
         calls: LayerCalls | TorchLayerCalls,
         attention: Callable[[int, int], Attend] = attention_behind,
+        cut: Callable[[Prompt], Cuts] = cut_behind_voice,
     ) -> None:
-        self._t3, self._calls, self._attention = t3, calls, attention
+        self._t3, self._calls, self._attention, self._cut = t3, calls, attention, cut
         chain, self._ends = round_attention(t3.tfmr.layers, calls.before, calls.behind, calls.last(t3.tfmr.norm))
         self._chain = Chain(chain, [*t3.tfmr.parameters(), *calls.kept])
+
+    def over(self, t3: T3) -> ChainedPrompt:
+        """Return the same for another T3 with such layers."""
+        return ChainedPrompt(t3, self._calls, self._attention, self._cut)
+
+    def cut(self, prompt: Prompt) -> Cuts:
+        """Say where a prompt is to be cut."""
+        return self._cut(prompt)
 
     def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
         """Read passages in one pass; each has bits of its own, whoever is read beside it.

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stateless_tts.engine._passages import Passage
-from stateless_tts.engine._prompts import Beginnings, _by_torch, behind_voice, read_prompt
+from stateless_tts.engine._prompts import Beginnings, ByTorch, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.engine.chains import ChainedPrompt, LayerCalls, chained_step, step_attention
 from stateless_tts.engine.streamed import streamed_product
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
+from tests.engine.readers import Counted, Instead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +76,8 @@ def flat(layers: Sequence[KeysAndValues]) -> torch.Tensor:
 def test_it_is_near_torchs(t3: T3, shapes: list[tuple[int, int, int]], hidden: int) -> None:
     passages, expected = ([passage(t3, *shape, hidden if shape[2] else 0) for shape in shapes] for _ in range(2))
     last = prompt_of(t3)(passages)
-    for mine, found, other, all_hidden in zip(passages, last, expected, _by_torch(t3, expected), strict=True):
-        torch.testing.assert_close(found, all_hidden[:, -1:], rtol=1e-4, atol=1e-4)
+    for mine, found, other, by_torch in zip(passages, last, expected, ByTorch(t3)(expected), strict=True):
+        torch.testing.assert_close(found, by_torch, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(flat(mine.layers), flat(other.layers), rtol=1e-4, atol=1e-4)
         assert torch.equal(mine.embeddings, other.embeddings)
 
@@ -259,7 +260,7 @@ def test_what_could_not_be_read_is_not_kept(t3: T3) -> None:
         raise MemoryError("there is no more")
 
     with pytest.raises(MemoryError):
-        read_prompt(t3, prompt(t3, 1, 1, 40), kept, half_way)
+        read_prompt(t3, prompt(t3, 1, 1, 40), kept, Instead(read, half_way))
     assert kept.nbytes == before
     logits = [read_prompt(t3, prompt(t3, 1, 1, 40), own, read)[1] for own in (kept, Beginnings(0))]
     assert torch.equal(*logits)
@@ -269,17 +270,11 @@ def test_what_could_not_be_read_is_not_kept(t3: T3) -> None:
 @torch.inference_mode()
 def test_voices_stay_and_the_ends_of_texts_go_first(t3: T3) -> None:
     of_position = 2 * len(t3.tfmr.layers) * 1024 * 4
-    sizes: list[list[int]] = []
-    read, kept = prompt_of(t3), Beginnings((2 * 33 + 32) * of_position)
-
-    def counted(passages: Sequence[Passage]) -> list[torch.Tensor]:
-        sizes.append([one.embeddings.size(1) for one in passages])
-        return read(passages)
-
+    counted, kept = Counted(prompt_of(t3)), Beginnings((2 * 33 + 32) * of_position)
     for one in ((1, 1, 40), (1, 1, 40), (2, 1, 60), (1, 1, 12), (2, 1, 12), (3, 1, 12), (2, 1, 12, 1), (1, 1, 12, 1)):
         read_prompt(t3, prompt(t3, *one), kept, counted)
         assert kept.nbytes <= (2 * 33 + 32) * of_position
-    assert sizes == [
+    assert [[positions for _, positions in sizes] for sizes in counted.sizes] == [
         [33, 16, 16, 16, 43, 2],
         [43, 2],  # all of it had room beside one voice
         [33, 16, 16, 16, 16, 63, 2],
@@ -294,16 +289,10 @@ def test_voices_stay_and_the_ends_of_texts_go_first(t3: T3) -> None:
 @needs_kernels
 @torch.inference_mode()
 def test_a_known_beginning_is_not_read_again(t3: T3) -> None:
-    sizes: list[list[tuple[int, ...]]] = []
-    read, kept = prompt_of(t3), Beginnings(2**30)
-
-    def counted(passages: Sequence[Passage]) -> list[torch.Tensor]:
-        sizes.append([tuple(one.embeddings.shape[:2]) for one in passages])
-        return read(passages)
-
+    counted, kept = Counted(prompt_of(t3)), Beginnings(2**30)
     for one in ((1, 1, 20), (1, 1, 18), (1, 1, 35), (1, 2, 5), (1, 2, 5, 1)):
         read_prompt(t3, prompt(t3, *one), kept, counted)
-    assert sizes == [
+    assert counted.sizes == [
         [(1, 33), (1, 16), (1, 16), (1, 23), (1, 2)],
         [(1, 21), (1, 2)],
         [(1, 16), (1, 38), (1, 2)],
@@ -314,14 +303,10 @@ def test_a_known_beginning_is_not_read_again(t3: T3) -> None:
 
 @needs_kernels
 def test_the_engine_takes_it_with_a_chained_step_alone(model: ChatterboxTTS) -> None:
-    taken = prepare_decoding(model.t3, 2, torch.float32, pack=True)
-    assert isinstance(taken.read, ChainedPrompt)
-    assert taken.cut is behind_voice
+    assert isinstance(prepare_decoding(model.t3, 2, torch.float32, pack=True).read, ChainedPrompt)
     for t3, pack in (
         (model.t3, False),
         (build_chatterbox("multilingual").t3, True),
         (build_chatterbox("turbo").t3, True),
     ):
-        found = prepare_decoding(t3, 2, torch.float32, pack=pack)
-        assert found.read is None
-        assert found.cut is behind_voice
+        assert isinstance(prepare_decoding(t3, 2, torch.float32, pack=pack).read, ByTorch)

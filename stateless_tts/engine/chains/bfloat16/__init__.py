@@ -4,8 +4,7 @@
 addition is known; on others, and in prompts (`_prompt`), rows attend by torch itself.
 """
 
-from ._layer_calls import TorchLayerCalls
 from ._prompt import torch_prompt
 from ._step import TorchStep, torch_step
 
-__all__ = ["TorchLayerCalls", "TorchStep", "torch_prompt", "torch_step"]
+__all__ = ["TorchStep", "torch_prompt", "torch_step"]

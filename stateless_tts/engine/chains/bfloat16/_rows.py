@@ -1,9 +1,10 @@
-"""What a bfloat16 step does to rows between its products, as kernels with torch's bits.
+"""What a bfloat16 step, or a prompt, does to rows between its products, as kernels with torch's bits.
 
 Each rounds where torch's operations round, and adds up in their order: a sum over a row in torch is one of 8 numbers at
 a time (it has no kernel of 16), dealt out to four of these, sixteen after each other, whose sums are added up in order,
 number by number at last (aten/native/cpu/SumKernel.cpp, as read from its results). `silu` is looked up: there are no
-more than 65,536 numbers of 16 bits. Whoever uses the kernels compares a step with torch's first (`_start_up`).
+more than 65,536 numbers of 16 bits. Whoever uses the kernels compares what comes of them with torch's first
+(`_start_up`).
 
 Where the CPU has an instruction that rounds, numbers below 1.2e-38 become zeros, as the products that follow take them
 in any case.
@@ -125,8 +126,7 @@ class TorchRows:
         """What calls point to besides what they are given."""
         return [self._silu]
 
-    @property
-    def like_torch_alone(self) -> bool:
+    def knows_silu_alone(self) -> bool:
         """Whether torch's `silu` has a number's bits alone, too: as at the end of a thread's share, if it is odd."""
         together = self._silu.bfloat16()
         alone = torch.cat([functional.silu(few.clone()) for few in torch.split(_every_number(), _EIGHT - 1)])

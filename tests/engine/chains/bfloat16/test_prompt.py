@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stateless_tts.engine._prompts import Beginnings, between_tiles, read_prompt
+from stateless_tts.engine._prompts import Beginnings, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.engine.chains import ChainedPrompt
 from stateless_tts.engine.chains.bfloat16 import _prompt as of_torch
 from stateless_tts.engine.streamed import TorchSums, streamed_product
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
+from tests.engine.readers import Counted, Instead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,19 +32,17 @@ if TYPE_CHECKING:
     from stateless_tts.engine.chains._prompt import Attend
 
 product = streamed_product(torch.bfloat16)
-pytestmark = pytest.mark.skipif(
-    product is None or not isinstance(product.arithmetic, TorchSums),
-    reason="torch has oneDNN for bfloat16 on this machine: whether prompts are chained goes by its products",
-)
+always = product is not None and isinstance(product.arithmetic, TorchSums)
 OF_POSITION = 2 * 2 * 1024  # bytes of a layer's keys and values
 
 
 @pytest.fixture(scope="module")
 def speaking(model: ChatterboxTTS) -> Speaking:
     found = prepare_decoding(model.t3, 2, torch.bfloat16, pack=True)
-    assert isinstance(found.read, ChainedPrompt)
-    assert found.cut is between_tiles
     assert found.plan.like_stock
+    if found.read is None and not always:
+        pytest.skip("this machine's bfloat16 products are for few rows, or not the engine's own")
+    assert isinstance(found.read, ChainedPrompt)
     return found
 
 
@@ -84,9 +83,7 @@ def assert_like_stock(speaking: Speaking, asked: Prompt, kept: Beginnings) -> No
 )
 @torch.inference_mode()
 def test_it_has_the_bits_of_torchs(speaking: Speaking, prompts: list[tuple[int, int, int]], count: int) -> None:
-    kept = Beginnings(
-        2**30, between_tiles
-    )  # a later one finds what others have left, read by another number of threads
+    kept = Beginnings(2**30)  # a later one finds what others have left, read by another number of threads
     for number, one in enumerate(prompts):
         with threads(1 + (count + number) % 3):
             assert_like_stock(speaking, prompt(speaking.t3, *one), kept)
@@ -96,7 +93,7 @@ def test_it_has_the_bits_of_torchs(speaking: Speaking, prompts: list[tuple[int, 
 @torch.inference_mode()
 def test_long_prompts_have_the_bits_of_torchs(speaking: Speaking, text: int) -> None:
     """From 192 positions on, torch's attention takes more queries at a time, and these are not cut."""
-    kept = Beginnings(2**30, between_tiles)
+    kept = Beginnings(2**30)
     assert_like_stock(speaking, prompt(speaking.t3, 1, 40), kept)
     for rows in (2, 1):
         assert_like_stock(speaking, prompt(speaking.t3, 1, text, rows), kept)
@@ -105,7 +102,7 @@ def test_long_prompts_have_the_bits_of_torchs(speaking: Speaking, text: int) -> 
 @pytest.mark.parametrize("of_voice", [1, 31, 32, 140])
 @torch.inference_mode()
 def test_voices_of_any_length_have_the_bits_of_torchs(speaking: Speaking, of_voice: int) -> None:
-    kept = Beginnings(2**30, between_tiles)
+    kept = Beginnings(2**30)
     for text in (1, 40, 95):
         assert_like_stock(speaking, prompt(speaking.t3, 1, text, of_voice=of_voice), kept)
 
@@ -113,7 +110,7 @@ def test_voices_of_any_length_have_the_bits_of_torchs(speaking: Speaking, of_voi
 @torch.inference_mode()
 def test_a_text_as_long_as_the_model_takes_has_the_bits_of_torchs(speaking: Speaking) -> None:
     for text, positions in ((40, 64), (29, 32)):  # the latter ends one position before its tile does
-        asked, kept = prompt(speaking.t3, 1, text), Beginnings(2**30, between_tiles)
+        asked, kept = prompt(speaking.t3, 1, text), Beginnings(2**30)
         assert asked.blank is not None
         assert_like_stock(speaking, replace(asked, blank=asked.blank[:text]), kept)
         assert kept.nbytes == len(speaking.t3.tfmr.layers) * positions * OF_POSITION
@@ -121,17 +118,11 @@ def test_a_text_as_long_as_the_model_takes_has_the_bits_of_torchs(speaking: Spea
 
 @torch.inference_mode()
 def test_a_known_beginning_is_not_read_again(speaking: Speaking) -> None:
-    sizes: list[list[tuple[int, ...]]] = []
-    kept = Beginnings(2**30, between_tiles)
-
-    def counted(passages: Sequence[Passage]) -> list[torch.Tensor]:
-        sizes.append([tuple(one.embeddings.shape[:2]) for one in passages])
-        assert speaking.read is not None
-        return speaking.read(passages)
-
+    assert speaking.read is not None
+    counted, kept = Counted(speaking.read), Beginnings(2**30)
     for one in ((1, 20), (1, 40), (1, 31), (1, 28), (1, 27), (1, 20, 1), (2, 70), (1, 200)):
         read_prompt(speaking.t3, prompt(speaking.t3, *one), kept, counted)
-    assert sizes == [
+    assert counted.sizes == [
         [(1, 32), (2, 24)],  # the next tile is not full
         [(1, 32), (1, 44), (1, 12)],
         [(1, 35), (1, 3)],  # what is blank ends in the next tile
@@ -144,20 +135,62 @@ def test_a_known_beginning_is_not_read_again(speaking: Speaking) -> None:
 
 
 @torch.inference_mode()
-def test_a_tile_that_is_not_full_would_have_other_bits() -> None:
-    """Or else prompts could be cut anywhere, and `between_tiles` were of no use."""
+def test_two_rows_that_say_the_same_have_the_bits_of_torchs(speaking: Speaking) -> None:
+    both = prompt(speaking.t3, 1, 40, 1)
+    twice = replace(both, embeddings=both.embeddings.expand(2, -1, -1).contiguous())
+    assert_like_stock(speaking, twice, Beginnings(2**30))
+
+
+@torch.inference_mode()
+def test_what_could_not_be_read_is_not_kept(speaking: Speaking) -> None:
+    read, kept = speaking.read, Beginnings(2**30)
+    assert read is not None
+    read_prompt(speaking.t3, prompt(speaking.t3, 1, 20), kept, read)
+    before = kept.nbytes
+
+    def half_way(passages: Sequence[Passage]) -> list[torch.Tensor]:
+        read(passages)
+        for one in passages:
+            del one.layers[1:]
+        raise MemoryError("there is no more")
+
+    with pytest.raises(MemoryError):
+        read_prompt(speaking.t3, prompt(speaking.t3, 1, 40), kept, Instead(read, half_way))
+    assert kept.nbytes == before
+    assert_like_stock(speaking, prompt(speaking.t3, 1, 40), kept)
+
+
+@torch.inference_mode()
+def test_no_more_is_kept_than_there_is_room_for(speaking: Speaking) -> None:
+    of_tile = 32 * len(speaking.t3.tfmr.layers) * OF_POSITION
+    kept = Beginnings(2 * of_tile)
+    for voice, text in ((1, 70), (2, 40), (3, 20), (1, 70)):
+        assert_like_stock(speaking, prompt(speaking.t3, voice, text), kept)
+        assert 0 < kept.nbytes <= 2 * of_tile
+
+
+@pytest.mark.skipif(not always, reason="torch's attention is another one where it has oneDNN for bfloat16")
+@pytest.mark.parametrize("count", [1, 3])
+@torch.inference_mode()
+def test_full_tiles_are_the_same_in_every_prompt(count: int) -> None:
+    """Of 32 queries; those that are not full are not, or else prompts could be cut anywhere."""
     differ = 0
-    for length in range(33, 64):
-        noise = torch.randn(3, 2, 16, 95, 64, generator=torch.Generator().manual_seed(length)).bfloat16()
-        long, short = (
-            functional.scaled_dot_product_attention(one[0], one[1], one[2], is_causal=True)
-            for one in (noise, noise[..., :length, :])
-        )
-        assert torch.equal(long[:, :, :32], short[:, :, :32])
-        differ += not torch.equal(long[:, :, :length], short)
+    noise = torch.randn(3, 1, 16, 191, 64, generator=torch.Generator().manual_seed(count)).bfloat16()
+
+    def attended_in(positions: int) -> torch.Tensor:
+        queries, keys, values = noise[..., :positions, :]
+        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+
+    with threads(count):
+        found = {positions: attended_in(positions) for positions in range(32, 192)}
+    for positions, attended in found.items():
+        full = positions // 32 * 32
+        assert torch.equal(attended[:, :, :full], found[full][:, :, :full])
+        differ += not torch.equal(attended[:, :, full:], found[191][:, :, full:positions])
     assert differ
 
 
+@pytest.mark.usefixtures("speaking")
 def test_prompts_that_attend_otherwise_are_read_by_torch(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
     as_one = of_torch.attention_as_one
 
@@ -168,10 +201,10 @@ def test_prompts_that_attend_otherwise_are_read_by_torch(model: ChatterboxTTS, m
     monkeypatch.setattr(of_torch, "attention_as_one", other)
     found = prepare_decoding(model.t3, 2, torch.bfloat16, pack=True)
     assert found.read is None
-    assert found.cut is None
     assert found.plan.like_stock
 
 
+@pytest.mark.usefixtures("speaking")
 def test_numbers_that_go_by_their_place_leave_prompts_to_torch(
     model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
