@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
+from harness.run.torch_threads import one_torch_thread
 from stateless_tts import SpeechRequest
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ pytestmark = [pytest.mark.timed, pytest.mark.slow]
 @pytest.fixture
 def one_core() -> Iterator[None]:
     """Let one torch operation use one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield
 
 
 @pytest.mark.benchmark(group="synthetic")

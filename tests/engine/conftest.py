@@ -10,6 +10,7 @@ import llvmlite.binding as llvm
 import pytest
 import torch
 
+from harness.run.torch_threads import one_torch_thread
 from stateless_tts import ContinuousBatchingEngine, SpeechRequest, SpeechResult
 from stateless_tts.engine import _dense, _prompts
 from stateless_tts.engine._kv_cache import KeyValueCache
@@ -37,10 +38,8 @@ class Served:
 @pytest.fixture(scope="session", autouse=True)
 def one_core() -> Iterator[None]:
     """Keep to one core: a tiny model gains nothing from more, and a busy machine makes them wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield
 
 
 @pytest.fixture(params=["units", "oneDNN"])

@@ -1,11 +1,11 @@
-"""A reader of prompts that does something else than another, and cuts where that does."""
+"""Readers of prompts that do more or less than another, and cut where that does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -13,33 +13,38 @@ if TYPE_CHECKING:
     from stateless_tts.speech_tokens import Prompt
 
 
-class Instead:
-    """Reads by `call`.
-
-    Args:
-        read: cuts.
-        call: is given passages.
-    """
-
-    def __init__(self, read: Read, call: Callable[[Sequence[Passage]], list[torch.Tensor]]) -> None:
-        self._read, self._call = read, call
-
-    def cut(self, prompt: Prompt) -> Cuts:
-        return self._read.cut(prompt)
-
-    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
-        return self._call(passages)
-
-
-class Counted(Instead):
-    """Reads as another does, and remembers the rows and positions of each passage, pass by pass.
+class _Reader:
+    """Reads as another does.
 
     Args:
         read: reads.
     """
 
     def __init__(self, read: Read) -> None:
-        super().__init__(read, read)
+        self._read = read
+
+    def cut(self, prompt: Prompt) -> Cuts:
+        return self._read.cut(prompt)
+
+    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
+        return self._read(passages)
+
+
+class HalfWay(_Reader):
+    """Fails when one layer of each passage has been read."""
+
+    def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:
+        super().__call__(passages)
+        for one in passages:
+            del one.layers[1:]
+        raise MemoryError("there is no more")
+
+
+class Counted(_Reader):
+    """Remembers the rows and positions of each passage, pass by pass."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__(read)
         self.sizes: list[list[tuple[int, int]]] = []
 
     def __call__(self, passages: Sequence[Passage]) -> list[torch.Tensor]:

@@ -16,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts import (
     ContinuousBatchingEngine,
     DeadlineExceededError,
@@ -392,12 +393,8 @@ def test_every_stage_keeps_to_the_cores_it_was_planned_with(
     noting(_decoding.Decoder, "_logits")
     noting(_stages.Preparer, "_encode_and_embed")
     before = torch.get_num_threads()
-    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
-        torch.set_num_threads(before + 2)
-        try:
-            engine.synthesize(SHORT)
-        finally:
-            torch.set_num_threads(before)
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine, torch_threads(before + 2):
+        engine.synthesize(SHORT)
     assert seen == dict.fromkeys(("read_prompt", "_logits", "_encode_and_embed"), before)
 
 

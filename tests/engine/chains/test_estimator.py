@@ -12,6 +12,7 @@ from chatterbox.models.s3gen.decoder import ConditionalDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.chains import ChainedEstimator, _estimator, chained_estimator
 from stateless_tts.engine.machine_code._chain import Told
@@ -102,17 +103,14 @@ def test_it_is_near_upstreams(
 @given(frames=st.integers(1, 1200), threads=st.integers(1, 4))
 def test_what_memory_held_changes_no_bit(dtype: torch.dtype, frames: int, threads: int) -> None:
     chain, told = chain_of(dtype), arguments(frames)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch_threads(threads):
             found = chain(**told)
             torch.use_deterministic_algorithms(mode=False)
             assert torch.equal(found, chain(**told))
     finally:
         torch.use_deterministic_algorithms(mode=False)
-        torch.set_num_threads(before)
     assert torch.isfinite(found).all()
 
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._passages import Passage
 from stateless_tts.engine._prompts import Beginnings, ByTorch, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
@@ -18,7 +19,7 @@ from stateless_tts.engine.chains import ChainedPrompt, LayerCalls, chained_step,
 from stateless_tts.engine.streamed import streamed_product
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
-from tests.engine.readers import Counted, Instead
+from tests.engine.readers import Counted, HalfWay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,14 +99,10 @@ def test_it_depends_on_the_passage_alone(
 ) -> None:
     read, alone, again = prompt_of(t3), *(passage(t3, rows, positions, tokens) for _ in range(2))
     (last,) = read([alone])
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         read([Passage(noise(1, 20, 1024) * 100)])
         others = [[Passage(noise(1, size, 1024)) for size in sizes] for sizes in (before, behind)]
         last_again = read([*others[0], again, *others[1]])[len(before)]
-    finally:
-        torch.set_num_threads(threads_before)
     assert torch.equal(last, last_again)
     assert torch.equal(flat(alone.layers), flat(again.layers))
 
@@ -115,14 +112,11 @@ def test_it_depends_on_the_passage_alone(
 @torch.inference_mode()
 def test_threads_change_nothing_in_short_or_long_passages(t3: T3, positions: int, tokens: int) -> None:
     """Torch's attention is another one for up to three queries, and has larger tiles for many."""
-    read, before, results = prompt_of(t3), torch.get_num_threads(), []
+    read, results = prompt_of(t3), []
     for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        try:
+        with torch_threads(threads):
             one = passage(t3, 1, positions, tokens)
             results.append(torch.cat([read([one])[0].flatten(), flat(one.layers).flatten()]))
-        finally:
-            torch.set_num_threads(before)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
 
@@ -190,10 +184,8 @@ def test_what_was_kept_changes_nothing(t3: T3) -> None:
         caches, logits = zip(*(read_prompt(t3, prompt(t3, *one), own, prompt_of(t3)) for own in (kept, Beginnings(0))),
                              strict=True)  # fmt: skip
         assert torch.equal(*logits)
-        length = 36 + one[2]
-        assert [cache.length for cache in caches] == [length] * 2
-        for mine, other in zip(*(cache._buffers for cache in caches), strict=True):
-            assert torch.equal(mine[..., :length, :], other[..., :length, :])
+        assert [cache.length for cache in caches] == [36 + one[2]] * 2
+        assert torch.equal(*(cache.past() for cache in caches))
     # Two voices; one with two feelings, of which one was followed by texts of up to 40, and the other of 16.
     blocks = 3 + 2 + 3
     assert kept.nbytes == 2 * len(t3.tfmr.layers) * (2 * 33 + 16 * blocks) * 1024 * 4
@@ -207,8 +199,8 @@ def test_a_prompt_in_pieces_is_near_stocks(t3: T3, model: ChatterboxTTS) -> None
         cache, logits = read_prompt(t3, whole, Beginnings(2**30), prompt_of(t3))
         expected, stocks = read_prompt(model.t3, whole)
         torch.testing.assert_close(logits, stocks, rtol=1e-4, atol=1e-4)
-        for mine, other in zip(cache._buffers, expected._buffers, strict=True):
-            torch.testing.assert_close(mine[..., : 36 + text, :], other[..., : 36 + text, :], rtol=1e-4, atol=1e-4)
+        assert cache.length == 36 + text
+        torch.testing.assert_close(cache.past(), expected.past(), rtol=1e-4, atol=1e-4)
 
 
 @needs_kernels
@@ -230,8 +222,8 @@ def test_a_long_text_is_read_in_blocks_up_to_a_bound(t3: T3) -> None:
         cache, logits = read_prompt(t3, prompt(t3, 1, 1, text), kept, prompt_of(t3))
         expected, stocks = read_prompt(t3, prompt(t3, 1, 1, text))
         torch.testing.assert_close(logits, stocks, rtol=1e-4, atol=1e-4)
-        for mine, other in zip(cache._buffers, expected._buffers, strict=True):
-            torch.testing.assert_close(mine[..., : 36 + text, :], other[..., : 36 + text, :], rtol=1e-4, atol=1e-4)
+        assert cache.length == 36 + text
+        torch.testing.assert_close(cache.past(), expected.past(), rtol=1e-4, atol=1e-4)
         assert kept.nbytes == 2 * len(t3.tfmr.layers) * (33 + 256) * 1024 * 4
 
 
@@ -252,15 +244,8 @@ def test_what_could_not_be_read_is_not_kept(t3: T3) -> None:
     read, kept = prompt_of(t3), Beginnings(2**30)
     read_prompt(t3, prompt(t3, 1, 1, 14), kept, read)
     before = kept.nbytes
-
-    def half_way(passages: Sequence[Passage]) -> list[torch.Tensor]:
-        read(passages)
-        for one in passages:
-            del one.layers[1:]
-        raise MemoryError("there is no more")
-
     with pytest.raises(MemoryError):
-        read_prompt(t3, prompt(t3, 1, 1, 40), kept, Instead(read, half_way))
+        read_prompt(t3, prompt(t3, 1, 1, 40), kept, HalfWay(read))
     assert kept.nbytes == before
     logits = [read_prompt(t3, prompt(t3, 1, 1, 40), own, read)[1] for own in (kept, Beginnings(0))]
     assert torch.equal(*logits)

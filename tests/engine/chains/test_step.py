@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._own_cores import use_cores
@@ -71,13 +72,7 @@ def test_it_is_near_torchs_and_leaves_the_same_caches(t3: T3, requests: list[tup
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     for one, other in zip(ours, theirs, strict=True):
         assert one.cache.length == other.cache.length
-        for layer in range(len(t3.tfmr.layers)):
-            length = one.cache.length
-            found, expected = (
-                torch.cat([buffer[..., :length, :] for buffer in reading.cache._buffers])[layer]
-                for reading in (one, other)
-            )
-            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(one.cache.past(), other.cache.past(), rtol=1e-4, atol=1e-4)
 
 
 @needs_kernels
@@ -92,12 +87,8 @@ def test_a_requests_bits_are_its_own(t3: T3, requests: list[tuple[int, int]], th
     one = who.draw(st.integers(0, len(requests) - 1))
     order = who.draw(st.permutations(range(len(requests))))
     (alone,) = step(readings(t3, [requests[one]], [one]))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         together = step(readings(t3, [requests[number] for number in order], order))
-    finally:
-        torch.set_num_threads(before)
     assert torch.equal(together[order.index(one)], alone)
 
 

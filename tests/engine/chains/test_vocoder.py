@@ -13,6 +13,7 @@ from chatterbox.models.s3gen.hifigan import ResBlock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.chains import ChainedVocoderBlock, _vocoder, chained_block
 from stateless_tts.engine.units.matrix import matrix_units
@@ -68,16 +69,15 @@ def block_and_chain(channels: int, width: int) -> tuple[ResBlock, ChainedVocoder
 def test_it_is_near_upstreams(kind: str, shape: tuple[int, int], count: int, threads: int) -> None:
     block, chain = block_and_chain(*shape)
     samples = samples_of(shape[0], count)
-    before, as_given = torch.get_num_threads(), samples.clone()
+    as_given = samples.clone()
     with torch.inference_mode():
         expected, found = block(samples), chain(samples)
-        torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(mode=True)  # fills memory that is not written yet with NaN
         try:
-            again = chain(samples)
+            with torch_threads(threads):
+                again = chain(samples)
         finally:
             torch.use_deterministic_algorithms(mode=False)
-            torch.set_num_threads(before)
     assert found.shape == expected.shape
     assert 10 * torch.log10(expected.pow(2).sum() / (found - expected).pow(2).sum()) > LEAST_DECIBELS[kind]
     assert torch.equal(again, found)

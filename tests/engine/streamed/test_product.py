@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine import can_pack
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code._translation import openmp
@@ -98,12 +99,8 @@ def test_a_rows_bits_are_its_own(
     sums_of = data.draw(st.sampled_from(product.arithmetic.sums_of))
     alone = product.multiply(numbers[own : own + 1], packed, sums_of)
     numbers[:own] *= 3
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         among_others = product.multiply(numbers, packed, sums_of)[own : own + 1]
-    finally:
-        torch.set_num_threads(before)
     assert torch.equal(alone, among_others)
 
 
@@ -262,12 +259,8 @@ def as_torch() -> StreamedProduct:
 def test_it_adds_up_as_torch_does(rows: int, sixtyfours: int, outputs: int, threads: int) -> None:
     product = as_torch()
     numbers, weight = make(product, rows, 64 * sixtyfours, outputs)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         found = product.multiply(numbers, product.pack(weight), 0, outputs=outputs)
-    finally:
-        torch.set_num_threads(before)
     assert torch.equal(found, of_torch(numbers, weight))
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine import units as rooms
 from stateless_tts.engine._own_cores import use_cores
 from stateless_tts.engine.machine_code import _vectors
@@ -69,10 +70,8 @@ def units_are_sought_anew() -> Iterator[None]:
 
 @pytest.fixture(params=[1, 3])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    with torch_threads(request.param):
+        yield request.param
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -241,12 +240,8 @@ def test_a_rows_bits_are_its_own(units: Units, rows: int, own: st.DataObject) ->
     one = own.draw(st.integers(0, rows - 1))
     alone = units.dense(numbers[one : one + 1], packed, bias)
     numbers[:one] *= 3
-    before = torch.get_num_threads()
-    torch.set_num_threads(own.draw(st.integers(1, 3)))
-    try:
+    with torch_threads(own.draw(st.integers(1, 3))):
         among_others = units.dense(numbers, packed, bias)[one : one + 1]
-    finally:
-        torch.set_num_threads(before)
     assert torch.equal(alone, among_others)
 
 

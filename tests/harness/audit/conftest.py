@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
+
+from harness.run.torch_threads import one_torch_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,5 @@ if TYPE_CHECKING:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Let torch compute with one thread, as a process that is to be forked has to."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from harness.run.torch_threads import one_torch_thread
 from harness.subjects.pool import ProcessPoolError, process_pool
 from harness.subjects.source import ModelSource
 from harness.subjects.stock_timed import TimedStock
@@ -24,10 +25,8 @@ def test_it_says_what_stock_says_and_leaves_no_process(stock: ChatterboxTTS, cli
     processes = [psutil.Process(pid) for pid in pool.pids]
     try:
         request = SpeechRequest("A word.", clips[0], seed=3)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        expected = TimedStock(stock)(request)
-        torch.set_num_threads(threads)
+        with one_torch_thread():
+            expected = TimedStock(stock)(request)
         assert torch.equal(pool.speak(request).audio, expected.audio)
         with pytest.raises(ProcessPoolError, match="Error: "):
             pool.speak(SpeechRequest("A word.", Path("/no/such/clip.wav")))

@@ -129,7 +129,7 @@ class TorchRows:
     def knows_silu_alone(self) -> bool:
         """Whether torch's `silu` has a number's bits alone, too: as at the end of a thread's share, if it is odd."""
         together = self._silu.bfloat16()
-        alone = torch.cat([functional.silu(few.clone()) for few in torch.split(_every_number(), _EIGHT - 1)])
+        alone = torch.cat([functional.silu(few) for few in torch.split(_every_number(), _EIGHT - 1)])
         differ = together.view(torch.int16) != alone.view(torch.int16)
         return not bool((differ & ~(together.isnan() & alone.isnan())).any())
 

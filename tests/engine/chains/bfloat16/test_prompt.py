@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,27 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._prompts import Beginnings, read_prompt
 from stateless_tts.engine._start_up import prepare_decoding
 from stateless_tts.engine.chains import ChainedPrompt
 from stateless_tts.engine.chains.bfloat16 import _prompt as of_torch
-from stateless_tts.engine.streamed import TorchSums, streamed_product
 from stateless_tts.speech_tokens import Prompt
 from stateless_tts.synthetic import build_chatterbox
-from tests.engine.readers import Counted, Instead
+from tests.engine.features import IN_TORCHS_SUMS
+from tests.engine.readers import Counted, HalfWay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from chatterbox.models.t3 import T3
     from chatterbox.tts import ChatterboxTTS
 
-    from stateless_tts.engine._passages import Passage
     from stateless_tts.engine._start_up import Speaking
     from stateless_tts.engine.chains._prompt import Attend
 
-product = streamed_product(torch.bfloat16)
-always = product is not None and isinstance(product.arithmetic, TorchSums)
 OF_POSITION = 2 * 2 * 1024  # bytes of a layer's keys and values
 
 
@@ -40,20 +35,10 @@ OF_POSITION = 2 * 2 * 1024  # bytes of a layer's keys and values
 def speaking(model: ChatterboxTTS) -> Speaking:
     found = prepare_decoding(model.t3, 2, torch.bfloat16, pack=True)
     assert found.plan.like_stock
-    if found.read is None and not always:
+    if found.read is None and not IN_TORCHS_SUMS:
         pytest.skip("this machine's bfloat16 products are for few rows, or not the engine's own")
     assert isinstance(found.read, ChainedPrompt)
     return found
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def prompt(t3: T3, voice: int, text: int, rows: int = 2, of_voice: int = 33) -> Prompt:
@@ -85,7 +70,7 @@ def assert_like_stock(speaking: Speaking, asked: Prompt, kept: Beginnings) -> No
 def test_it_has_the_bits_of_torchs(speaking: Speaking, prompts: list[tuple[int, int, int]], count: int) -> None:
     kept = Beginnings(2**30)  # a later one finds what others have left, read by another number of threads
     for number, one in enumerate(prompts):
-        with threads(1 + (count + number) % 3):
+        with torch_threads(1 + (count + number) % 3):
             assert_like_stock(speaking, prompt(speaking.t3, *one), kept)
 
 
@@ -147,15 +132,8 @@ def test_what_could_not_be_read_is_not_kept(speaking: Speaking) -> None:
     assert read is not None
     read_prompt(speaking.t3, prompt(speaking.t3, 1, 20), kept, read)
     before = kept.nbytes
-
-    def half_way(passages: Sequence[Passage]) -> list[torch.Tensor]:
-        read(passages)
-        for one in passages:
-            del one.layers[1:]
-        raise MemoryError("there is no more")
-
     with pytest.raises(MemoryError):
-        read_prompt(speaking.t3, prompt(speaking.t3, 1, 40), kept, Instead(read, half_way))
+        read_prompt(speaking.t3, prompt(speaking.t3, 1, 40), kept, HalfWay(read))
     assert kept.nbytes == before
     assert_like_stock(speaking, prompt(speaking.t3, 1, 40), kept)
 
@@ -169,7 +147,7 @@ def test_no_more_is_kept_than_there_is_room_for(speaking: Speaking) -> None:
         assert 0 < kept.nbytes <= 2 * of_tile
 
 
-@pytest.mark.skipif(not always, reason="torch's attention is another one where it has oneDNN for bfloat16")
+@pytest.mark.skipif(not IN_TORCHS_SUMS, reason="torch's attention is another one where it has oneDNN for bfloat16")
 @pytest.mark.parametrize("count", [1, 3])
 @torch.inference_mode()
 def test_full_tiles_are_the_same_in_every_prompt(count: int) -> None:
@@ -181,7 +159,7 @@ def test_full_tiles_are_the_same_in_every_prompt(count: int) -> None:
         queries, keys, values = noise[..., :positions, :]
         return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
 
-    with threads(count):
+    with torch_threads(count):
         found = {positions: attended_in(positions) for positions in range(32, 192)}
     for positions, attended in found.items():
         full = positions // 32 * 32

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.run.torch_threads import torch_threads
 from stateless_tts.engine._batched_step import Reading, batched_step
 from stateless_tts.engine._kv_cache import KeyValueCache
 from stateless_tts.engine._projections import StreamedLinear
@@ -20,6 +21,7 @@ from stateless_tts.engine.chains.bfloat16 import _rows, _step
 from stateless_tts.engine.streamed import Matrices, TorchSums, streamed_product
 from stateless_tts.private import with_private
 from stateless_tts.synthetic import build_chatterbox
+from tests.engine.features import IN_TORCHS_SUMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +35,6 @@ pytestmark = pytest.mark.skipif(
     product is None or not isinstance(product.arithmetic, Matrices | TorchSums),
     reason="this machine has neither AMX nor a torch without oneDNN for bfloat16",
 )
-whole = product is not None and isinstance(product.arithmetic, TorchSums)  # rows attend in a kernel then
 MOST = 20  # of two rows, so that more than one register of AMX is filled
 
 
@@ -44,7 +45,7 @@ def speaking(request: pytest.FixtureRequest, model: ChatterboxTTS) -> Iterator[S
         if request.param == "torch attends":
             patch.setattr(_step, "torch_attention", lambda _: None)
         found = prepare_decoding(model.t3, MOST, torch.bfloat16, pack=True)
-        assert isinstance(found.step, ChainedStep if whole and request.param == "as it is" else TorchStep)
+        assert isinstance(found.step, ChainedStep if IN_TORCHS_SUMS and request.param == "as it is" else TorchStep)
         assert found.plan.like_stock
         yield found
 
@@ -85,22 +86,16 @@ def readings(speaking: Speaking, requests: Sequence[tuple[int, int]]) -> list[Re
 def test_it_has_the_bits_of_torchs(speaking: Speaking, requests: list[tuple[int, int]], threads: int) -> None:
     ours, theirs = readings(speaking, requests), readings(speaking, requests)
     padded = speaking.plan.padded(sum(rows for _, rows in requests))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         for _ in range(2):  # the second reads what the first has written
             found, expected = speaking.step(ours), batched_step(speaking.t3, theirs, padded)
             assert all(map(torch.equal, found, expected))
-    finally:
-        torch.set_num_threads(before)
     for one, other in zip(ours, theirs, strict=True):
         if isinstance(one.watch, Seen) and isinstance(other.watch, Seen):
             assert one.watch.maps.keys() == other.watch.maps.keys() == set(range(len(speaking.t3.tfmr.layers)))
             assert all(torch.equal(one.watch.maps[layer], seen) for layer, seen in other.watch.maps.items())
-        length = one.cache.length
-        assert length == other.cache.length
-        for mine, yours in zip(one.cache._buffers, other.cache._buffers, strict=True):
-            assert torch.equal(mine[..., :length, :], yours[..., :length, :])
+        assert one.cache.length == other.cache.length
+        assert torch.equal(one.cache.past(), other.cache.past())
 
 
 def test_steps_of_very_many_rows_have_torchs_bits(model: ChatterboxTTS) -> None:
