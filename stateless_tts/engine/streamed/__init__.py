@@ -9,7 +9,7 @@ the CPU has: vector registers (`_vectors`), matrix registers (`_matrices`), or, 
 for it, vector registers of float32 (`_torch_sums`). LLVM, which librosa brings by way of numba, translates it for the
 CPU at hand. Every sum is made in one order, whatever rows there are beside it and however many threads there are, so
 that a row's bits depend on that row alone. In bfloat16 the order can be oneDNN's, or torch's own, so that the bits are
-stock's. What was gained is in `reports/published/bench-full/profile.md`.
+stock's. What was gained is in `reports/published/bench/profile.md`.
 """
 
 from ._matrices import Matrices
