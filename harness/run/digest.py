@@ -27,18 +27,26 @@ def mark(tensor: torch.Tensor) -> TensorMark:
 
 
 def describe_error(error: BaseException, _seen: frozenset[int] = frozenset()) -> RaisedError:
-    """Write down `error` and what caused it, with the tail of its traceback; whatever it is, this raises nothing."""
+    """Write down `error` and what caused it, with the tail of its traceback; whatever it is, this raises nothing.
+
+    What an engine kept of one, it kept as a note.
+    """
     seen = _seen | {id(error)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if id(cause) in seen or len(seen) > MOST_CAUSES:
         cause = None
-    lines = traceback.format_tb(error.__traceback__)
+    lines = [*traceback.format_tb(error.__traceback__), *_notes(error)]
     return RaisedError(
         kinds=tuple(kind.__name__ for kind in type(error).__mro__),
         message=_message(error),
         traceback=tuple("".join(lines).splitlines()[-TRACEBACK_LINES:]),
         cause=None if cause is None else describe_error(cause, seen),
     )
+
+
+def _notes(error: BaseException) -> list[str]:
+    notes = vars(error).get("__notes__")
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
 def _message(error: BaseException) -> str:

@@ -71,7 +71,7 @@ class Decoder:
         self._read_positions = speaking.read
         self._beginnings = beginnings
         self._batch: list[_Speaker] = []
-        self.steps = 0
+        self._failed: list[tuple[Job, Exception]] = []
 
     def run(self) -> None:
         """Work until the ledger stops; then every cache is let go. Steps have the cores that they were planned with."""
@@ -107,13 +107,19 @@ class Decoder:
 
     @contextmanager
     def _cores_held(self) -> Iterator[None]:
-        """Wait for the cores; who ends meanwhile leaves the batch at once."""
-        while True:
+        """Wait for the cores; who ends meanwhile leaves the batch at once.
+
+        Whose work fails is told when the cores are free again: a future's callbacks take as long as their owners like.
+        """
+        held = False
+        while not held:
             with self._cores.use(self._cores.count, Turn.DECODE, _SECONDS_BETWEEN_LOOKS) as held:
                 if held:
                     yield
-                    return
-            self._let_go()
+            if not held:
+                self._let_go()
+        while self._failed:
+            self._ledger.end(*self._failed.pop(0))
 
     def _join(self, job: Job) -> None:
         if job.ended:
@@ -146,7 +152,6 @@ class Decoder:
         if not self._batch:  # all have ended meanwhile
             return
         self._draw_all(self._read_tokens(list(self._batch)))
-        self.steps += 1
 
     def _read_tokens(self, speakers: list[_Speaker]) -> list[tuple[_Speaker, torch.Tensor]]:
         """Take one step with all speakers; if that fails, with each on its own, to find whose fault it is."""
@@ -211,7 +216,7 @@ class Decoder:
     def _fail(self, job: Job, error: Exception) -> None:
         self._leave([speaker for speaker in self._batch if speaker.job is job])
         self._ledger.left_batch(job)
-        self._ledger.end(job, error)
+        self._failed.append((job, error))
 
     def _leave(self, speakers: list[_Speaker]) -> None:
         for speaker in speakers:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stateless_tts._calls import NamedCalls
+from stateless_tts._kept_exceptions import forget_frames
 from stateless_tts.errors import EngineClosedError, EngineFailedError, InvalidParameterError
 from stateless_tts.wrapper import StatelessChatterBoxWrapper
 
@@ -26,7 +27,6 @@ from ._cores import Cores
 from ._fast_flow import has_fast_bfloat16, has_packed_float32, with_fast_flow
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import half_the_cores
-from ._job import causes
 from ._ledger import CLOSED, Ledger, Occupancy, waitable
 from ._service import choose_service
 from ._stages import Renderer
@@ -361,10 +361,8 @@ def _supervised(ledger: Ledger, run: Callable[[], None]) -> None:
         run()
     except BaseException as error:  # noqa: BLE001 - a request that nobody works on any more must not wait for ever
         logger.critical("an engine thread ended: %s", traceback.format_exc())
-        # Futures keep it as their reason. Its frames, this one too, refer to weights and caches, which shall not stay.
+        forget_frames(error)  # futures keep it as their reason
         died = error
-        for cause in causes(error):
-            cause.__traceback__ = None
 
         def reason() -> EngineFailedError:
             failure = EngineFailedError(f"an engine thread ended with {died!r}; expected it to outlive its requests")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stateless_tts._kept_exceptions import forget_frames
 from stateless_tts.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
     from stateless_tts.families import Utterance
@@ -96,29 +94,8 @@ class Job:
         if not running:
             return
         if isinstance(outcome, BaseException):
-            if outcome.__traceback__ is not None:
-                self._drop(outcome)
+            forget_frames(outcome)  # it lives as long as the future
             self.future.set_exception(outcome)
         else:
             assert outcome is not None
             self.future.set_result(outcome)
-
-    def _drop(self, raised: BaseException) -> None:
-        """Let go of what the stages hold of a job that failed in one of them.
-
-        The traceback, which lives as long as the future, refers to their frames, and some of those to the job.
-        """
-        for error in causes(raised):
-            traceback.clear_frames(error.__traceback__)
-        self.voice = self.utterance = self.spoken = None
-        del self.request, self.content  # nobody works on it any more
-
-
-def causes(raised: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, what it came from, what that came from, and so on; each once."""
-    error: BaseException | None = raised
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

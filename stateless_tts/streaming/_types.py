@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 import os
 import threading
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stateless_tts._kept_exceptions import forget_frames
 from stateless_tts.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ class StreamingResult:
     ) -> StreamingResult:
         """Return the result of a segment that failed with `error`.
 
-        The exception's traceback keeps its lines and loses its frames' variables: a failure that is kept must not
-        keep the tensors of the call that it ended.
+        The exception keeps the lines of its traceback as a note, and loses the traceback: a failure that is kept must
+        not keep the tensors of the call that it ended.
         """
-        _let_go_of_variables(error)
+        forget_frames(error)
         return cls(
             index=segment.index,
             audio=None,
@@ -239,17 +239,6 @@ def one_line(error: BaseException) -> str:
         return " ".join(str(error).split()) or type(error).__name__
     except Exception:  # noqa: BLE001 - an exception of whatever kind has a method of its own that fails
         return type(error).__name__
-
-
-def _let_go_of_variables(error: BaseException) -> None:
-    chain: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while chain:
-        link = chain.pop()
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            traceback.clear_frames(link.__traceback__)
-            chain += [link.__cause__, link.__context__]
 
 
 def _check_count(name: str, value: object, low: int, high: int | None = None) -> None:

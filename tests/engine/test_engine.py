@@ -6,6 +6,7 @@ import copy
 import gc
 import threading
 import time
+import traceback
 import weakref
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatterbox.tts import ChatterboxTTS
+
+    from stateless_tts.engine._cores import Cores
 
     from .conftest import Served
 
@@ -372,6 +375,49 @@ def test_an_engine_that_died_gives_its_memory_back(
     gc.collect()
     assert weights() is None
     assert [cache() for cache in caches] == ([] if place == "read_prompt" else [None])
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (_stages.Preparer, "_encode_and_embed"),
+        (_decoding, "read_prompt"),
+        (_decoding.Decoder, "_logits"),
+        (_stages.Renderer, "_spoken_aloud"),
+    ],
+)
+def test_who_keeps_a_future_that_failed_keeps_nothing_of_the_engine(
+    model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    """Its exception came through a thread of the engine, whose frames know all that the thread works with."""
+    known: list[weakref.ref[Any]] = []
+
+    def fail(worker: object, *_: object) -> None:
+        known.append(weakref.ref(worker))
+        raise OSError("no space left")
+
+    monkeypatch.setattr(owner, name, fail)
+    engine = ContinuousBatchingEngine(model, max_batch_size=2)
+    error = engine.submit(SHORT).exception(timeout=60)
+    assert isinstance(error, OSError)
+    assert "in fail" in "".join(traceback.format_exception(error))
+    assert engine.close()
+    gc.collect()
+    assert [worker() for worker in known] == [None]
+
+
+def test_a_callback_of_who_failed_holds_no_cores(model: ChatterboxTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Cores] = []
+    free: Future[int] = Future()
+
+    def fail(decoder: _decoding.Decoder, *_: object) -> None:
+        seen.append(decoder._cores)
+        raise OSError("no space left")
+
+    with ContinuousBatchingEngine(model, max_batch_size=1) as engine:
+        monkeypatch.setattr(_decoding.Decoder, "_logits", fail)
+        engine.submit(SHORT).add_done_callback(lambda _: free.set_result(seen[0]._free))
+        assert free.result(timeout=60) == seen[0].count
 
 
 def test_every_stage_keeps_to_the_cores_it_was_planned_with(

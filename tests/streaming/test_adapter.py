@@ -122,7 +122,7 @@ def test_a_failure_keeps_no_tensor_of_the_call_that_it_ended() -> None:
     gc.collect()
     assert held[0]() is None
     assert result.error is not None
-    assert traceback.extract_tb(result.error.__traceback__)[-1].name == "fail_with_a_cache"
+    assert "in fail_with_a_cache" in "".join(traceback.format_exception(result.error))
 
 
 def test_an_exception_that_cannot_be_told_is_a_failure_all_the_same() -> None:
