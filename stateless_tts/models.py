@@ -137,7 +137,7 @@ class LoadedModel:
     def __init__(self, choice: ModelChoice) -> None:
         self.choice = choice
         self.manager = StreamingModelManager(wrap=self._wrap)
-        self._voices: dict[str, Voice] = {}
+        self._voices: dict[str, tuple[bytes, Voice]] = {}
         self._loaded: Any = None
         try:
             self.manager.preload_models(["English"], self.load_tts_model, choice.device)
@@ -160,21 +160,25 @@ class LoadedModel:
         self._voices.clear()
 
     def voice(self, path: str) -> Voice | str:
-        """Return the voice in a ``.safetensors`` file, read once; a clip's path is returned as it is.
+        """Return the voice in a ``.safetensors`` file, the same object until its content changes.
+
+        A clip's path is returned as it is.
 
         Raises:
             InvalidVoiceFileError: no voice can be read, or it was prepared with another model.
         """
         if not path.lower().endswith(".safetensors"):
             return path
-        if path not in self._voices:
+        content = _content(Path(path))
+        known = self._voices.get(path)
+        if known is None or known[0] != content:
             prepared_with = voice_file_model(path)
             if prepared_with not in ("", self.choice.identity):
                 raise InvalidVoiceFileError(
                     f"voice {path!r} was prepared with the model {prepared_with!r}; this is {self.choice.identity!r}"
                 )
-            self._voices[path] = load_voice(path, self.choice.device)
-        return self._voices[path]
+            known = self._voices[path] = content, load_voice(path, self.choice.device)
+        return known[1]
 
     def load_tts_model(self, device: str, language: str) -> Any:  # noqa: ANN401 - one of upstream's models
         """Return the model for `language`, as `StreamingModelManager` asks for it.
@@ -225,6 +229,15 @@ def _refuse_code(built_in_voice: Path) -> None:
         torch.load(built_in_voice, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ModelError(f"{str(built_in_voice)!r} holds more than tensors, which could execute code") from error
+
+
+def _content(file: Path) -> bytes:
+    """Tell contents of a file apart; what cannot be read is told of by whoever reads it next."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def _digest(folder: Path, family: str) -> str:

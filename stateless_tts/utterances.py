@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from .script import Pause
-    from .streaming import StreamingConfig, StreamingEngineAdapter, StreamingMetrics, StreamingResult
+    from .streaming import StreamingConfig, StreamingEngineAdapter, StreamingResult
     from .voice import Voice
 
 
@@ -61,7 +61,6 @@ def speak_utterances(
     *,
     device: str = "auto",
     on_result: Callable[[StreamingResult], None] | None = None,
-    on_metrics: Callable[[StreamingMetrics], None] | None = None,
 ) -> Generator[SpokenUtterance, None, None]:
     """Speak utterances, yielding each when its last piece is done; exactly one result for each.
 
@@ -73,7 +72,6 @@ def speak_utterances(
         config: see `StreamingConfig`.
         device: where models are loaded to.
         on_result: called with the result of every piece.
-        on_metrics: called with the counts, at the end.
     """
     jobs: dict[int, tuple[int, int]] = {}
     segments: list[StreamingSegment] = []
@@ -94,8 +92,6 @@ def speak_utterances(
             parts[place] = result
             if len(parts) == sum(isinstance(piece, Speech) for piece in utterances[index].pieces):
                 yield _assemble(index, utterances[index], gathered.pop(index))
-        if on_metrics is not None:
-            on_metrics(run.metrics)
 
 
 def _segment(index: int, utterance: Utterance, place: int, piece: Speech, *, is_first: bool) -> StreamingSegment:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from stateless_tts import InvalidParameterError, UnsupportedModelError, models
 from stateless_tts.engine import ContinuousBatchingEngine
 from stateless_tts.models import LoadedModel, ModelError, choose_model
 from stateless_tts.synthetic._weights import skip_random_init
-from stateless_tts.voice_file import InvalidVoiceFileError, load_voice
+from stateless_tts.voice import Voice
+from stateless_tts.voice_file import InvalidVoiceFileError, load_voice, save_voice
 from tests.cli.fakes import run
 
 if TYPE_CHECKING:
@@ -98,6 +100,22 @@ def test_a_voice_file_holds_no_code(tmp_path: Path, target: Path, capsys: pytest
     with pytest.raises(InvalidVoiceFileError):
         load_voice(tmp_path / "voice.safetensors")
     assert not target.exists()
+
+
+def test_a_voice_file_is_read_again_when_its_content_is_another(tmp_path: Path, model: ChatterboxTTS) -> None:
+    voice = Voice.from_conditionals(model.conds)
+    file = tmp_path / "ada.safetensors"
+    save_voice(voice, file)
+    loaded = LoadedModel(choose_model(device="cpu"))
+    first = loaded.voice(str(file))
+    assert loaded.voice(str(file)) is first
+    save_voice(replace(voice, x_vector=voice.x_vector + 1), file)
+    second = loaded.voice(str(file))
+    assert isinstance(second, Voice)
+    assert torch.equal(second.x_vector, voice.x_vector + 1)
+    file.unlink()
+    with pytest.raises(InvalidVoiceFileError, match="does not exist"):
+        loaded.voice(str(file))
 
 
 def test_a_copy_is_the_same_checkpoint_and_other_weights_are_another(tmp_path: Path) -> None:

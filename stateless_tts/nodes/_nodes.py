@@ -125,7 +125,7 @@ class SpeechNode:
         """Tell ComfyUI when a clip has changed although its path has not."""
         digest = hashlib.sha256()
         # An input that is linked to another node has no value yet.
-        for path in (reference_path or "", *_paths(characters or "").values()):
+        for path in ((reference_path or "").strip(), *_paths(characters or "").values()):
             if path and Path(path).is_file():
                 digest.update(Path(path).read_bytes())
         return digest.hexdigest()

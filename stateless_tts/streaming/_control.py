@@ -29,6 +29,10 @@ class SegmentControl:
         """Start the clock; a retry starts it anew."""
         self.deadline = time.monotonic() + self._timeout
 
+    def rest(self) -> None:
+        """Stop the clock until the segment is begun again."""
+        self.deadline = None
+
     def stop(self, error: StreamingError) -> None:
         """Let the next checkpoint raise `error`."""
         self._stop = error

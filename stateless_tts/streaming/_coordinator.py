@@ -125,7 +125,7 @@ class StreamingCoordinator:
             adapter: the engine.
             config: see `StreamingConfig`.
             in_order: results in text order, instead of as they finish.
-            device: where models are loaded to.
+            device: where models are preloaded to; those that are loaded later go where the adapter says.
             **parameters: for all segments; ``seed`` is the base that each segment's own seed is derived from.
         """
         config = config or StreamingConfig()

@@ -183,12 +183,16 @@ class SegmentLedger:
             else:
                 self.retried += 1
                 entry.worker_id = None
+                entry.control.rest()
                 if entry not in self._waiting:
                     self._waiting.insert(0, entry)
                 self.changed.notify_all()
 
     def give_up_overdue(self, grace: float) -> list[int]:
-        """Fail the segments that are overdue by more than `grace` seconds; returns the workers that hang on them."""
+        """Fail the segments that are overdue by more than `grace` seconds; returns the workers that hang on them.
+
+        They get no more work.
+        """
         with self.changed:
             now = time.monotonic()
             late = {
@@ -198,6 +202,7 @@ class SegmentLedger:
             }
             for worker_id, entry in late.items():
                 self._give_up(worker_id, entry, entry.control.timeout_error())
+                self._retired.add(worker_id)  # at once: should it return after all, it must not take another segment
             return list(late)
 
     def seconds_to_next_deadline(self) -> float | None:
@@ -207,13 +212,10 @@ class SegmentLedger:
             known = [deadline for deadline in deadlines if deadline is not None]
             return max(0.0, min(known) - time.monotonic()) if known else None
 
-    def retire(self, worker_id: int | None = None) -> None:
-        """Give `worker_id`, or nobody, any more work."""
+    def retire(self) -> None:
+        """Give nobody any more work."""
         with self.changed:
-            if worker_id is None:
-                self._all_retired = True
-            else:
-                self._retired.add(worker_id)
+            self._all_retired = True
             self.changed.notify_all()
 
     def cancel(self, index: int | None = None) -> int:

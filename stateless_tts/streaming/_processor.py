@@ -290,7 +290,6 @@ class TrueStreamingProcessor:
                     self._ledger.worker_died(worker_id, cause)
                     self._replace(worker_id, f"died of {cause!r}")
             for worker_id in self._ledger.give_up_overdue(self.config.timeout_grace):
-                self._ledger.retire(worker_id)
                 self._given_up.append(self._workers[worker_id])
                 self._replace(worker_id, "hangs on a segment that is overdue")
             with self._ledger.changed:  # one that was given up may end after all; nobody waits for its exit

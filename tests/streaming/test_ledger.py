@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import queue
+import time
 
 import pytest
 import torch
@@ -132,8 +133,23 @@ def test_closed_means_closed() -> None:
     assert ledger.take(0, timeout=None) is None
 
 
-def test_a_retired_worker_gets_nothing() -> None:
-    ledger = ledger_with(*segments(1))
-    ledger.retire(0)
+def test_a_worker_that_is_given_up_gets_nothing_more() -> None:
+    ledger = ledger_with(*segments(2))
+    late = ledger.take(0, timeout=0)
+    assert late is not None
+    late.control.deadline = time.monotonic() - 2.0
+    assert ledger.give_up_overdue(1.0) == [0]
     assert ledger.take(0, timeout=0) is None
     assert ledger.take(1, timeout=0) is not None
+
+
+def test_a_second_attempt_has_its_time_from_when_it_begins() -> None:
+    ledger = ledger_with(*segments(1))
+    first = ledger.take(0, timeout=0)
+    assert first is not None
+    first.control.deadline = time.monotonic() - 2.0
+    ledger.worker_died(0, None)
+    second = ledger.take(1, timeout=0)
+    assert second is not None
+    assert ledger.give_up_overdue(1.0) == []
+    second.control.checkpoint()
