@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from concurrent.futures import CancelledError, Future
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ._single_flight import SingleFlight
 from .errors import InvalidParameterError, StatelessTTSError
 from .wrapper import StatelessChatterBoxWrapper
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
-
-_Key = TypeVar("_Key", str, int)
 
 # The languages of upstream's multilingual model, and Norwegian as its community calls it.
 _NAMES = MappingProxyType(
@@ -71,14 +69,16 @@ class StreamingModelManager:
         self.default_language = language_name(default_language)
         self._wrap = wrap
         self._lock = threading.Lock()
-        self._loads: dict[str, Future[Any]] = {}
-        self._wrappers: dict[int, Future[tuple[Any, Any]]] = {}
+        self._models: dict[str, Any] = {}
+        self._wrappers: dict[int, tuple[Any, Any]] = {}
+        self._loading: SingleFlight[Any] = SingleFlight(self._lock)
+        self._wrapping: SingleFlight[tuple[Any, Any]] = SingleFlight(self._lock)
 
     @property
     def preloaded_models(self) -> dict[str, Any]:
         """The models that are loaded, by name of language; a copy."""
         with self._lock:
-            return {language: load.result() for language, load in self._loads.items() if _has_result(load)}
+            return dict(self._models)
 
     def preload_models(self, language_codes: Iterable[str], model_manager: Any, device: str = "auto") -> None:  # noqa: ANN401 - or a function
         """Load the model of each language, unless it is loaded or another thread is about to load it.
@@ -119,15 +119,22 @@ class StreamingModelManager:
         if model is None or isinstance(model, StatelessChatterBoxWrapper):
             return model
         # The model is kept beside its wrapper: while it lives, no other object has its id.
-        _, wrapper = self._make_once(self._wrappers, id(model), lambda: (model, self._wrap(model)))
+        _, wrapper = self._wrapping.get(
+            id(model),
+            find=lambda: self._wrappers.get(id(model)),
+            make=lambda: (model, self._wrap(model)),
+            keep=lambda made: self._wrappers.update({id(model): made}),
+        )
         return wrapper
 
     def cleanup(self) -> None:
         """Let go of all models and wrappers; their memory is free once callers have let go too."""
         with self._lock:
-            self._loads.clear()
-            wrappers = [wrapped.result()[1] for wrapped in self._wrappers.values() if _has_result(wrapped)]
+            self._models.clear()
+            wrappers = [wrapper for _, wrapper in self._wrappers.values()]
             self._wrappers.clear()
+            self._loading.forget()
+            self._wrapping.forget()
         for wrapper in wrappers:
             close = getattr(wrapper, "close", None)  # an engine has threads
             if close is not None:
@@ -138,33 +145,12 @@ class StreamingModelManager:
             torch.cuda.empty_cache()
 
     def _load_once(self, language: str, load: Callable[[str, str], Any], device: str) -> None:
-        self._make_once(self._loads, language, lambda: load(device, language))
-
-    def _make_once(self, known: dict[_Key, Future[Any]], key: _Key, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - models and wrappers
-        """Return what is `known` under `key`; if that is nothing, `make` it, while others who ask wait.
-
-        An exception of `make` reaches all who waited, and the next who asks tries again. What only stops the thread
-        that makes (`KeyboardInterrupt`, `SystemExit`) stays there, and one who waited makes it instead.
-        """
-        while True:
-            mine: Future[Any] = Future()
-            try:  # from before `mine` can be seen: an interrupt at any moment must leave nobody waiting
-                with self._lock:
-                    pending = known.get(key)
-                    if pending is None or (pending.done() and not _has_result(pending)):
-                        pending = known[key] = mine
-                if pending is mine:
-                    return _made(mine, make)
-            finally:
-                mine.cancel()  # unless it is done
-                with self._lock:
-                    if known.get(key) is mine and not _has_result(mine):
-                        del known[key]
-            try:
-                return pending.result()
-            except CancelledError:
-                if not pending.cancelled():  # `make` raised it
-                    raise
+        self._loading.get(
+            language,
+            find=lambda: self._models.get(language),
+            make=lambda: load(device, language),
+            keep=lambda model: self._models.update({language: model}),
+        )
 
     def _fall_back(self, language: str, error: Exception, load: Callable[[str, str], Any], device: str) -> None:
         """Let the default language's model stand in for `language`, until `cleanup`."""
@@ -178,8 +164,8 @@ class StreamingModelManager:
                 f"nor could {self.default_language} to fall back on: {second}"
             ) from error
         with self._lock:
-            if self.default_language in self._loads:  # no cleanup came in between
-                self._loads.setdefault(language, self._loads[self.default_language])
+            if self.default_language in self._models:  # no cleanup came in between
+                self._models.setdefault(language, self._models[self.default_language])
         logger.warning(
             "the model for %s could not be loaded on %s (%s); %s stands in",
             language,
@@ -221,20 +207,6 @@ def resolve_device(device: str) -> str:
     if absent:
         raise InvalidParameterError(f"device={device!r}: this machine has none; expected auto or cpu")
     return device
-
-
-def _made(future: Future[Any], make: Callable[[], Any]) -> Any:  # noqa: ANN401 - models and wrappers
-    try:
-        made = make()
-    except Exception as error:
-        future.set_exception(error)
-        raise
-    future.set_result(made)
-    return made
-
-
-def _has_result(future: Future[Any]) -> bool:
-    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _loader(model_manager: Any) -> Callable[[str, str], Any]:  # noqa: ANN401 - as for `preload_models`

@@ -166,31 +166,15 @@ def test_what_stops_one_thread_stops_no_other_that_waited(stage: str) -> None:
         assert [future.result(30) for future in waiting] == [model, model]
 
 
-class InterruptedLock:
-    """A lock whose first holder is interrupted just after letting go."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._is_due = True
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        if self._is_due:
-            self._is_due = False
-            raise KeyboardInterrupt
-
-
-def test_an_interrupt_before_loading_leaves_nobody_waiting() -> None:
+def test_a_model_that_is_loaded_after_cleanup_is_not_kept() -> None:
     manager = StreamingModelManager(wrap=Wrapped)
-    manager._lock = InterruptedLock()  # type: ignore[assignment] # all that the manager does with it is enter it
-    with pytest.raises(KeyboardInterrupt):
-        manager.preload_models(["en"], Loader(), "cpu")
-    assert not manager._loads
-    manager.preload_models(["en"], Loader(), "cpu")
-    assert list(manager.preloaded_models) == ["English"]
+
+    def load(_device: str, _language: str) -> Model:
+        manager.cleanup()
+        return Model()
+
+    manager.preload_models(["en"], load, "cpu")
+    assert manager.preloaded_models == {}
 
 
 def test_cleanup_releases_the_models() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING
 
+from stateless_tts._single_flight import SingleFlight
 from stateless_tts.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class VoiceCache:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._voices: OrderedDict[str, Voice] = OrderedDict()
-        self._under_way: dict[str, Future[Voice]] = {}
+        self._encoding: SingleFlight[Voice] = SingleFlight(self._lock)
         self._nbytes = 0
 
     @property
@@ -48,45 +48,20 @@ class VoiceCache:
         An exception of `encode` reaches every caller that waited for it; the next caller tries again. What only stops
         the encoding thread (`KeyboardInterrupt`, `SystemExit`) stays there, and one who waited encodes instead.
         """
-        while True:
-            mine: Future[Voice] = Future()
-            try:  # from before `mine` can be seen: an interrupt at any moment must leave nobody waiting
-                with self._lock:
-                    if digest in self._voices:
-                        self._voices.move_to_end(digest)
-                        return self._voices[digest]
-                    pending = self._under_way.get(digest)
-                    if pending is None or pending.done():
-                        pending = self._under_way[digest] = mine
-                if pending is mine:
-                    return self._encode(digest, encode, mine)
-            finally:
-                mine.cancel()  # unless it is done
-                with self._lock:
-                    if self._under_way.get(digest) is mine:
-                        del self._under_way[digest]
-            try:
-                return pending.result()
-            except CancelledError:
-                if not pending.cancelled():  # `encode` raised it
-                    raise
-
-    def _encode(self, digest: str, encode: Callable[[], Voice], mine: Future[Voice]) -> Voice:
-        try:
-            voice = encode()
-        except Exception as error:
-            mine.set_exception(error)
-            raise
-        with self._lock:
-            self._keep(digest, voice)
-        mine.set_result(voice)
-        return voice
+        return self._encoding.get(
+            digest, lambda: self._find(digest), encode, keep=lambda voice: self._keep(digest, voice)
+        )
 
     def clear(self) -> None:
         """Forget every voice; those in use live on with their users."""
         with self._lock:
             self._voices.clear()
             self._nbytes = 0
+
+    def _find(self, digest: str) -> Voice | None:
+        if digest in self._voices:
+            self._voices.move_to_end(digest)
+        return self._voices.get(digest)
 
     def _keep(self, digest: str, voice: Voice) -> None:
         if voice.nbytes > self.max_bytes:
