@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -36,6 +36,21 @@ def with_private(module: ModuleT, paths: Iterable[str]) -> ModuleT:
         copy._modules[name] = with_private(  # noqa: SLF001 - nn.Module keeps its children here
             module.get_submodule(name), [rest for rest in rests if rest]
         )
+    return copy
+
+
+def with_replaced(module: ModuleT, replacements: Mapping[str, nn.Module]) -> ModuleT:
+    """Return a copy of `module` with others in the place of some of its submodules.
+
+    Args:
+        module: shared module; not written to.
+        replacements: by dotted path, the last part of which names the submodule.
+    """
+    above = {path.rpartition(".")[0] for path in replacements}
+    copy = with_private(module, sorted(above - {""}))
+    for path, replacement in replacements.items():
+        parent, _, name = path.rpartition(".")
+        setattr(copy.get_submodule(parent), name, replacement)
     return copy
 
 

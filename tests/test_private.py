@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stateless_tts.private import with_private
+from stateless_tts.private import with_private, with_replaced
 
 
 def _tree() -> nn.Sequential:
@@ -59,3 +59,13 @@ def test_several_paths_below_one_module() -> None:
     assert private[0][0] is not shared[0][0]
     assert private[0][1] is not shared[0][1]
     assert isinstance(private[0][1], nn.Linear)
+
+
+def test_others_take_the_place_of_submodules_in_the_copy_alone() -> None:
+    shared, deep, shallow = _tree(), nn.Linear(2, 2), nn.Identity()
+    before = list(shared.modules())
+    private = with_replaced(shared, {"0.1": deep, "1": shallow})
+    assert private[0][1] is deep
+    assert private[1] is shallow
+    assert private[0][0] is shared[0][0]
+    assert list(shared.modules()) == before

@@ -10,7 +10,7 @@ from transformers import GPT2Model, LlamaModel
 from transformers.pytorch_utils import Conv1D
 
 from stateless_tts.errors import UnsupportedModelError
-from stateless_tts.private import with_private
+from stateless_tts.private import with_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,15 +74,9 @@ def with_dense_layers(t3: T3) -> T3:
     GPT-2 keeps its weights the other way round, in `Conv1D`. A `Linear` over the transposed view asks for the very same
     product.
     """
-    paths = [path for path, module in t3.tfmr.named_modules(prefix="tfmr") if isinstance(module, Conv1D)]
-    if not paths:
-        return t3
-    view = with_private(t3, sorted({path.rpartition(".")[0] for path in paths}))
-    for path in paths:
-        parent, _, name = path.rpartition(".")
-        owner = view.get_submodule(parent)
-        setattr(owner, name, _linear(getattr(owner, name)))
-    return view
+    modules = t3.tfmr.named_modules(prefix="tfmr")
+    linears = {path: _linear(module) for path, module in modules if isinstance(module, Conv1D)}
+    return with_replaced(t3, linears) if linears else t3
 
 
 def _linear(convolution: Conv1D) -> nn.Linear:

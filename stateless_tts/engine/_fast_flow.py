@@ -20,7 +20,7 @@ from chatterbox.models.s3gen.matcha.transformer import BasicTransformerBlock
 from torch import nn
 from torch.nn import functional
 
-from stateless_tts.private import with_private
+from stateless_tts.private import with_replaced
 
 from ._dense import NormMish, PackedDense, own
 from ._estimator import UnmaskedEstimator, is_plain, takes
@@ -73,10 +73,8 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
     estimator = s3gen.get_submodule(_ESTIMATOR)
     if not takes(estimator):
         return s3gen
-    view = with_private(s3gen, [_ESTIMATOR.rpartition(".")[0]])
-    solver = view.get_submodule(_ESTIMATOR.rpartition(".")[0])
-    solver.estimator = RowByRow(chained_estimator(estimator, dtype) or _in_blocks(estimator, dtype), halves)
-    return view
+    fast = RowByRow(chained_estimator(estimator, dtype) or _in_blocks(estimator, dtype), halves)
+    return with_replaced(s3gen, {_ESTIMATOR: fast})
 
 
 def _in_blocks(estimator: nn.Module, dtype: torch.dtype) -> UnmaskedEstimator:
@@ -92,11 +90,7 @@ def _in_blocks(estimator: nn.Module, dtype: torch.dtype) -> UnmaskedEstimator:
             replacements[path] = FastResnetBlock(module, dtype)
         elif isinstance(module, CausalConv1d) and dtype is torch.bfloat16 and not _is_within(path, replacements):
             replacements[path] = FastCausalConv(module)
-    view = with_private(estimator, sorted({path.rpartition(".")[0] for path in replacements}))
-    for path, fast in replacements.items():
-        parent, _, name = path.rpartition(".")
-        setattr(view.get_submodule(parent), name, fast)
-    return UnmaskedEstimator(view, with_bias=not all_plain)
+    return UnmaskedEstimator(with_replaced(estimator, replacements), with_bias=not all_plain)
 
 
 class FastTransformerBlock(nn.Module):

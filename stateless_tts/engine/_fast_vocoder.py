@@ -16,7 +16,7 @@ from chatterbox.models.s3gen.hifigan import ResBlock
 from torch import nn
 from torch.nn import functional
 
-from stateless_tts.private import with_private
+from stateless_tts.private import with_replaced
 
 from ._dense import dense
 from .chains import chained_block
@@ -39,11 +39,7 @@ def with_fast_vocoder(s3gen: S3Gen) -> S3Gen:
             replacements[path] = chained_block(module) or FastVocoderBlock(module)
         elif isinstance(module, nn.ConvTranspose1d) and _multiplies_frames(module):
             replacements[path] = FastUpsampling(module)
-    view = with_private(s3gen, sorted({path.rpartition(".")[0] for path in replacements}))
-    for path, fast in replacements.items():
-        parent, _, name = path.rpartition(".")
-        setattr(view.get_submodule(parent), name, fast)
-    return view
+    return with_replaced(s3gen, replacements)
 
 
 class FastUpsampling(nn.Module):

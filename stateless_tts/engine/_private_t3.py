@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from stateless_tts.private import with_private
+from stateless_tts.private import with_private, with_replaced
 
 from ._backbone import projections
 from ._projections import COPYING, Kernel, with_kernel
@@ -61,12 +61,12 @@ def cast_copy(t3: T3, dtype: torch.dtype) -> T3:
 
 def with_kernels(t3: T3, kernels: Mapping[Shape, Kernel]) -> T3:
     """Return a view of `t3` that multiplies by way of `kernels`, chosen by the shape of the layer."""
-    changed = [path for path, linear in projections(t3) if kernels[shape_of(linear)] is not Kernel.LINEAR]
-    if not changed:
-        return t3
-    view = with_private(t3, sorted({path.rpartition(".")[0] for path in changed} - {""}))
-    _multiply_by(kernels, view)
-    return view
+    changed = {
+        path: with_kernel(linear, kernels[shape_of(linear)])
+        for path, linear in projections(t3)
+        if kernels[shape_of(linear)] is not Kernel.LINEAR
+    }
+    return with_replaced(t3, changed) if changed else t3
 
 
 def build_private_t3(t3: T3, cast: T3, kernels: Mapping[Shape, Kernel]) -> PrivateT3:

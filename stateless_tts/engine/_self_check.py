@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from stateless_tts.private import with_private
+from stateless_tts.private import with_replaced
 
 from ._backbone import backbone_of, projections
 from ._onednn import has_onednn_bfloat16
@@ -190,9 +190,8 @@ def _measure_whole(
     number of rows. Two threads never split a row so, three may.
     """
     layers = {name: layer for name, layer in feed_forward.named_children() if isinstance(layer, nn.Linear)}
-    as_planned = with_private(feed_forward, [])
-    for name, linear in layers.items():
-        setattr(as_planned, name, with_kernel(linear, kernels[shape_of(linear)]))
+    products = {name: with_kernel(linear, kernels[shape_of(linear)]) for name, linear in layers.items()}
+    as_planned = with_replaced(feed_forward, products)
     probes = _probes(next(iter(layers.values())), _PROBE_ROWS)
     groups = _groups(as_planned, probes, wanted)
     findings["feed-forward"] = list(groups.values())

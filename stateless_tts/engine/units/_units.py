@@ -12,7 +12,7 @@ from stateless_tts.engine.machine_code._chain import Call, Chain, Told, float_bi
 from stateless_tts.engine.machine_code._translation import MachineCode
 
 from . import _norm_mish, _snake
-from ._numbers import FLOAT32_ENDINGS, SIDE, STEP
+from ._numbers import SIDE, STEP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,10 +62,6 @@ class Units(ABC):
         """Whether heads of so many numbers can attend."""
         return self.takes(head_dim, head_dim)
 
-    def takes_channels(self, channels: int) -> bool:
-        """Whether rows of so many numbers can be normed."""
-        return channels % _vectors.LANES == 0
-
     @abstractmethod
     def pack(self, weight: torch.Tensor) -> torch.Tensor:
         """Return a copy of `weight` in the order in which a layer reads it.
@@ -87,7 +83,7 @@ class Units(ABC):
         """Return what a layer of these units is told of its depth, and of the room of each thread.
 
         Args:
-            packed: as `dense` takes it.
+            packed: what `pack` returned for the weight.
             taps: as `dense_call` takes them.
             normed: whether rows are normed first.
         """
@@ -111,19 +107,21 @@ class Units(ABC):
         taps: int = 1,
         tap_bytes: int = 0,
     ) -> Call:
-        """Return `dense` as a call for `run`; nothing is checked, and `packed` and `bias` have to be kept.
+        """Return a layer as a call for `run`; nothing is checked, and `packed` and `bias` have to be kept.
 
         Args:
-            packed: as `dense` takes it.
-            bias: the same.
+            packed: what `pack` returned for the weight.
+            bias: float32 of shape (outputs,).
             numbers: where the rows lie.
             result: where the result is to lie, its numbers side by side. It may lie where the residual does, but not
                 where rows do, which may be read again for other outputs.
             row_bytes: from one row to the next.
             incoming: what the rows are; not asked for with `epsilon`.
-            ending: as `dense` takes it.
-            residual: where it lies.
-            epsilon: as `dense` takes it; of rows of a single tap.
+            ending: ``"gelu"``, ``"add"`` to add `residual`, ``"float32"`` for a result in that; ``"none"`` leaves it.
+                With ``"add"`` and ``"float32"`` the result is float32, else of this dtype.
+            residual: where it lies, with ``"add"``: float32 of shape (rows, outputs).
+            epsilon: if given, rows are float32 of a single tap, and each is taken less its mean and over the square
+                root of its variance plus this, before it is multiplied.
             taps: in how many parts a row lies, each of as many whole steps.
             tap_bytes: from one part to the next.
         """
@@ -149,12 +147,13 @@ class Units(ABC):
         return Call(self._code, layer_name("normed" if normed else incoming, ending), values)
 
     def attention_call(self, heads: int, head_dim: int, joint: Told, result: Told) -> Call:
-        """Return `attention` of one row as a call for `run`; nothing is checked.
+        """Return the attention of one row as a call for `run`, every frame seeing every other; nothing is checked.
 
         Args:
-            heads: as `attention` takes them.
-            head_dim: numbers of a head.
-            joint: where queries, keys and values lie.
+            heads: how many.
+            head_dim: numbers of a head, so many that `takes_heads_of` them.
+            joint: where queries, scaled already, keys and values lie: of shape (frames, 3 * heads * head_dim) and this
+                dtype, queries of all heads, keys of all heads, values of all heads.
             result: where the result is to lie, and none of these does.
         """
         row_bytes = heads * head_dim * self.dtype.itemsize
@@ -174,107 +173,48 @@ class Units(ABC):
         }
         return Call(self._code, "attention", {**values, **self.fields_of_attention(head_dim)})
 
-    def dense(
-        self,
-        rows: torch.Tensor,
-        packed: torch.Tensor,
-        bias: torch.Tensor,
-        ending: Ending = "none",
-        residual: torch.Tensor | None = None,
-        epsilon: float | None = None,
-    ) -> torch.Tensor:
-        """Return ``rows @ weight.T + bias``, or what `ending` makes of it.
+    def dense(self, rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Return ``rows @ weight.T + bias``, of shape (rows, outputs) and this dtype.
 
         Args:
             rows: of shape (rows, depth) and this dtype or float32, on the CPU, numbers of a row side by side; rows may
                 overlap.
             packed: what `pack` returned for the weight.
             bias: float32 of shape (outputs,).
-            ending: ``"gelu"``, ``"add"`` to add `residual`, ``"float32"`` for a result in that; ``"none"`` leaves it.
-            residual: float32 of shape (rows, outputs), with ``"add"``.
-            epsilon: if given, `rows` are float32, and each is taken less its mean and over the square root of its
-                variance plus this, before it is multiplied.
-
-        Returns:
-            Of shape (rows, outputs) and this dtype, but float32 with ``"add"`` and ``"float32"``.
 
         Raises:
             ValueError: an argument is not that.
         """
         outputs, depth = self.shape_of(packed)
         check("bias", bias, torch.float32, (outputs,))
-        expected = (self.dtype, torch.float32) if epsilon is None else (torch.float32,)
         beside = rows.stride(1) == 1 and rows.device.type == "cpu"
-        if rows.dtype not in expected or rows.shape != (len(rows), depth) or not beside:
+        if rows.dtype not in (self.dtype, torch.float32) or rows.shape != (len(rows), depth) or not beside:
             found = f"{rows.dtype} and {tuple(rows.shape)} on {rows.device}, {rows.stride(1)} apart"
-            raise ValueError(f"rows of {found}: expected {expected[0]} and (rows, {depth}) on the CPU, side by side")
-        if (ending == "add") != (residual is not None):
-            raise ValueError(f"ending={ending!r} with residual={residual}: expected a residual with 'add' alone")
-        told: dict[str, int] = {"numbers": rows.data_ptr()}
-        if residual is not None:
-            check("residual", residual, torch.float32, (len(rows), outputs))
-            told["residual"] = residual.data_ptr()
-        result = rows.new_empty((len(rows), outputs), dtype=torch.float32 if ending in FLOAT32_ENDINGS else self.dtype)
-        if not len(rows):
-            return result
-        call = self.dense_call(
-            packed,
-            bias,
-            Told("numbers"),
-            Told("result"),
-            row_bytes=rows.stride(0) * rows.itemsize,
-            incoming="own" if rows.dtype is self.dtype else "float32",
-            ending=ending,
-            residual=None if residual is None else Told("residual"),
-            epsilon=epsilon,
-        )
-        run(Chain([call]), len(rows), result=result.data_ptr(), **told)
-        return result
-
-    def norm_mish(
-        self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, added: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the layer norm of each row, then its mish, then its sum with what is added.
-
-        Args:
-            rows: float32 of shape (utterances, rows, channels), on the CPU, contiguous; of channels that it takes.
-            weight: float32 of shape (channels,).
-            bias: the same.
-            epsilon: as `torch.nn.LayerNorm` has it.
-            added: float32 of shape (utterances, channels).
-
-        Returns:
-            Of the same shape and this dtype.
-
-        Raises:
-            ValueError: an argument is not that.
-        """
-        utterances, count, channels = rows.shape
-        check("rows", rows, torch.float32, (utterances, count, channels - channels % _vectors.LANES))
-        check("weight", weight, torch.float32, (channels,))
-        check("bias", bias, torch.float32, (channels,))
-        check("added", added, torch.float32, (utterances, channels))
-        result = torch.empty_like(rows, dtype=self.dtype)
-        if not rows.numel():
-            return result
-        chain = Chain([self.norm_mish_call(weight, bias, epsilon, Told("numbers"), Told("added"), Told("result"))])
-        for own, own_added, own_result in zip(rows, added, result, strict=True):
-            told = {"numbers": own.data_ptr(), "added": own_added.data_ptr(), "result": own_result.data_ptr()}
-            run(chain, count, **told)
+            raise ValueError(f"rows of {found}: expected {self.dtype} and (rows, {depth}) on the CPU, side by side")
+        result = rows.new_empty((len(rows), outputs), dtype=self.dtype)
+        if len(rows):
+            incoming: Incoming = "own" if rows.dtype is self.dtype else "float32"
+            row_bytes = rows.stride(0) * rows.itemsize
+            call = self.dense_call(
+                packed, bias, Told("numbers"), Told("result"), row_bytes=row_bytes, incoming=incoming
+            )
+            run(Chain([call]), len(rows), numbers=rows.data_ptr(), result=result.data_ptr())
         return result
 
     def norm_mish_call(
         self, weight: torch.Tensor, bias: torch.Tensor, epsilon: float, numbers: Told, added: Told | int, result: Told
     ) -> Call:
-        """Return `norm_mish` of one utterance as a call for `run`; nothing is checked, and weight and bias are kept.
+        """Return the layer norm of each row, then its mish, then its sum with what is added, as a call for `run`.
+
+        Nothing is checked, and weight and bias have to be kept.
 
         Args:
-            weight: as `norm_mish` takes it.
+            weight: float32 of shape (channels,), of channels that are whole vectors.
             bias: the same.
-            epsilon: the same.
-            numbers: where the rows lie.
-            added: where what is added lies.
-            result: where the result is to lie; that of float32 may lie where the rows do.
+            epsilon: as `torch.nn.LayerNorm` has it.
+            numbers: where the rows lie, float32 of shape (rows, channels).
+            added: where what is added to each row lies, float32 of shape (channels,).
+            result: where the result is to lie, of this dtype; that of float32 may lie where the rows do.
         """
         values: dict[str, int | Told] = {
             "next_share": 0,
@@ -294,7 +234,7 @@ class Units(ABC):
         """Return upstream's `Snake` of float32 rows as a call for `run`; nothing is checked.
 
         Args:
-            frequencies: float32 of shape (channels,), of channels that `takes_channels`; they have to be kept.
+            frequencies: float32 of shape (channels,), of channels that are whole vectors; they have to be kept.
             heights: the same.
             numbers: where the rows lie.
             result: where the result is to lie.
@@ -310,33 +250,6 @@ class Units(ABC):
             "result": result,
         }
         return Call(self._code, "snake", values)
-
-    def attention(self, joint: torch.Tensor, heads: int) -> torch.Tensor:
-        """Return the attention of queries that are scaled already, every frame seeing every other.
-
-        Args:
-            joint: of shape (rows, frames, 3 * heads * head_dim) and this dtype, on the CPU, contiguous: queries of all
-                heads, keys of all heads, values of all heads. Rows do not see each other.
-            heads: how many; `takes_heads_of` has to be true of their size.
-
-        Returns:
-            Of shape (rows, frames, heads * head_dim) and this dtype.
-
-        Raises:
-            ValueError: an argument is not that.
-        """
-        rows, frames, width = joint.shape
-        head_dim, rest = divmod(width, 3 * heads)
-        if rest or not self.takes_heads_of(head_dim):
-            raise ValueError(f"{width} numbers for {heads} heads: expected 3 times a multiple of {SIDE} for each")
-        check("joint", joint, self.dtype, (rows, frames, width))
-        result = joint.new_empty((rows, frames, heads * head_dim))
-        if not frames:
-            return result
-        chain = Chain([self.attention_call(heads, head_dim, Told("joint"), Told("result"))])
-        for row, attended in zip(joint, result, strict=True):
-            run(chain, frames, joint=row.data_ptr(), result=attended.data_ptr())
-        return result
 
 
 def run(chain: Chain, rows: int, *, panels_of_share: int = _PANELS_OF_A_SHARE, **told: int) -> None:
