@@ -21,7 +21,7 @@ class Subject:
 
     Attributes:
         name: what tables and charts call it: one line of at most 80 printable characters.
-        call: takes one request and returns one tensor. Runs in many threads at the same time.
+        call: takes one request, leaves it as it is, and returns one tensor. Runs in many threads at the same time.
         shared: the objects that all calls share, as a tuple (a list becomes one): the model and whatever wraps it.
             The harness looks here for the modules whose outputs it records.
         requests: the subject's own requests, as a tuple (a list becomes one); `None` means that it takes the

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from harness.audit import value_stack
 from harness.audit.deadline import PATIENCE, Deadline
@@ -31,7 +32,7 @@ from harness.audit.trial.turns import CACHE, one_of_every_kind_first
 from harness.audit.unfinished import left_for_lack_of_time
 from harness.audit.verdict import decide, unstable_reason
 from harness.audit.watch.guards import guarded_attribute, read_bare
-from harness.errors import ReferenceFailedError
+from harness.errors import ReferenceFailedError, SubjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ DEFAULT_BUDGET = 42.0
 DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
 WATCHING, STRESSING, REMEDYING = 0.25, 0.05, 0.2
+BLIND = "this Python's stack cannot be read (3.11's can), and a store that its own call undoes would not be seen"
+# What a call in a thread of its own has beside twenty times what it took on this one.
+ALONE_S = 10.0
 
 
 def audit(
@@ -95,6 +99,9 @@ class _Audit:
         self.deadline = deadline
         self.roots = name_roots(subject.shared, subject.call)
         self.graph = Graph(self.roots)
+        _refuse_what_is_not_made_yet(self.graph)
+        if not value_stack.works_here():
+            self.graph.unseen.append(BLIND)
         self.checkpoint = Checkpoint(self.graph)
         self.stress = StressSummary()
         self.cells = Cells(self.graph.roots, {})
@@ -105,6 +112,7 @@ class _Audit:
             self.subject.call, self.requests, self.graph, self.checkpoint, self.budget * WATCHING
         )  # fmt: skip
         self._check(observation.outcomes[-1].error, observation.outcomes[-1].trace)
+        asked = len(self.requests)
         self.requests = self.requests[: len(observation.outcomes)]
         writes, draws = group_writes(observation.record), group_draws(observation.record)
         if not all(outcome.finished for outcome in observation.overlapping):
@@ -117,6 +125,8 @@ class _Audit:
         references = make_references(self.subject.call, self.requests, self.checkpoint, leftovers.look)
         self._check(references.failed, references.outcomes[-1].trace)
         facts = self._facts(observation, references)
+        if not references.unstable:
+            references = replace(references, unstable=self._in_a_thread_of_its_own(references))
         if references.unstable:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
@@ -132,6 +142,8 @@ class _Audit:
         judged_writes, guarded = self._set_guarded_apart(writes, judged_writes)
         draws_with_own = (*judged_draws, *own_draws(observation))
         verdict, reason = decide(judged_writes, judged_draws, self.stress, references.carried, self.graph.unseen)
+        if verdict == "SAFE" and asked > len(self.requests):
+            reason += f"; of {asked} requests there was time for {len(self.requests)}, and this is said of them alone"
         facts["seconds"] = round(time.monotonic() - self.start, 2)
         return AuditResult(
             self.subject.name, verdict, reason, judged_writes, draws_with_own, guarded, self.stress, facts
@@ -166,6 +178,19 @@ class _Audit:
         undecided = Judgement(None, f"undecided: {why}")
         draws = (judged_draw(finding, undecided, ()) for finding in group_draws(observation.record))
         return tuple(judged_write(finding, undecided, ()) for finding in writes), (*draws, *own_draws(observation))
+
+    def _in_a_thread_of_its_own(self, references: References) -> str:
+        """How the quickest call differs where it is alone, but not on this thread; empty if it does not.
+
+        torch keeps its grad mode, autocast and default device for each thread. A call that goes by what this thread has
+        would fail next to any other, and nothing that is written would be to blame.
+        """
+        outcome, request = min(zip(references.outcomes, self.requests, strict=True), key=lambda pair: pair[0].seconds)
+        self.checkpoint.restore()
+        alone = calls.Worker(self.subject.call, request).start().wait(ALONE_S + 20 * outcome.seconds)
+        changed = calls.difference(replace(alone, value=calls.copied(alone.value)), outcome)
+        self.checkpoint.restore()
+        return f"run alone in a thread of its own, {changed}" if changed else ""
 
     def _by_itself(self, references: References) -> str:
         time_for_it = Deadline(min(self.deadline.left(), REMEDYING * self.budget))
@@ -283,3 +308,15 @@ class _Audit:
             "torch": torch.__version__,
             "torch_threads": torch.get_num_threads(),
         }
+
+
+def _refuse_what_is_not_made_yet(graph: Graph) -> None:
+    """Refuse lazy modules: the first call gives them weights and another class, and that cannot be taken back.
+
+    Raises:
+        SubjectError: a shared parameter or buffer has no shape yet.
+    """
+    for node in graph.nodes.values():
+        if is_lazy(node.value):
+            message = f"{node.path} has no shape yet: expected a model that was called once before it is shared"
+            raise SubjectError(message)

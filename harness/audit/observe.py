@@ -14,7 +14,7 @@ from harness.audit.deadline import Deadline
 from harness.audit.run import calls
 from harness.audit.state.memory import memory_of
 from harness.audit.state.paths import follow
-from harness.audit.state.restore import comparable
+from harness.audit.state.restore import changed_entries, comparable
 from harness.audit.watch import lines
 from harness.audit.watch.dispatch import OperationWatch
 from harness.audit.watch.events import PROCESS_WIDE, Draw, Record, Write
@@ -110,18 +110,24 @@ def observe(
     outcomes: list[Outcome] = []
     deadline = Deadline(budget)
     for index, request in enumerate(requests):
-        outcomes.append(observer.run(request))
+        outcome = observer.run(request)
+        if outcome.error and index > 0:  # perhaps for what an earlier call has left; that is looked at by itself
+            checkpoint.restore_everything()
+            outcome = observer.run(request)
+        outcomes.append(outcome)
         if outcomes[-1].error or (index > 0 and deadline.passed()):
             break
     if outcomes[-1].error:
         return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))
     changed = checkpoint.changed()
     bent = found_exchanged(changed, checkpoint)
-    unseen = [node for node in changed if not _is_covered(node, observer.record, graph)]
+    unseen = [node for node in changed if not _is_covered(node, observer.record, graph, checkpoint)]
     if unseen:
         checkpoint.restore()
+        seen = {write.path for group in observer.record.writes.values() for write in group}
         for write in lines.locate(call, requests[0], unseen, checkpoint):
-            observer.record.add_write(write)
+            if write.path not in seen:
+                observer.record.add_write(write)
     exchanged = tuple(dict.fromkeys([*seen_exchanging(observer.record), *bent]))
     checkpoint.restore()
     overlapping: tuple[Outcome, ...] = ()
@@ -134,8 +140,11 @@ def observe(
     return Observation(observer.record, tuple(outcomes), overlapping, seconds, exchanged)
 
 
-def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
-    """Whether some recorded write explains that this object changed."""
+def _is_covered(node: Node, record: Record, graph: Graph, checkpoint: Checkpoint) -> bool:
+    """Whether recorded writes explain that this object changed: of a namespace, every entry of it.
+
+    What is written further down changes what the object holds, and not the object.
+    """
     if node.role in {"generator", "leaf"}:
         return True
     writes: list[Write] = [write for group in record.writes.values() for write in group]
@@ -146,4 +155,9 @@ def _is_covered(node: Node, record: Record, graph: Graph) -> bool:
             or (memory is not None and memory == memory_of(follow(write.owner, graph.roots)))
             for write in writes
         )
-    return any(write.path == node.path or write.path.starts_with(node.path) for write in writes)
+    depth = len(node.path.steps)
+    near = [write.path for write in writes if write.path.starts_with(node.path) and len(write.path.steps) <= depth + 1]
+    if node.role != "namespace":
+        return bool(near)
+    written = {str(path.steps[-1].key) for path in near if len(path.steps) > depth}
+    return {str(name) for name in changed_entries(node, checkpoint.held_by(node))} <= written

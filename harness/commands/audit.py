@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `audit` takes."""
     parser.add_argument("target", metavar="TARGET", help="a built-in subject, or package.module:factory")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where audit.json goes")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the default workload (default: 0)")
+    parser.add_argument(
+        "--seed", type=arguments.whole_number, default=0, help="seed of the default workload (default: %(default)s)"
+    )
     parser.add_argument(
         "--requests",
         type=arguments.positive_int,

@@ -78,14 +78,14 @@ def load(path: Path) -> Finding:
     try:
         plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = plain.pop("version")
-        finding = Finding(**{**plain, "schedule": tuple(plain["schedule"])})
+        finding = Finding(**{**plain, "schedule": tuple(plain["schedule"]), "versions": dict(plain["versions"])})
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{path}: cannot be read as an interleaving: {error!r}") from error
     if version != VERSION:
         raise SavedFileError(f"{path}: version {version!r} is not {VERSION!r}, which this harness reads")
     here = versions()
     other = [
-        f"{name} {bound} (here {here.get(name)})" for name, bound in finding.versions.items() if here[name] != bound
+        f"{name} {bound} (here {here.get(name)})" for name, bound in finding.versions.items() if here.get(name) != bound
     ]
     if other:
         raise SavedFileError(f"{path}: a schedule counts bytecodes, and this one is of {', '.join(other)}")

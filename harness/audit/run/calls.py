@@ -86,10 +86,7 @@ def identical(  # noqa: PLR0911 - one return for each sort of value
         SubjectError: they are of a type that cannot be compared.
     """
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        if one.shape != other.shape or one.dtype != other.dtype:
-            return False
-        left, right = one.detach().cpu().contiguous().reshape(-1), other.detach().cpu().contiguous().reshape(-1)
-        return torch.equal(left.view(torch.uint8), right.view(torch.uint8))
+        return one.shape == other.shape and one.dtype == other.dtype and _same_bits(one, other)
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
     if isinstance(one, dict) and isinstance(other, dict):
@@ -108,9 +105,21 @@ def identical(  # noqa: PLR0911 - one return for each sort of value
         raise _incomparable(one) from error
 
 
+def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        left, right = one.detach().cpu().contiguous().reshape(-1), other.detach().cpu().contiguous().reshape(-1)
+        return torch.equal(left.view(torch.uint8), right.view(torch.uint8))
+    except RuntimeError as error:  # of a sparse or a quantised one
+        raise _incomparable(one) from error
+
+
+def _named(value: object) -> str:
+    return f"a tensor of {value.dtype} and {value.layout}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
 def _incomparable(value: object) -> SubjectError:
     return SubjectError(
-        f"a call returned {type(value).__name__}, which cannot be compared bit by bit; expected tensors, arrays, "
+        f"a call returned {_named(value)}, which cannot be compared bit by bit; expected tensors, arrays, "
         f"numbers, text, or lists, tuples, dictionaries and dataclasses of them"
     )
 
@@ -291,16 +300,12 @@ class Hold:
                 sys.settrace(None)  # nothing more to look for: the rest of the call runs at full speed
 
 
-def run_together(
-    call: Callable[[Any], Any], requests: Sequence[object], timeout: float, *, prepare: Callable[[], None] | None = None
-) -> tuple[Outcome, ...]:
+def run_together(call: Callable[[Any], Any], requests: Sequence[object], timeout: float) -> tuple[Outcome, ...]:
     """Start all requests at a barrier, one thread each, and wait; those still running are reported so."""
     barrier = threading.Barrier(len(requests))
 
     def ready() -> None:
         barrier.wait(timeout=60)
-        if prepare is not None:
-            prepare()
 
     workers = [Worker(call, request, ready).start() for request in requests]
     end = time.monotonic() + timeout

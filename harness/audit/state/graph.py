@@ -12,6 +12,7 @@ import random
 import sys
 import threading
 import types
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +23,7 @@ import torch
 from harness.audit import value_stack
 from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package, is_own_module
 from harness.audit.state.memory import Memory, memory_of, window_of
-from harness.audit.state.paths import MODULE_DICTIONARIES, Path, Result, follow, own_dictionary
+from harness.audit.state.paths import MODULE_DICTIONARIES, Path, Result, follow, own_dictionary, wrapped_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +52,7 @@ GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rando
 NODE_LIMIT = 600_000
 ENVIRONMENT = "os.environ"
 # What two calls can write if a cache hands it to both.
-SHARED_RESULTS = (torch.Tensor, np.ndarray, torch.nn.Module, dict, list, set, deque, bytearray)
+SHARED_RESULTS = (torch.Tensor, np.ndarray, torch.nn.Module, dict, list, set, deque, bytearray, tuple, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,12 @@ def _results(cache: object) -> list[Any]:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether calls may share `value` as it is. A thread of one's own class may be the model, too."""
+    """Whether calls may share `value` as it is. A thread of one's own class may be the model, too.
+
+    What a weak proxy stands for, others hold; one whose object is gone answers no question but for its own type.
+    """
+    if type(value) in weakref.ProxyTypes:
+        return True
     own_thread = isinstance(value, threading.Thread) and is_audited_package(type(value).__module__)
     return isinstance(value, (*PLAIN_VALUES, *SYNCHRONISED)) and not own_thread
 
@@ -102,6 +108,15 @@ def _is_pythons(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
+def _is_being_imported(module: types.ModuleType) -> bool:
+    return bool(getattr(vars(module).get("__spec__"), "_initializing", False))
+
+
+def _is_own(value: object, module: types.ModuleType) -> bool:
+    """Whether what a module's name stands for is looked at: all but the classes that it has from elsewhere."""
+    return not isinstance(value, type) or value.__module__ == module.__name__
+
+
 class Graph:
     """Every object reachable from the roots, found again by identity; it grows as calls publish new ones."""
 
@@ -112,6 +127,7 @@ class Graph:
         self.known_globals: set[int] = set()
         self.unseen: list[str] = []
         self.roots: dict[str, object] = dict(roots)
+        self._named = frozenset(roots)
         self._starts: list[int] = []
         self._ranges: list[Memory] = []
         self._lock = threading.RLock()
@@ -127,12 +143,12 @@ class Graph:
 
     def owner_of_memory(self, value: object) -> Path | None:
         """The path of the shared tensor or array whose memory `value` lies in, or None."""
+        node = self.nodes.get(id(value))
+        if node is not None and node.value is value:
+            return node.path  # of a sparse tensor, too, which has no memory of its own
         found = memory_of(value)
         if found is None or not self._starts:
             return None
-        node = self.nodes.get(id(value))
-        if node is not None and node.value is value:
-            return node.path
         start = value.data_ptr() if isinstance(value, torch.Tensor) else found[0]
         with self._lock:
             index = bisect.bisect_right(self._starts, start) - 1
@@ -142,10 +158,15 @@ class Graph:
             return memory.path_at(start) if start < memory.high else None
 
     def add_globals(self, namespace: dict[str, Any]) -> None:
-        """Take in the globals of a module whose code is about to run for the first time."""
-        self.known_globals.add(id(namespace))
+        """Take in the globals of a module whose code is about to run for the first time.
+
+        One that is being imported is taken in when it is whole: what it has now is not what it is to be put back to.
+        """
         name = namespace.get("__name__")
         module = sys.modules.get(name) if isinstance(name, str) else None
+        if module is not None and _is_being_imported(module):
+            return
+        self.known_globals.add(id(namespace))
         if module is not None and vars(module) is namespace and is_audited_package(module.__name__):
             with self._lock:
                 known = len(self.nodes)
@@ -155,29 +176,38 @@ class Graph:
 
     def add_module(self, module: types.ModuleType) -> None:
         with self._lock:
+            if _is_being_imported(module):
+                return
             self.known_globals.add(id(vars(module)))
-            path = Path(module.__name__, of_module=True)
             if id(module) in self.nodes:
                 return
-            self.roots[module.__name__] = module
+            path = self._path_of_module(module.__name__)
+            self.roots[path.root] = module
             self.nodes[id(module)] = Node(module, path, "module")
             self.nodes[id(vars(module))] = Node(vars(module), path, "namespace")
             for name, value in list(vars(module).items()):
                 if isinstance(value, types.ModuleType) and is_own_module(value):
                     self.add_module(value)
-                elif not _is_pythons(name) and not isinstance(value, type | types.ModuleType):
+                elif not _is_pythons(name) and not isinstance(value, types.ModuleType) and _is_own(value, module):
                     self.extend(path.attribute(name), value)
+
+    def _path_of_module(self, name: str) -> Path:
+        """The module's name; a module may be called as a shared object is."""
+        taken = name in self._named
+        return Path(f"{name} (module)" if taken else name, of_module=True)
 
     def add_class(self, cls: type) -> Node | None:
         """Take in a class that only its module's code refers to, right before something is stored on it.
 
         A class that a call has made for itself is not found under its name, and is not shared.
         """
-        path = Path(cls.__module__, of_module=True)
+        module = sys.modules.get(cls.__module__)
+        path = self._path_of_module(cls.__module__)
         for name in cls.__qualname__.split("."):
             path = path.attribute(name)
-        if not is_audited_package(cls.__module__) or follow(path, sys.modules) is not cls:
+        if not is_audited_package(cls.__module__) or follow(path, {path.root: module}) is not cls:
             return None
+        self.roots.setdefault(path.root, module)
         with self._lock:
             known = len(self.nodes)
             self.extend(path, cls)
@@ -240,6 +270,9 @@ class Graph:
     def _take_memory(self, path: Path, value: torch.Tensor | np.ndarray[Any, Any]) -> Iterator[tuple[Path, object]]:
         role: Role = "tensor" if isinstance(value, torch.Tensor) else "array"
         self.nodes[id(value)] = Node(value, path, role)
+        namespace = own_dictionary(value)
+        if namespace:
+            yield from self._take_namespace(path, namespace)
         found = memory_of(value)
         if found is None:
             return
@@ -260,8 +293,8 @@ class Graph:
         for name, held in list(vars(value).items()):
             plain = not name.startswith("__") and not isinstance(held, type | types.GetSetDescriptorType)
             if plain and not isinstance(held, types.MemberDescriptorType):
-                inside = getattr(held, "__func__", held) if isinstance(held, classmethod | staticmethod) else held
-                yield path.attribute(name), inside
+                for inside in wrapped_in(held):
+                    yield path.attribute(name), inside
 
     def _take_function(self, path: Path, value: types.FunctionType) -> Iterator[tuple[Path, object]]:
         self.nodes[id(value)] = Node(value, path, "leaf")
@@ -319,6 +352,11 @@ class Graph:
         if isinstance(value, dict):
             for key, held in list(dict.items(value)):
                 yield path.step("item", key), held
+                if type(key) is not str:
+                    yield path.step("element", Result(key)), key
+        elif isinstance(value, set | frozenset):
+            for held in list(value):
+                yield path.step("element", Result(held)), held
         elif isinstance(value, list | tuple | deque):
             for index, held in enumerate(list(value)):
                 yield path.step("item", index), held

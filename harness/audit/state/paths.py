@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Callable, Mapping
 
-StepKind = Literal["attribute", "item", "class", "cell", "default", "result"]
+StepKind = Literal["attribute", "item", "element", "class", "cell", "default", "result"]
 MODULE_DICTIONARIES = ("_parameters", "_buffers", "_modules")
 TENSOR_ATTRIBUTES = ("grad", "requires_grad")
 CALL = "call"
 KEY_LENGTH = 40
-SIMPLE_KEYS = (str, int, float, bool, bytes, tuple, type(None))
+SIMPLE_KEYS = (str, int, float, bool, bytes, type(None))
 
 
 class Absent:
@@ -37,26 +37,42 @@ class Result:
     value: object
 
 
-@dataclass(frozen=True)
+def is_simple(key: object) -> bool:
+    """Whether keys of that type are the same if they are equal, and can be shown."""
+    return isinstance(key, SIMPLE_KEYS) or (type(key) is tuple and all(map(is_simple, key)))
+
+
+@dataclass(frozen=True, eq=False)
 class Step:
-    """One step from an object to something it holds."""
+    """One step from an object to something it holds; keys that are not simple are told apart by identity.
+
+    A slice has no hash in Python 3.11, and tensors do not say whether they are equal.
+    """
 
     kind: StepKind
     key: object = None
+
+    @property
+    def _told_by(self) -> tuple[object, ...]:
+        return (self.kind, self.key) if is_simple(self.key) else (self.kind, id(self.key))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self._told_by == other._told_by
+
+    def __hash__(self) -> int:
+        return hash(self._told_by)
 
     def text(self) -> str:
         if self.kind == "attribute":
             return f".{self.key}"
         if self.kind == "item":
-            text = repr(self.key) if isinstance(self.key, SIMPLE_KEYS) else type(self.key).__name__
+            text = repr(self.key) if is_simple(self.key) else type(self.key).__name__
             return f"[{text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + '...'}]"
-        if self.kind == "class":
-            return ".__class__"
+        if self.kind == "element":
+            return f"{{{type(self.key.value).__name__}}}" if isinstance(self.key, Result) else "{}"
         if self.kind == "cell":
             return f".__closure__.{self.key}"
-        if self.kind == "result":
-            return "()"
-        return f".__defaults__[{self.key!r}]"
+        return {"class": ".__class__", "result": "()"}.get(self.kind, f".__defaults__[{self.key!r}]")
 
 
 @dataclass(frozen=True)
@@ -115,6 +131,19 @@ def held_attribute(value: object, name: str) -> object:  # noqa: PLR0911 - one r
     return ABSENT
 
 
+def wrapped_in(value: object) -> tuple[object, ...]:
+    """What a property or a method, of whichever sort, is made of; anything else is made of itself."""
+    if isinstance(value, property):
+        return tuple(accessor for accessor in (value.fget, value.fset, value.fdel) if accessor is not None)
+    if isinstance(value, classmethod | staticmethod | types.MethodType):
+        return (value.__func__,)
+    return (value,)
+
+
+def _functions_in(value: object) -> list[types.FunctionType]:
+    return [function for function in wrapped_in(value) if isinstance(function, types.FunctionType)]
+
+
 def _from_cell(value: object, key: object) -> object:
     return cell_of(value, key).cell_contents
 
@@ -123,16 +152,20 @@ def cell_of(value: object, key: object) -> types.CellType:
     """The cell in which a function keeps its variable `key`.
 
     Raises:
-        AttributeError, KeyError: `value` is no function, or has no such variable.
+        KeyError: there is no function in `value`, or none has such a variable.
     """
-    function: Any = value
-    cells: dict[str, types.CellType] = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells: dict[str, types.CellType] = {}
+    for function in reversed(_functions_in(value)):
+        cells |= dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     return cells[str(key)]
 
 
 def _from_default(value: object, key: object) -> object:
-    function: Any = value
-    return (function.__kwdefaults__ if isinstance(key, str) else function.__defaults__)[key]
+    for function in _functions_in(value):
+        held: Any = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
+        if key in held:
+            return held[key]
+    return ABSENT
 
 
 def _from_item(value: object, key: object) -> object:
@@ -148,6 +181,7 @@ FOLLOW: dict[str, Callable[[object, object], object]] = {
     "class": lambda _value, key: key,
     "cell": _from_cell,
     "default": _from_default,
+    "element": lambda _value, key: key.value if isinstance(key, Result) else ABSENT,
     "result": lambda _value, key: key.value if isinstance(key, Result) else ABSENT,
 }
 

@@ -34,7 +34,8 @@ def same(one: object, other: object) -> bool:
 
 def same_all(one: list[Any] | tuple[Any, ...], other: list[Any] | tuple[Any, ...]) -> bool:
     return len(one) == len(other) and all(
-        same_all(left, right) if isinstance(left, tuple) and isinstance(right, tuple) else same(left, right)
+        # By their types: a weak proxy whose object is gone cannot be asked.
+        same_all(left, right) if issubclass(type(left), tuple) and issubclass(type(right), tuple) else same(left, right)
         for left, right in zip(one, other, strict=True)
     )
 
@@ -250,7 +251,7 @@ def differs(node: Node, held: Held) -> bool:
 
 def _put_back_memory(value: torch.Tensor | np.ndarray[Any, Any], held: Held) -> bool:
     if isinstance(value, np.ndarray):
-        if held.kept is None or held.kept.nbytes != value.nbytes:
+        if held.kept is None or held.kept.nbytes != value.nbytes or not value.flags.writeable:
             return False
         value[...] = held.kept.view(value.dtype).reshape(value.shape)
         return True
@@ -299,3 +300,10 @@ def put_back(node: Node, held: Held) -> bool:  # noqa: C901, PLR0912 - one branc
     else:
         return False
     return True
+
+
+def changed_entries(node: Node, held: Held) -> list[object]:
+    """The keys under which a namespace holds something else than it did, or nothing, or nothing did."""
+    before, now = dict(held.seen), dict(node.value)
+    keys = dict.fromkeys((*before, *now))
+    return [key for key in keys if not same(before.get(key, ABSENT), now.get(key, ABSENT))]

@@ -35,6 +35,7 @@ class Judgement:
     schedule: Schedule | None = None
 
 
+GUARDED_PAIRS = 6
 ENOUGH = 8  # sides of a line at which nothing happened, after which it is left at that
 LRU_CACHE = Judgement(False, "functools.lru_cache keeps itself consistent; at worst a value is computed twice")
 SAME_VALUE = Judgement(False, "every watched call stored the value that was there already, and no other line writes it")
@@ -146,7 +147,10 @@ class Judge:
             if self._blocked[index] > 1:
                 queue.clear()
             elif finding.guard is not None and schedule.side != "before":
-                queue.insert(0, Attempt(replace(schedule, side="after", lock=finding.guard)))
+                # Nobody comes in while the lock is held: what is left is what one call finds of the other's later on.
+                pairs = self._pairs.ordered[:GUARDED_PAIRS]
+                later = replace(schedule, side="after", lock=finding.guard)
+                queue[:] = [Attempt(replace(later, first=first, second=second)) for first, second in pairs]
         elif trial.reached and schedule.site in finding.sites:
             self._take_down(index, trial)
             if self._tried[index] >= ENOUGH and self._is_clean(index):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.audit.watch.events import OWN, PROCESS_WIDE, Draw, Record, Write
+from harness.audit.watch.events import OF_A_SPARSE_TENSOR, OWN, PROCESS_WIDE, Draw, Record, Write
+from harness.audit.watch.guards import guard_of
 from harness.audit.watch.locate import place_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ UNDECLARED = frozenset({
 # Writes that change no element.
 HARMLESS = frozenset({"aten::detach_", "aten::requires_grad_"})
 _drawing = threading.Lock()  # a draw and the look at the generator before and after it belong together
+
+
+def is_process_wide(generator: torch.Generator) -> bool:
+    """Whether this is the generator that draws on its device use where none is named."""
+    wide = (torch.default_generator, *torch.cuda.default_generators)
+    return any(generator._cdata == one._cdata for one in wide)  # type: ignore[attr-defined] # noqa: SLF001 - no public way to tell generators apart
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:
@@ -98,13 +105,13 @@ class OperationWatch(TorchDispatchMode):
             result = func(*args, **keywords)
             drawn = not torch.equal(before, torch.default_generator.get_state())
         # Other devices' generators cannot be looked at here. What is on none has no values, and none are drawn for it.
-        elsewhere = any(tensor.device.type not in {"cpu", "meta"} for tensor in _tensors(list(args)))
+        elsewhere = any(tensor.device.type not in {"cpu", "meta"} for tensor in _tensors([*args, result]))
         if generator is not None or drawn or elsewhere:
             self._record.add_draw(Draw(schema.name, self._whose(generator), place_of(sys._getframe(1))))  # noqa: SLF001
         return result
 
     def _whose(self, generator: torch.Generator | None) -> str:
-        if generator is None or generator._cdata == torch.default_generator._cdata:  # type: ignore[attr-defined] # noqa: SLF001 - no public way to tell generators apart
+        if generator is None or is_process_wide(generator):
             return f"{PROCESS_WIDE} torch.default_generator"
         path = self._graph.generators.get(generator._cdata)  # type: ignore[attr-defined] # noqa: SLF001 - as above
         return OWN if path is None else f"shared {path}"
@@ -115,5 +122,8 @@ class OperationWatch(TorchDispatchMode):
             return
         if self._before_write is not None:
             self._before_write(tensor)
+        if tensor.layout is not torch.strided:
+            operation += OF_A_SPARSE_TENSOR
         place = place_of(sys._getframe(2))  # noqa: SLF001 - the frame that ran the operation
-        self._record.add_write(Write(path, "in-place tensor write", operation, place, path, "content"))
+        guard = guard_of(path, self._graph.roots)
+        self._record.add_write(Write(path, "in-place tensor write", operation, place, path, "content", guard=guard))

@@ -16,6 +16,7 @@ WriteKind = Literal[
 Holds = Literal["slot", "content", "nothing"]
 PROCESS_WIDE = "process-wide"
 OWN = "own"
+OF_A_SPARSE_TENSOR = " of a sparse tensor"
 
 
 @dataclass(frozen=True)

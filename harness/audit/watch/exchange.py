@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.state.paths import TENSOR_ATTRIBUTES
 from harness.audit.state.shell import is_bent
+from harness.audit.watch.events import OF_A_SPARSE_TENSOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,8 @@ EXCHANGING = frozenset({
 def _exchanges(write: Write) -> bool:
     last = write.path.steps[-1] if write.path.steps else None
     of_autograd = last is not None and last.kind == "attribute" and last.key in TENSOR_ATTRIBUTES
-    return of_autograd or write.operation in EXCHANGING or write.operation.endswith(" data")
+    # A sparse tensor is made of others, and is given new ones.
+    return of_autograd or write.operation in EXCHANGING or write.operation.endswith((" data", OF_A_SPARSE_TENSOR))
 
 
 def seen_exchanging(record: Record) -> list[str]:

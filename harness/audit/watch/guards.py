@@ -101,7 +101,12 @@ def _reads(code: CodeType, names: set[str]) -> dict[int, str]:
 def read_bare(
     call: Callable[[Any], Any], requests: Sequence[object], watched: Sequence[Guarded]
 ) -> dict[tuple[int, str], str]:
-    """Run `requests` once more; the location of a read without the lock, for each attribute that has one."""
+    """Run `requests` once more; the location of a read without the lock, for each attribute that has one.
+
+    Where the interpreter's stack cannot be read, who reads what cannot be seen, and every attribute counts as read so.
+    """
+    if not value_stack.works_here():
+        return {(id(guarded.owner), guarded.name): "anywhere" for guarded in watched}
     watcher = ReadWatch(watched)
     for request in requests:
         sys.settrace(watcher)

@@ -26,6 +26,7 @@ from harness.audit.state.restore import same
 from harness.audit.state.settings import BY_SETTER, SETTINGS
 from harness.audit.watch.bytecode import ARGUMENT_WRITERS, EMPTY, FIRST_INPLACE_OPERATOR, Plan, plan_of
 from harness.audit.watch.classify import write_kind
+from harness.audit.watch.dispatch import is_process_wide
 from harness.audit.watch.events import OWN, PROCESS_WIDE, Draw, Holds, Record, Write, WriteKind
 from harness.audit.watch.guards import guard_of
 from harness.audit.watch.locate import place_of
@@ -345,7 +346,7 @@ class WriteTracer:
         if isinstance(owner, torch.Generator):
             if name not in {"manual_seed", "seed", "set_state", "graphsafe_set_state", "set_offset"}:
                 return  # draws are seen as tensor operations
-            wide = "torch.default_generator" if owner._cdata == torch.default_generator._cdata else ""  # type: ignore[attr-defined] # noqa: SLF001 - no public way to tell generators apart
+            wide = "torch.default_generator" if is_process_wide(owner) else ""
             op = f"torch.Generator.{name}"
         else:
             wide = {id(PYTHON_WIDE): "random", id(NUMPY_WIDE): "numpy.random"}.get(id(owner), "")

@@ -27,6 +27,8 @@ def test_what_is_saved_is_read_back_and_told(tmp_path: Path) -> None:
     [
         ({"version": "explore/0"}, "version 'explore/0' is not 'explore/1'"),
         ({"versions": {"python": "2.7.18"}}, "this one is of python 2.7.18"),
+        ({"versions": {"another": "1.0"}}, r"this one is of another 1\.0 \(here None\)"),
+        ({"versions": None}, "cannot be read as an interleaving"),
         ({"schedule": None}, "cannot be read as an interleaving"),
     ],
 )
