@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import threading
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.run.limits import MAX_THREADS
 from harness.subjects.source import PROFILES, ModelSource
+from harness.verdict.saved import UNFINISHED
 
 # More than any machine has cores, and torch takes it without a word.
 MAX_TORCH_THREADS = 1024
 # By their names: what a run concludes. What it saw (.jsonl) is opened anew by who writes it.
 CONCLUSIONS = {".json", ".md", ".html"}
+CHARTS = "charts"
 
 
 def thread_counts(text: str) -> tuple[int, ...]:
@@ -131,14 +134,16 @@ def check_device(device: str) -> None:
 def claim_folder(folder: Path, own: frozenset[str], *, beside: frozenset[str] = frozenset()) -> None:
     """Make `folder`, or take over one that holds nothing but this command's `own` files and those it stands `beside`.
 
-    What an earlier run concluded is removed: it must not stand there as this one's if this one ends in an error.
+    What an earlier run concluded and drew is removed: it must not stand there as this one's if this one ends in an
+    error.
 
     Raises:
         UsageError: it is a file, cannot be made, or holds something else.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(path.name for path in folder.iterdir() if path.name not in own | beside)
+        known = own | beside
+        foreign = sorted(path.name for path in folder.iterdir() if path.name.removesuffix(UNFINISHED) not in known)
     except OSError as error:
         raise UsageError(f"--out: {folder} cannot be used as a folder: {error.strerror}") from error
     if foreign:
@@ -146,3 +151,6 @@ def claim_folder(folder: Path, own: frozenset[str], *, beside: frozenset[str] = 
     for name in own:
         if Path(name).suffix in CONCLUSIONS:
             (folder / name).unlink(missing_ok=True)
+            (folder / f"{name}{UNFINISHED}").unlink(missing_ok=True)
+        elif name == CHARTS:
+            shutil.rmtree(folder / name, ignore_errors=True)

@@ -1,7 +1,7 @@
 """`python -m harness bench`: time every contestant, save what was seen, derive the tables, draw them.
 
 Exit status: 0 the run is complete and every output had the bits it has to have; 1 some output had not; 2 wrong
-usage; 3 nothing could be measured. A missed target is a result, not a failure.
+usage; 3 cells were to be timed, and there was no time for any. A missed target is a result, not a failure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.run.quiet import quieten_upstream
 from harness.subjects.contestants import BASELINE_BF16, ENGINE_BF16, ENGINE_FP32, ENGINE_MIXED, NAMES, check_names
 from harness.subjects.parts import ARRIVALS, EXTRAS, PARTS, S3GEN_ALONE, T3_ALONE, WHOLE
-from harness.verdict.judge import EXIT_UNSAFE
+from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_UNSAFE
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of {','.join((*PARTS, *EXTRAS))}; default: all, but {T3_ALONE} and {S3GEN_ALONE} only at full size. "
         f"{ARRIVALS} without {WHOLE} measures only capacities before, and has the rest of the time",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of workload and arrivals (default: 0)")
+    parser.add_argument(
+        "--seed", type=arguments.whole_number, default=0, help="seed of workload and arrivals (default: %(default)s)"
+    )
     parser.add_argument(
         "--time-budget",
         type=arguments.positive_seconds,
@@ -92,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure nothing: put what these runs saw together in --out, and judge and draw it as one",
     )
     arguments.add_model_arguments(parser, tiny_torch_threads=None)
-    parser.epilog = "exit status: 0 complete, 1 an output had the wrong bits, 2 wrong usage, 3 nothing measured"
+    parser.epilog = "exit status: 0 complete, 1 an output had the wrong bits, 2 wrong usage, 3 no time for any cell"
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -100,7 +102,6 @@ def run(parsed: argparse.Namespace) -> int:
     source = arguments.model_source(parsed, tiny_torch_threads=None)
     check_names(parsed.subjects)
     if parsed.merge:
-        arguments.claim_folder(parsed.out, OWN_FILES, beside=BESIDE)
         return merge(parsed.merge, parsed.out)
     size = "tiny" if (source.kind, source.profile) == ("synthetic", "tiny") else "full"
     for name, value in DEFAULTS[size].items():
@@ -137,6 +138,7 @@ def merge(folders: Sequence[Path], out: Path) -> int:
             raise UsageError(f"--merge: {folder} is given twice; expected the folder of another run")
         seen.add(folder.resolve())
     merged = merge_bench_observations([read_bench_observations(folder / OBSERVATIONS) for folder in folders])
+    arguments.claim_folder(out, OWN_FILES, beside=BESIDE)
     with BenchWriter(out / OBSERVATIONS, merged.facts) as writer:
         for record in merged.records():
             writer.add(record)
@@ -148,15 +150,20 @@ def conclude(out: Path) -> int:
     from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415
     from harness.report.bench.text import bench_lines  # noqa: PLC0415
     from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, not while anything is timed
+    from harness.run.bench.rounds import ALONE  # noqa: PLC0415 - imports torch
     from harness.verdict.bench.result import FILE, judge_bench  # noqa: PLC0415
     from harness.verdict.saved import save_result  # noqa: PLC0415
 
-    result = judge_bench(read_bench_observations(out / OBSERVATIONS))
+    observations = read_bench_observations(out / OBSERVATIONS)
+    result = judge_bench(observations)
     save_result(result, out / FILE)
     page = draw_report(out)
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
-    return EXIT_UNSAFE if result["run"]["wrong_outputs"] else 0
+    if result["run"]["wrong_outputs"]:
+        return EXIT_UNSAFE
+    timed = [cell for cell in observations.cells if cell.round != ALONE]
+    return EXIT_INCONCLUSIVE if timed and all(cell.not_run for cell in timed) else 0
 
 
 def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=arguments.thread_counts, default=DEFAULT_THREADS, help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where data and report go")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the workload (default: 0)")
+    parser.add_argument("--seed", type=arguments.whole_number, default=0, help="seed of the workload (default: 0)")
     parser.add_argument(
         "--utterances",
         type=arguments.positive_int,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from harness.gate.revisions import Chosen, Repository
     from harness.observations.gate_store import GateWriter
-    from harness.run.gate.machine import Clocks
     from harness.run.gate.records import CommandOutcome, RevisionCounts, Round
 
 SHORT_NAME = 12
@@ -53,7 +52,7 @@ class GatePlan:
     floor: Floor
 
 
-def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None], clocks: Clocks | None = None) -> None:
+def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None]) -> None:
     """Count, then time; stop at the first count that fails, and time again only what looked worse.
 
     Raises:
@@ -73,20 +72,14 @@ def conduct_gate(plan: GatePlan, writer: GateWriter, tell: Callable[[str], None]
         orders = [order_of_round(number) for number in range(plan.rounds)]
         for run in (1, 2):
             rounds: list[Round] = []
-            for one in run_rounds((base, head), run, orders, short=plan.short, clocks=clocks, tell=tell):
+            for one in run_rounds((base, head), run, orders, short=plan.short, tell=tell):
                 writer.add(one)
                 rounds.append(one)
             if judge_run(rounds, plan.floor).conclusion.answer is not Answer.FAIL:
                 return
 
 
-def conduct_calibration(
-    plan: GatePlan,
-    budget_s: float,
-    writer: GateWriter,
-    tell: Callable[[str], None],
-    clocks: Clocks | None = None,
-) -> None:
+def conduct_calibration(plan: GatePlan, budget_s: float, writer: GateWriter, tell: Callable[[str], None]) -> None:
     """Time the base against itself, in fresh processes for every block of rounds, until the budget is spent.
 
     In every round head takes a turn at each of its block's slow-downs, 0 among them.
@@ -104,7 +97,7 @@ def conduct_calibration(
                 return
             began = time.monotonic()
             orders = [order_of_round(number, shares) for number in range(plan.rounds)]
-            for one in run_rounds(sides, run, orders, short=plan.short, clocks=clocks, tell=tell):
+            for one in run_rounds(sides, run, orders, short=plan.short, tell=tell):
                 writer.add(one)
             # With its part of what starting took.
             turns_s.append((time.monotonic() - began) / turns)

@@ -94,7 +94,6 @@ class Case:
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
             raise UsageError(f"{line[:80]!r} is not a case: {error!r}") from error
 
-    def command(self, fault: str | None = None) -> str:
+    def command(self) -> str:
         """Return the command that plays this case again."""
-        planted = f" --fault {fault}" if fault else ""
-        return f"python -m harness replay {shlex.quote(self.as_json())}{planted}"
+        return f"python -m harness replay {shlex.quote(self.as_json())}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report.plain_text import number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,11 +35,6 @@ def stress_lines(result: Mapping[str, Any]) -> list[str]:
         lines.append(f"{name:<{longest}}  {status:<12}  {result['reasons'][name]}")
     lines += ["", f"{result['run']['status']}: {result['run']['reason']}"]
     return lines
-
-
-def number(value: float | None, digits: int) -> str:
-    """Format a figure that may not be there."""
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _row(cell: Mapping[str, Any]) -> tuple[str, ...]:

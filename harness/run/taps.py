@@ -46,10 +46,10 @@ class StageTaps:
     Stages are found on `shared`; the same module reached through two objects is tapped once.
     """
 
-    def __init__(self, shared: Sequence[object], stages: Sequence[Stage] = STAGES) -> None:
+    def __init__(self, shared: Sequence[object]) -> None:
         self._current = threading.local()
         self._modules: dict[tuple[str, int], tuple[Stage, torch.nn.Module]] = {}
-        for stage in stages:
+        for stage in STAGES:
             for thing in shared:
                 module = _follow(thing, stage.path)
                 if isinstance(module, torch.nn.Module):

@@ -8,19 +8,19 @@ nor where. Two of them have the same voice: they are the ones that meet in one `
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from harness.errors import UsageError
 from harness.subject import Subject
+from harness.subjects.scratch import scratch_folder
 from stateless_tts import SpeechRequest, StatelessChatterBoxWrapper
 from stateless_tts.synthetic import build_chatterbox, write_clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from harness.subjects.source import ModelSource
 
@@ -75,7 +75,7 @@ def _model(family: str, source: ModelSource, folder: Path) -> Any:  # noqa: ANN4
 
 def _upstream(name: str, family: str) -> Callable[[ModelSource], Subject]:
     def make(source: ModelSource) -> Subject:
-        folder = Path(tempfile.mkdtemp(prefix="audit-"))
+        folder = scratch_folder("audit")
         model = _model(family, source, folder)
         call = KeptVoiceCall(model, multilingual=family == MULTILINGUAL)
         return Subject(name, call, (model,), short_requests(family, folder))
@@ -85,7 +85,7 @@ def _upstream(name: str, family: str) -> Callable[[ModelSource], Subject]:
 
 def _stateless(name: str, family: str) -> Callable[[ModelSource], Subject]:
     def make(source: ModelSource) -> Subject:
-        folder = Path(tempfile.mkdtemp(prefix="audit-"))
+        folder = scratch_folder("audit")
         wrapper = StatelessChatterBoxWrapper(_model(family, source, folder))
 
         def call(request: SpeechRequest) -> torch.Tensor:

@@ -7,11 +7,10 @@ engine's threads are started where the audit can watch them.
 from __future__ import annotations
 
 import random
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.subject import Subject
+from harness.subjects.scratch import scratch_folder
 from harness.workload.clips import draw_recipes, write_clip
 from stateless_tts import ContinuousBatchingEngine, ConversionRequest, SpeechRequest, StatelessChatterBoxWrapper
 from stateless_tts.synthetic import build_chatterbox
@@ -40,7 +39,7 @@ def turbo() -> Subject:
 
 def conversion() -> Subject:
     """Engines over one `ChatterboxVC`."""
-    folder = Path(tempfile.mkdtemp(prefix="conversion-"))
+    folder = scratch_folder("conversion")
     clips = [str(write_clip(recipe, folder).path) for recipe in draw_recipes(random.Random(SEED), 2)]  # noqa: S311 - reproducible, not cryptographic
     return _engines("vc", (ConversionRequest(clips[0], clips[1], 1), ConversionRequest(clips[1], None, 2)))
 

@@ -6,14 +6,13 @@ Each factory takes nothing and returns a `Subject`, so `python -m harness audit 
 from __future__ import annotations
 
 import random
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.subject import Subject
+from harness.subjects.scratch import scratch_folder
 from harness.workload.clips import draw_recipes, write_clip
 
 SEED = 0
@@ -35,7 +34,7 @@ def chatterbox_vc() -> Subject:
     from stateless_tts.synthetic import build_chatterbox  # noqa: PLC0415 - as above
 
     model = ChatterboxVC(build_chatterbox(family="english", profile="tiny", seed=SEED).s3gen, "cpu")
-    folder = Path(tempfile.mkdtemp(prefix="conversion-"))
+    folder = scratch_folder("conversion")
     clips = [str(write_clip(recipe, folder).path) for recipe in draw_recipes(random.Random(SEED), 3)]  # noqa: S311 - reproducible, not cryptographic
 
     def call(request: Conversion) -> torch.Tensor:

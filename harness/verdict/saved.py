@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION_KEY = "version"
+# What a killed process may leave of a result.
+UNFINISHED = ".unfinished"
 
 
 def save_result(result: Mapping[str, Any], path: Path) -> Path:
@@ -19,9 +21,13 @@ def save_result(result: Mapping[str, Any], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A value that JSON lacks must not cost a long run its result: it is saved as its text.
     text = json.dumps(result, indent=1, default=str) + "\n"
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    unfinished = path.with_name(f"{path.name}{UNFINISHED}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.report.page import Field, Table, Tone, numbers
-from harness.report.table import number
+from harness.report.plain_text import number
 from harness.verdict.bench.statistics import LEAST_FOR_INTERVAL, percentile_or_floor
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ MEDIAN = 50.0
 MET: dict[bool | None, tuple[str, Tone]] = {True: ("met", "good"), False: ("not met", "bad"), None: ("-", "unsure")}
 
 
-def interval(estimate: Mapping[str, Any] | None, digits: int = 2) -> str:
+def interval(estimate: Mapping[str, Any] | None) -> str:
     """Format a median and its interval, or the range of the rounds where there are too few for one."""
     if estimate is None:
         return "-"
-    median = f"{estimate['median']:.{digits}f}"
+    median = f"{estimate['median']:.2f}"
     if estimate["low"] is None:
         return median
-    return f"{median} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
+    return f"{median} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
 
 
 def between(low: float | None, high: float | None, rounds: int) -> str:

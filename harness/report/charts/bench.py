@@ -75,16 +75,21 @@ def throughput(table: Sequence[Row], laws: Mapping[str, Any], cores: int | None)
     )
 
 
-def memory(entries: Sequence[Row]) -> Chart:
-    """Peak memory against workers; flat is what sharing one set of weights looks like."""
+def memory(entries: Sequence[Row], measured: str) -> Chart:
+    """Peak memory against workers; flat is what sharing one set of weights looks like.
+
+    Args:
+        entries: of contestants.
+        measured: what was, in words.
+    """
     names = [entry["subject"] for entry in entries]
 
     def draw(figure: Figure, theme: Theme) -> None:
         left, right = two_panels(figure)
         for entry in entries:
             look = subject_look(entry["subject"], names)
-            counts = [int(count) for count in entry["peak_mib"]]
-            peaks = list(entry["peak_mib"].values())
+            by_count = sorted((int(count), peak) for count, peak in entry["peak_mib"].items())
+            counts, peaks = [count for count, _ in by_count], [peak for _, peak in by_count]
             style: dict[str, Any] = {
                 "color": theme.colour(look),
                 "linestyle": look.line,
@@ -111,8 +116,7 @@ def memory(entries: Sequence[Row]) -> Chart:
     return draw_chart(
         "memory",
         "Memory",
-        "Peak memory of each contestant by itself: the shared model and libraries, what the contestant added when it "
-        "was built, and what the cell added. The pool holds a model in each of its processes.",
+        measured,
         (4.1, 7.4),
         draw,
     )
@@ -233,7 +237,8 @@ def _lines(axes: Axes, rows: Sequence[Row], key: str, theme: Theme) -> None:
     for name in names:
         look = subject_look(name, names)
         colour = theme.colour(look)
-        points = [(row, row[key]) for row in rows if row["subject"] == name and row[key]]
+        mine = sorted((row for row in rows if row["subject"] == name), key=lambda row: row["workers"])
+        points = [(row, row[key]) for row in mine if row[key]]
         counts = [row["workers"] for row, _ in points]
         axes.plot(
             counts, [value["median"] for _, value in points], color=colour, linestyle=look.line, linewidth=1.6, zorder=3

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report.plain_text import aligned
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 def gate_lines(result: Mapping[str, Any]) -> list[str]:
@@ -59,9 +61,3 @@ def limit(metric: Mapping[str, Any]) -> str:
 def _row(metric: Mapping[str, Any]) -> tuple[str, ...]:
     name = metric["title"] if metric["kind"] == "control" else metric["name"]
     return name, metric["answer"], change(metric["median"]), interval(metric), limit(metric)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Put cells under each other."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

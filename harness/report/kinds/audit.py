@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Subjects of this project; an audit of anything else finds out about somebody else's code.
-OURS = ("stateless", "engine")
+OURS = ("stateless", "engine", "f5-stateless")
 HARM: dict[bool | None, tuple[str, Tone]] = {
     True: ("harmful", "bad"), None: ("undecided", "unsure"), False: ("benign", "good"),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from harness.report.charts.rounds import rounds
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import Field, Part, Section, Table, Tone, numbers
-from harness.report.table import number
+from harness.report.plain_text import number
 from harness.verdict.bench.result import FILE, NEEDED, VERSION
 from harness.verdict.history import Better, Value
 from harness.verdict.saved import load_result, save_result
@@ -116,14 +116,14 @@ def _memory(result: Mapping[str, Any]) -> list[Section]:
         return []
     kind = str(result["environment"].get("memory_kind", "rss")).upper()
     host = (
-        f"Measured as {kind} of the processes that hold a contestant's models. Own: what building the contestant "
-        "added. Kept: what an engine holds on to once it has heard the voices and prompts of its cells, whoever "
-        "asks."
+        f"Peak of each contestant by itself, measured as {kind} of the processes that hold its models: the shared "
+        "model and libraries, what building the contestant added (own), what an engine holds on to once it has heard "
+        "the voices and prompts of its cells, whoever asks (kept), and what the cell added."
     )
-    gpu = "Measured as the GPU memory that tensors take, those of all contestants together."
+    gpu = "Peak of the GPU memory that tensors take, those of all contestants together."
     measured = gpu if str(result["command"].get("device")).startswith("cuda") else host
     text = f"{measured} Cache: bytes per token times the average request's prompt and tokens."
-    return [Section("Memory", (text,), tables.memory(result["memory"]), (charts.memory(result["memory"]),))]
+    return [Section("Memory", (text,), tables.memory(result["memory"]), (charts.memory(result["memory"], measured),))]
 
 
 def _latency(result: Mapping[str, Any]) -> list[Section]:

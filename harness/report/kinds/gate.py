@@ -11,7 +11,7 @@ from harness.report.charts.gate import forest, revisions, rounds
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import Field, Part, Section, Table, Tone, numbers
-from harness.report.table import number
+from harness.report.plain_text import number
 from harness.verdict.history import Better, Value
 from harness.verdict.saved import load_result
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEEDED = frozenset({"answer", "reason", "environment", "base", "head", "deterministic", "runs"})
-TONES: dict[str, Tone] = {
-    "PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "ACCEPTED": "unsure", "NOT RUN": "unsure",
-}  # fmt: skip
+TONES: dict[str, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "ACCEPTED": "unsure"}
 SHORT_COMMIT = 10
 
 

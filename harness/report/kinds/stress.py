@@ -10,7 +10,7 @@ from harness.report.charts.timeline import timeline
 from harness.report.facts import environment_section
 from harness.report.kind import Kind
 from harness.report.page import TONES, Field, Part, Section, Table, numbers
-from harness.report.table import number
+from harness.report.plain_text import number
 from harness.verdict.history import Better, Value
 from harness.verdict.saved import load_result
 from harness.verdict.stress_result import FILE, NEEDED, VERSION

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.run.bench.loops import closed_loop
 from harness.run.bench.records import TokenComparison, TokenCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from harness.run.bench.records import ModelFacts
     from harness.subjects.contestant import Contestant, Spoken
@@ -32,19 +32,24 @@ def compare_tokens(
     workers: int,
     on_call: Callable[[], None] = lambda: None,
 ) -> Iterator[TokenComparison]:
-    """Speak every request with the engine in company, and with stock alone; yield one comparison for each."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - beside its only use
+    """Speak every request with the engine in company, and with stock alone; yield one comparison for each.
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="harness") as executor:
-        futures: list[Future[torch.Tensor | None]] = [
-            executor.submit(lambda one: engine.speak(one).tokens, request) for request in requests
-        ]
-        spoken = [future.result() for future in futures]
-    for place, (request, ours) in enumerate(zip(requests, spoken, strict=True)):
+    Where the engine raises, or hangs, it has said no token.
+    """
+    said: dict[int, torch.Tensor] = {}
+
+    def speak(request: SpeechRequest) -> Spoken:
+        spoken = engine.speak(request)
+        assert spoken.tokens is not None
+        said[id(request)] = spoken.tokens.flatten().cpu()
+        return spoken
+
+    closed_loop(replace(engine, speak=speak), requests, range(len(requests)), workers)
+    nothing = torch.empty(0, dtype=torch.int64)
+    for place, request in enumerate(requests):
         theirs = stock(request).tokens
-        assert ours is not None
         assert theirs is not None
-        yield compare(profile, dtype, place, theirs.flatten().cpu(), ours.flatten().cpu())
+        yield compare(profile, dtype, place, theirs.flatten().cpu(), said.get(id(request), nothing))
         on_call()
 
 
@@ -61,18 +66,22 @@ def measure_token_costs(
 ) -> Iterator[TokenCost]:
     """Let the engine, with nothing else to do, speak the beginning of one long text to several lengths.
 
-    They grow in one repeat and shrink in the next, so that drift of the machine favours none.
+    They grow in one repeat and shrink in the next, so that drift of the machine favours none. An engine that raises, or
+    hangs, is asked for no more.
     """
-    engine.speak(replace(request, max_new_tokens=4))
     lengths = [count for count in COST_TOKENS if count <= most_tokens]
-    for tokens in (lengths + lengths[::-1]) * (COST_REPEATS // 2):
-        spoken = engine.speak(replace(request, max_new_tokens=tokens))
-        assert spoken.tokens is not None
-        said = int(spoken.tokens.numel())
+    asked = [replace(request, max_new_tokens=tokens) for tokens in (lengths + lengths[::-1]) * (COST_REPEATS // 2)]
+    for number, one in enumerate([replace(request, max_new_tokens=4), *asked]):
+        ((call,), _) = closed_loop(engine, [one], [0], 1)
+        if call.error is not None or call.tokens is None:
+            return
+        if number == 0:  # warms up
+            continue
+        said = call.tokens
         yield TokenCost(
             dtype,
             said,
-            spoken.stage_seconds["speech_tokens"],
+            call.stage_seconds["speech_tokens"],
             facts.cache_bytes_per_token[dtype] * (prompt_tokens + said - 1),
             facts.t3_step_weight_bytes[dtype],
         )

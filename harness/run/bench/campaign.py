@@ -302,7 +302,8 @@ class Campaign:
 
     def _capacity(self, name: str) -> float:
         """Utterances per second at the most workers that ran; the median over rounds."""
-        mine = [cell for cell in self._cells if cell.subject == name and cell.part == WHOLE and cell.not_run is None]
+        ran = (cell for cell in self._cells if cell.part == WHOLE and cell.not_run is None and cell.round != ALONE)
+        mine = [cell for cell in ran if cell.subject == name]
         most = max((cell.workers for cell in mine), default=0)
         rates = [len(cell.calls) / cell.wall_s for cell in mine if cell.workers == most]
         return statistics.median(rates) if rates else 0.0

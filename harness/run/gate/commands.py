@@ -82,22 +82,33 @@ def commands_of(*, short: bool) -> tuple[Command, ...]:
 
 
 def run_commands(commands: tuple[Command, ...], tree: Path, out: Path) -> Iterator[CommandOutcome]:
-    """Run `commands` in `tree`, each into a folder of its name in `out`; yield how each ended, in their order."""
+    """Run `commands` in `tree`, each into a folder of its name in `out`; yield how each ended, in their order.
+
+    Whoever takes no more of them, or is told to leave, ends those that run.
+    """
+    started: list[subprocess.Popen[str]] = []
     at_once = max(1, min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
     with ThreadPoolExecutor(at_once) as executor:
-        yield from executor.map(lambda command: _run(command, tree, out), commands)
+        try:
+            yield from executor.map(lambda command: _run(command, tree, out, started), commands)
+        finally:
+            for process in started:
+                process.terminate()  # nothing happens to one that has ended
 
 
-def _run(command: Command, tree: Path, out: Path) -> CommandOutcome:
+def _run(command: Command, tree: Path, out: Path, started: list[subprocess.Popen[str]]) -> CommandOutcome:
     folder = out / command.name
     line = [sys.executable, "-m", "harness", *command.arguments, "--out", str(folder)]
-    try:
-        done = subprocess.run(  # noqa: S603 - this package's own command line
-            line, cwd=tree, env=environment(tree), capture_output=True, text=True, check=False, timeout=ENDS_WITHIN_S
-        )
-    except subprocess.TimeoutExpired:
-        return CommandOutcome(command.name, None, f"did not end within {ENDS_WITHIN_S:g} s")
-    detail = "" if done.returncode == 0 else " | ".join(done.stderr.strip().splitlines()[-2:])
+    with subprocess.Popen(  # noqa: S603 - this package's own command line
+        line, cwd=tree, env=environment(tree), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as done:
+        started.append(done)
+        try:
+            _, told = done.communicate(timeout=ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            done.kill()
+            return CommandOutcome(command.name, None, f"did not end within {ENDS_WITHIN_S:g} s")
+    detail = "" if done.returncode == 0 else " | ".join(told.strip().splitlines()[-2:])
     try:
         headline, figures = command.read(json.loads((folder / command.result).read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError) as error:

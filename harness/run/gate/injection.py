@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STAGE = "vocoder"
 METHOD = "hift_inference"
 MATRIX = 96
+CALLS_TO_CALIBRATE = 3
 
 
 class StageNotSeenError(HarnessError):
@@ -49,7 +50,7 @@ class SlowedStage:
 
         model.s3gen.__class__ = type(upstream.__name__, (upstream,), {METHOD: slowed})
 
-    def calibrate(self, speak: Callable[[], object], repeats: int = 3) -> None:
+    def calibrate(self, speak: Callable[[], object]) -> None:
         """Find out which part of a call the stage is, from calls alone on this thread.
 
         Raises:
@@ -57,12 +58,12 @@ class SlowedStage:
         """
         speak()
         self._seen_s, began = 0.0, time.thread_time()
-        for _ in range(repeats):
+        for _ in range(CALLS_TO_CALIBRATE):
             speak()
         if not self._seen_s:
             raise StageNotSeenError(
-                f"{repeats} calls did not go through the {STAGE} ({METHOD} of the model's S3Gen) on their own thread, "
-                f"so there is no stage that a calibration could slow down"
+                f"{CALLS_TO_CALIBRATE} calls did not go through the {STAGE} ({METHOD} of the model's S3Gen) on their "
+                f"own thread, so there is no stage that a calibration could slow down"
             )
         self._call_over_stage = (time.thread_time() - began) / self._seen_s
 

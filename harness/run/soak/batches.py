@@ -24,7 +24,7 @@ from stateless_tts.files import PARTIAL_SUFFIX
 from stateless_tts.streaming import segment_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 SIGKILL, SIGINT, FULL = "SIGKILL", "SIGINT", "disk full"
 _POLL_S = 0.02
@@ -61,17 +61,17 @@ def batch_requests(seed: int, lines: int) -> tuple[SoakRequest, ...]:
     )
 
 
-def run_cycle(plan: BatchPlan, on_run: Callable[[], None] = lambda: None) -> BatchCycle:
+def run_cycle(plan: BatchPlan) -> BatchCycle:
     """End a batch with each signal and with a full disk, resume it after each, and let it end at last."""
     source = random.Random(plan.seed)  # noqa: S311 - reproducible, not cryptographic
-    runs = []
     with tempfile.TemporaryDirectory(prefix="soak-batch-") as name:
         folder = Path(name)
         (folder / "in.txt").write_text("\n".join(plan.texts) + "\n", encoding="utf-8")
-        for fault in (SIGKILL, SIGINT, FULL, ""):
-            runs.append(_run(plan, folder, fault, 1 if fault == FULL else source.randint(1, 2)))
-            on_run()
-    return BatchCycle(plan.expected, tuple(runs))
+        runs = tuple(
+            _run(plan, folder, fault, 1 if fault == FULL else source.randint(1, 2))
+            for fault in (SIGKILL, SIGINT, FULL, "")
+        )
+    return BatchCycle(plan.expected, runs)
 
 
 def _run(plan: BatchPlan, folder: Path, fault: str, new_files: int) -> BatchRun:

@@ -16,15 +16,13 @@ from stateless_tts.files import wav_bytes
 from stateless_tts.synthetic import build_chatterbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.workload.soak import SoakRequest
 
 
-def stock_references(
-    requests: Sequence[SoakRequest], clips: Mapping[str, Path], on_call: Callable[[], None] = lambda: None
-) -> tuple[SoakReference, ...]:
+def stock_references(requests: Sequence[SoakRequest], clips: Mapping[str, Path]) -> tuple[SoakReference, ...]:
     """Let stock carry out every request on models of its own, which are gone afterwards."""
     references = []
     for family in dict.fromkeys(request.family for request in requests):
@@ -34,7 +32,6 @@ def stock_references(
             if request.family == family:
                 _give_voice(model, copy.deepcopy(own_voice))
                 references.append(_reference(model, request, clips))
-                on_call()
     return tuple(references)
 
 

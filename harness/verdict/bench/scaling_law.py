@@ -26,7 +26,7 @@ class ScalingLaw:
         contention: the share of the work that waits for others; 1 / contention bounds the speed-up.
         coherence: cost of every pair of workers; above 0 there is a number of workers beyond which it gets worse.
         r_squared: share of the variance that the curve explains; None if there is none.
-        best_workers: where the curve is highest; None if it only rises.
+        best_workers: where the curve is highest, 1 if it only falls; None if it only rises.
     """
 
     rate: float
@@ -62,7 +62,11 @@ def fit_scaling_law(workers: Sequence[int], throughput: Sequence[float]) -> Scal
         contention=contention,
         coherence=coherence,
         r_squared=1 - float(np.sum(found.fun**2)) / spread if spread > 0 else None,
-        best_workers=math.sqrt((1 - contention) / coherence)
-        if coherence > LEAST_COHERENCE and contention < 1
-        else None,
+        best_workers=_best_workers(contention, coherence),
     )
+
+
+def _best_workers(contention: float, coherence: float) -> float | None:
+    if coherence > LEAST_COHERENCE:
+        return max(1.0, math.sqrt(max(0.0, 1 - contention) / coherence))
+    return 1.0 if contention > 1 else None

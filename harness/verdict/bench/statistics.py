@@ -35,7 +35,7 @@ class Estimate:
     rounds: int
 
 
-def estimate(values: Sequence[float], seed: int = 0) -> Estimate | None:
+def estimate(values: Sequence[float]) -> Estimate | None:
     """Return the median of `values` and its percentile-bootstrap interval, or their range; None without values."""
     if not values:
         return None
@@ -45,23 +45,23 @@ def estimate(values: Sequence[float], seed: int = 0) -> Estimate | None:
         return Estimate(median, None, None, 1)
     if sample.size < LEAST_FOR_INTERVAL:
         return Estimate(median, float(sample.min()), float(sample.max()), int(sample.size))
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     medians = np.median(generator.choice(sample, size=(RESAMPLES, sample.size)), axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
     return Estimate(median, float(low), float(high), int(sample.size))
 
 
-def samples_needed(percentile: float, discards: int = 1) -> int:
+def samples_needed(percentile: float) -> int:
     """Return the least number of samples from which a percentile may be told, by MLPerf LoadGen's early stopping.
 
-    With n samples of which `discards` are dropped at the top, the highest one left is an upper bound of the
-    percentile with 99 % confidence if at most `discards` of n samples lie above it with a probability of at most 1 %:
-    90 % needs 64 samples, 99 % needs 662.
+    With n samples of which the highest is dropped, the highest one left is an upper bound of the percentile with 99 %
+    confidence if at most one of n samples lies above it with a probability of at most 1 %: 90 % needs 64 samples, 99 %
+    needs 662.
     """
     above = 1 - percentile / 100
-    count = discards + 1
-    while _at_most(discards, count, above) > 1 - PERCENTILE_CONFIDENCE:
+    count = 2
+    while _at_most(1, count, above) > 1 - PERCENTILE_CONFIDENCE:
         count += 1
     return count
 

@@ -101,7 +101,7 @@ def token_cost_table(costs: Sequence[TokenCost]) -> list[dict[str, Any]]:
                 "growth": known and known.median,
                 "growth_low": known and known.low,
                 "growth_high": known and known.high,
-                "repeats": len(late),
+                "repeats": len(late) if grown is None else grown.rounds,
                 "required_growth": required,
                 "tolerance": GROWTH_TOLERANCE,
                 "met": None if known is None else known.median <= required * GROWTH_TOLERANCE,

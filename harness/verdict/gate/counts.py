@@ -29,7 +29,7 @@ class Check:
     Attributes:
         name: for `--accept` and files.
         title: for people.
-        answer: `PASS`, `FAIL`, `ACCEPTED`, `INCONCLUSIVE`, or `NOT RUN`.
+        answer: `PASS`, `FAIL`, `ACCEPTED` or `INCONCLUSIVE`.
         head: what was seen of head.
         base: what was seen of base, where the two are compared.
         rule: what it has to be.

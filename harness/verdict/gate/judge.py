@@ -87,10 +87,10 @@ class JudgedRun:
     conclusion: Conclusion
 
 
-def judge_run(rounds: Sequence[Round], floor: Floor, injected: float = 0.0) -> JudgedRun:
+def judge_run(rounds: Sequence[Round], floor: Floor) -> JudgedRun:
     """Judge the rounds of one run."""
-    metrics = tuple(judge_samples(one, floor) for one in metrics_of(rounds, injected))
-    controls = tuple(judge_control(one) for one in controls_of(rounds, injected))
+    metrics = tuple(judge_samples(one, floor) for one in metrics_of(rounds))
+    controls = tuple(judge_control(one) for one in controls_of(rounds))
     machine = machine_state(rounds)
     conclusion = conclude_metrics(len(rounds), metrics, controls, machine)
     return JudgedRun(rounds[0].run if rounds else 1, len(rounds), metrics, controls, machine, conclusion)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.run.soak.batches import FULL, SIGINT, SIGKILL
 from harness.run.soak.planted import DEFECTS
-from harness.run.soak.records import SOAK
+from harness.run.soak.records import SOAK, WARM_UP
 from harness.run.soak.schedule import FAULTS, SHUT_DOWN
 from harness.verdict.judge import EXIT_INCONCLUSIVE, EXIT_PROVEN, EXIT_UNSAFE, Status
 from harness.verdict.soak import VERSION
@@ -45,6 +45,10 @@ def judge_soak(observations: SoakObservations, facts: Mapping[str, Any]) -> dict
     for seen in observations.rounds:
         phases[seen.phase].append(seen)
     soak = _judge(phases[SOAK], observations.references)
+    # What a process fills once is cold in the first of these rounds alone; memory and threads come to rest in them.
+    warm_up = count_segments(phases[WARM_UP], observations.references)
+    for check in _OF_SEGMENTS:
+        soak.findings[check] += [f"warming up: {line}" for line in warm_up.said.get(check, ())]
     soak.findings["batches"] = batch_findings(observations.cycles)
     faults = {**soak.counts.faults, **batch_faults(observations.cycles)}
     power = [_power(defect.name, defect.caught_by, phases, observations.references) for defect in DEFECTS]
@@ -69,7 +73,7 @@ def judge_soak(observations: SoakObservations, facts: Mapping[str, Any]) -> dict
 
 def _judge(rounds: Sequence[SoakRound], references: Mapping[str, SoakReference]) -> _Phase:
     counts = count_segments(rounds, references)
-    findings = {check: counts.said.get(check, []) for check in _OF_SEGMENTS}
+    findings = {check: list(counts.said.get(check, ())) for check in _OF_SEGMENTS}
     findings["threads"] = [f"thread {name!r} was left" for name in threads_left(rounds)]
     memory = memory_slope(rounds)
     findings["memory"] = [_growth(memory)] if memory is not None and memory.grows else []

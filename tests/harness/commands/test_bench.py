@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from shutil import copyfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.commands import main
-from harness.commands.bench import DEFAULTS, bounded, effort_of
+from harness.commands.bench import DEFAULTS, OBSERVATIONS, bounded, conclude, effort_of
+from harness.observations.bench_store import BenchWriter
+from harness.run.bench.rounds import ALONE
+from tests.harness import bench_toys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +39,28 @@ def test_the_stages_that_were_timed_before_stay(tmp_path: Path, capsys: pytest.C
     # It is the run to be merged that is missing; the stages are in nobody's way.
     assert "nothing/bench-observations.jsonl" in capsys.readouterr().err
     assert (tmp_path / "stages.json").exists()
+
+
+def test_what_cannot_be_merged_takes_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text("{}", encoding="utf-8")
+    assert main(["bench", "--merge", str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 2
+    assert (tmp_path / "bench.json").exists()
+
+
+@pytest.mark.parametrize(("left_out", "status"), [(True, 3), (False, 0)])
+def test_a_run_without_time_for_any_cell_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, left_out: bool, status: int
+) -> None:
+    monkeypatch.setattr("harness.report.draw.draw_report", lambda folder: folder)
+    seen = bench_toys.observations()
+    cells = (
+        replace(cell, calls=(), not_run="no time left") if left_out and cell.round != ALONE else cell
+        for cell in seen.cells
+    )
+    with BenchWriter(tmp_path / OBSERVATIONS, seen.facts) as writer:
+        for record in replace(seen, cells=tuple(cells)).records():
+            writer.add(record)
+    assert conclude(tmp_path) == status
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from harness.__main__ import leave
 from harness.commands import main
+from harness.commands.arguments import claim_folder
 from harness.errors import UsageError
 from harness.subjects.registry import build_subjects
 from harness.subjects.source import ModelSource
@@ -58,6 +59,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["bench", "--out", "x", "--rounds", "0"], "'0' is not a whole number of at least 1"),
         (["bench", "--out", "x", "--load", "1.5"], "'1.5' is not a number between 0 and 1"),
         (["bench", "--out", "x", "--agreement", "-1"], "'-1' is not a whole number of at least 0"),
+        (["bench", "--out", "x", "--seed", "-1"], "'-1' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--agreement", "some"], "'some' is not a whole number of at least 0"),
         (["bench", "--out", "x", "--time-budget", "inf"], "'inf' is not a number of seconds above 0"),
         (
@@ -177,3 +179,16 @@ def test_an_error_nobody_foresaw_is_no_verdict(
     assert main(["stress", "--out", str(tmp_path)]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_taken_over_with_what_a_killed_run_left_in_it(tmp_path: Path) -> None:
+    for name in ("own.json", "own.json.unfinished", "seen.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "old.svg").touch()
+    own = frozenset({"own.json", "seen.jsonl", "charts"})
+    claim_folder(tmp_path, own)
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.jsonl"]
+    (tmp_path / "foreign.json.unfinished").touch()
+    with pytest.raises(UsageError, match=r"holds 'foreign\.json\.unfinished', which is not of a report"):
+        claim_folder(tmp_path, own)

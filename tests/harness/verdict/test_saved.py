@@ -38,6 +38,7 @@ def test_saving_again_never_leaves_half_a_file(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="No space"):
         save_result({**RESULT, "rounds": []}, path)
     assert load_result(path, "toy/1") == RESULT
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.json"]
 
 
 WHOLE = json.dumps(RESULT)

@@ -26,7 +26,9 @@ def test_without_answered_requests_there_is_no_split() -> None:
 def test_memory_tells_the_slope_of_who_has_one() -> None:
     peak = {"peak_mib": {"1": 100.0, "4": 130.0}, "cache_mib_per_request": 9.0, "slope_mib_per_worker": 10.0}
     flat = {**peak, "subject": "sequential", "peak_mib": {"1": 100.0}, "slope_mib_per_worker": None}
-    svg = memory([{**peak, "subject": "engine-fp32"}, flat]).svgs["light"].decode()
+    chart = memory([{**peak, "subject": "engine-fp32"}, flat], "How it was measured.")
+    assert chart.caption == "How it was measured."
+    svg = chart.svgs["light"].decode()
     assert "<!-- engine-fp32 (10.0 MiB/worker) -->" in svg
     assert "<!-- sequential -->" in svg
 
@@ -40,5 +42,6 @@ def test_throughput_shows_ideal_cores_and_law() -> None:
     ]  # fmt: skip
     law = {"engine-fp32": {"rate": 1.0, "contention": 0.1, "coherence": 0.0}}
     svg = throughput(rows, law, 8).svgs["light"].decode()
+    assert throughput(rows[::-1], law, 8).svgs["light"].decode() == svg  # as runs are merged, so rows may lie
     for label in ("ideal: n workers, n times", "8 cores", "scaling law, fitted", "target: 2x at 4"):
         assert f"<!-- {label} -->" in svg

@@ -32,7 +32,10 @@ def test_writes_and_shared_draws_come_worst_first_with_what_mends_them(tmp_path:
     assert environment.title == "Environment"
 
 
-@pytest.mark.parametrize(("subject", "counted"), [("stateless", True), ("engine-fp32", True), ("whisper", False)])
+@pytest.mark.parametrize(
+    ("subject", "counted"),
+    [("stateless", True), ("engine-fp32", True), ("f5-stateless", True), ("f5-upstream", False), ("whisper", False)],
+)
 def test_only_this_projects_subjects_count_for_the_headline(subject: str, counted: bool) -> None:
     assert KIND.part(samples.audit_result(subject).as_json()).counted is counted
 

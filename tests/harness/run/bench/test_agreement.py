@@ -46,3 +46,18 @@ def test_the_cost_of_a_token_is_told_for_what_was_really_said() -> None:
     assert [cost.tokens for cost in costs] == [8, 36, 40, 40, 36, 8] * 2
     assert [cost.past_bytes for cost in costs[:2]] == [10 * 14, 10 * 42]
     assert max(COST_TOKENS) > 64
+
+
+def test_where_the_engine_raises_it_has_said_no_token() -> None:
+    def fail(request: SpeechRequest) -> Spoken:
+        if request.seed == 1:
+            raise OSError("no space left")
+        return say(request)
+
+    engine, requests = Contestant("engine-fp32", fail), [SpeechRequest("a", seed=place) for place in range(3)]
+    found = list(compare_tokens(say, engine, requests, profile="tiny", dtype="float32", workers=2))
+    assert [(one.same, one.engine_tokens, one.first_difference) for one in found] == [
+        (True, 40, None), (False, 0, 0), (True, 40, None),
+    ]  # fmt: skip
+    facts = ModelFacts(24_000, {"float32": 1000}, {"float32": 10}, (7,), 1.0)
+    assert list(measure_token_costs(engine, requests[1], "float32", facts, 7, 64)) == []

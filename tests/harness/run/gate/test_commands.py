@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +56,14 @@ def test_a_command_that_does_not_end_is_no_verdict(tree: Path, tmp_path: Path, m
     monkeypatch.setattr(module, "ENDS_WITHIN_S", 0.5)
     (outcome,) = run_commands((command("slow"),), tree, tmp_path / "out")
     assert outcome.exit_status is None
+
+
+def test_whoever_leaves_ends_the_commands_that_run(tree: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    outcomes = run_commands((command("works"), command("slow")), tree, tmp_path / "out")
+    assert next(outcomes).exit_status == 0
+    outcomes.close()  # type: ignore[attr-defined] # a generator has it
+    assert time.monotonic() - began < 60
 
 
 def test_the_commands_own_files_are_read() -> None:

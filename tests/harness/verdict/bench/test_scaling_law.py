@@ -30,6 +30,14 @@ def test_the_best_number_of_workers_is_where_the_curve_is_highest() -> None:
     assert found.at(best) > max(found.at(best - 1), found.at(best + 1))
 
 
+def test_a_curve_that_falls_is_best_with_one_worker() -> None:
+    for contention, coherence in ((1.05, 0.003), (0.99, 0.2), (1.5, 0.0)):
+        truth = ScalingLaw(1.0, contention, coherence, None, None)
+        found = fit_scaling_law(WORKERS, [truth.at(count) for count in WORKERS])
+        assert found is not None
+        assert found.best_workers == 1.0
+
+
 def test_what_does_not_scale_is_flat_and_two_points_are_no_curve() -> None:
     flat = fit_scaling_law(WORKERS, [3.0] * 5)
     assert flat is not None

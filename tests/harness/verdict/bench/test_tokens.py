@@ -58,3 +58,10 @@ def test_one_quick_measurement_makes_no_growth() -> None:
     cut_off = token_cost_table(costs[:-1])[0]
     assert (cut_off["repeats"], cut_off["met"]) == (2, True)
     assert token_cost_table(costs[:2]) == []
+
+
+def test_a_repeat_that_tells_nothing_is_not_counted() -> None:
+    costs = [TokenCost("float32", tokens, 0.1 * tokens, tokens, 1000) for _ in range(8) for tokens in (8, 36, 64)]
+    costs[1] = replace(costs[1], seconds=0.0)  # quicker than fewer tokens were
+    (entry,) = token_cost_table(costs)
+    assert entry["repeats"] == 7

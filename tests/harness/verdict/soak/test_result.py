@@ -103,6 +103,12 @@ def test_what_is_lost_is_unsafe_whatever_else_is_missing() -> None:
     assert "lost: soak 0, segment 0 (r): no result" in result["verdict"]["reason"]
 
 
+def test_what_is_lost_while_warming_up_is_lost() -> None:
+    result = judge_soak(observed(faulty_round(), replace(PLAIN, phase="warm-up", endings=())), {})
+    assert result["verdict"]["status"] == "UNSAFE"
+    assert "lost: warming up: warm-up 0, segment 0 (r): no result" in result["verdict"]["reason"]
+
+
 def test_a_batch_that_is_wrong_is_unsafe() -> None:
     bad = cycle()
     bad = replace(bad, runs=(*bad.runs[:-1], replace(bad.runs[-1], after={})))
