@@ -23,7 +23,7 @@ import torch
 from harness.audit import value_stack
 from harness.audit.scope import PLAIN_VALUES, SYNCHRONISED, is_audited_package, is_own_module
 from harness.audit.state.memory import Memory, memory_of, window_of
-from harness.audit.state.paths import MODULE_DICTIONARIES, Path, Result, follow, own_dictionary, wrapped_in
+from harness.audit.state.paths import MODULE_DICTIONARIES, Path, Result, follow, is_simple, own_dictionary, wrapped_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -352,11 +352,12 @@ class Graph:
         if isinstance(value, dict):
             for key, held in list(dict.items(value)):
                 yield path.step("item", key), held
-                if type(key) is not str:
+                if not is_simple(key):
                     yield path.step("element", Result(key)), key
         elif isinstance(value, set | frozenset):
             for held in list(value):
-                yield path.step("element", Result(held)), held
+                if not is_simple(held):
+                    yield path.step("element", Result(held)), held
         elif isinstance(value, list | tuple | deque):
             for index, held in enumerate(list(value)):
                 yield path.step("item", index), held

@@ -17,7 +17,9 @@ MODULE_DICTIONARIES = ("_parameters", "_buffers", "_modules")
 TENSOR_ATTRIBUTES = ("grad", "requires_grad")
 CALL = "call"
 KEY_LENGTH = 40
-SIMPLE_KEYS = (str, int, float, bool, bytes, type(None))
+SIMPLE_KEYS = (str, int, float, bool, bytes, type(None), torch.dtype, torch.device)
+# Steps whose key is not shown: it may be any object, and `repr` may do anything.
+SHOWN = {"class": ".__class__", "result": "()"}
 
 
 class Absent:
@@ -40,6 +42,12 @@ class Result:
 def is_simple(key: object) -> bool:
     """Whether keys of that type are the same if they are equal, and can be shown."""
     return isinstance(key, SIMPLE_KEYS) or (type(key) is tuple and all(map(is_simple, key)))
+
+
+def _shown(key: object) -> str:
+    if type(key) is tuple and not is_simple(key):
+        return f"({', '.join(map(_shown, key))})"
+    return repr(key) if is_simple(key) else type(key).__name__
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +74,13 @@ class Step:
         if self.kind == "attribute":
             return f".{self.key}"
         if self.kind == "item":
-            text = repr(self.key) if is_simple(self.key) else type(self.key).__name__
+            text = _shown(self.key)
             return f"[{text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + '...'}]"
         if self.kind == "element":
             return f"{{{type(self.key.value).__name__}}}" if isinstance(self.key, Result) else "{}"
-        if self.kind == "cell":
-            return f".__closure__.{self.key}"
-        return {"class": ".__class__", "result": "()"}.get(self.kind, f".__defaults__[{self.key!r}]")
+        if self.kind in SHOWN:
+            return SHOWN[self.kind]
+        return f".__closure__.{self.key}" if self.kind == "cell" else f".__defaults__[{self.key!r}]"
 
 
 @dataclass(frozen=True)
@@ -135,13 +143,14 @@ def wrapped_in(value: object) -> tuple[object, ...]:
     """What a property or a method, of whichever sort, is made of; anything else is made of itself."""
     if isinstance(value, property):
         return tuple(accessor for accessor in (value.fget, value.fset, value.fdel) if accessor is not None)
-    if isinstance(value, classmethod | staticmethod | types.MethodType):
+    if isinstance(value, classmethod | staticmethod):
         return (value.__func__,)
     return (value,)
 
 
 def _functions_in(value: object) -> list[types.FunctionType]:
-    return [function for function in wrapped_in(value) if isinstance(function, types.FunctionType)]
+    inside = (value.__func__,) if isinstance(value, types.MethodType) else wrapped_in(value)
+    return [function for function in inside if isinstance(function, types.FunctionType)]
 
 
 def _from_cell(value: object, key: object) -> object:

@@ -106,7 +106,7 @@ def test_seeding_the_process_and_drawing_from_it_is_unsafe() -> None:
 
     assert result.verdict == "UNSAFE"
     assert {draw.generator for draw in result.draws} == {"process-wide torch.default_generator"}
-    assert all(draw.harmful for draw in result.draws)
+    assert all(draw.harmful for draw in result.draws), result.draws
 
 
 def test_a_generator_of_its_own_for_every_call_holds_against_shared_draws() -> None:

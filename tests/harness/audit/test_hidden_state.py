@@ -17,6 +17,7 @@ from torch import nn
 
 from harness import Subject
 from harness.audit.auditor import audit
+from harness.audit.state.paths import Step
 from harness.errors import SubjectError
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ def state_of(_name: str) -> tuple[dict[str, Any], str]:
     return {}, "a tuple cannot be changed, and what it holds can"
 
 
+class Counts:
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def add(self, numbers: torch.Tensor) -> torch.Tensor:
+        return from_table(self.kept, numbers)
+
+
+class BehindABoundMethod(nn.Module):
+    add = Counts().add
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return self.add(numbers)
+
+
 class InACachedTuple(nn.Module):
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         return from_table(state_of("warm")[0], numbers)
@@ -127,7 +143,9 @@ def nothing_is_kept() -> Iterator[None]:
     assert not Tables.kept, "the audit puts back what it found"
 
 
-@pytest.mark.parametrize("model", [OfAClass, InASet, AsAKey, OnATensor, BehindAProperty, InACachedTuple])
+@pytest.mark.parametrize(
+    "model", [OfAClass, InASet, AsAKey, OnATensor, BehindAProperty, BehindABoundMethod, InACachedTuple]
+)
 def test_a_table_is_found_wherever_it_is_kept(model: type[nn.Module]) -> None:
     shared = model()
     result = audited(shared, shared)
@@ -393,3 +411,44 @@ def test_where_stores_cannot_be_read_nothing_is_called_safe(monkeypatch: pytest.
     result = audited(model, model, (SHORT, SHORT + 1))
     assert result.verdict == "INCONCLUSIVE"
     assert "this Python's stack cannot be read" in result.reason
+
+
+class Unspeakable(nn.Module):
+    """What it is said to be costs more than to be it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = 0.0
+
+    def __repr__(self) -> str:
+        raise RuntimeError("nobody asks")
+
+
+@lru_cache
+def unspeakable() -> Unspeakable:
+    return Unspeakable()
+
+
+def test_what_a_cache_hands_out_is_not_asked_what_it_is() -> None:
+    unspeakable()
+
+    def call(value: float) -> torch.Tensor:
+        unspeakable().last = value
+        return torch.tensor(unspeakable().last)
+
+    result = audited(call, nn.Linear(1, 1), (1.0, 2.0))
+    assert result.verdict == "UNSAFE", result.reason
+    assert any(write.path.endswith("unspeakable().last") for write in result.writes), result.writes
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ((torch.float32, 1), "[(torch.float32, 1)]"),
+        ((nn.ReLU(), 1), "[(ReLU, 1)]"),
+        (slice(None), "[slice]"),
+        ("a", "['a']"),
+    ],
+)
+def test_keys_are_shown_as_far_as_they_can_be(key: object, shown: str) -> None:
+    assert Step("item", key).text() == shown
