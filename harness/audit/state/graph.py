@@ -82,9 +82,10 @@ def _results(cache: object) -> list[Any]:
 def _is_plain(value: object) -> bool:
     """Whether calls may share `value` as it is. A thread of one's own class may be the model, too.
 
-    What a weak proxy stands for, others hold; one whose object is gone answers no question but for its own type.
+    What a weak proxy stands for, others hold; one whose object is gone answers no question but for its own type. Tuples
+    of nothing but plain values are what dictionaries of languages are full of.
     """
-    if type(value) in weakref.ProxyTypes:
+    if type(value) in weakref.ProxyTypes or (type(value) is tuple and is_simple(value)):
         return True
     own_thread = isinstance(value, threading.Thread) and is_audited_package(type(value).__module__)
     return isinstance(value, (*PLAIN_VALUES, *SYNCHRONISED)) and not own_thread

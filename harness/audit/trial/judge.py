@@ -35,7 +35,7 @@ class Judgement:
     schedule: Schedule | None = None
 
 
-GUARDED_PAIRS = 6
+GUARDED_PAIRS = 2  # one call before the other, and the other before the one
 ENOUGH = 8  # sides of a line at which nothing happened, after which it is left at that
 LRU_CACHE = Judgement(False, "functools.lru_cache keeps itself consistent; at worst a value is computed twice")
 SAME_VALUE = Judgement(False, "every watched call stored the value that was there already, and no other line writes it")
