@@ -23,7 +23,7 @@ REQUESTS = (1.0, 2.0)
 
 
 def audited(call: Callable[[float], torch.Tensor], *shared: object) -> AuditResult:
-    return audit(Subject("planted", call, shared, REQUESTS), REQUESTS, threads=4, budget=3.0)
+    return audit(Subject("planted", call, shared, REQUESTS), REQUESTS, threads=4, budget=12.0)
 
 
 def remedies_of(result: AuditResult) -> dict[str, str]:
@@ -153,7 +153,7 @@ def test_a_line_that_only_one_request_reaches_is_judged_with_that_request() -> N
         return torch.tensor(value) + model.plain.last * (value > 2)
 
     requests = (1.0, 2.0, 3.0, 4.0)
-    result = audit(Subject("rare", call, (model,), requests), requests, threads=4, budget=3.0)
+    result = audit(Subject("rare", call, (model,), requests), requests, threads=4, budget=12.0)
 
     assert [write.harmful for write in result.writes] == [True]
 

@@ -30,7 +30,7 @@ SHORT, LONG = torch.ones(2), torch.ones(4)
 
 
 def audited(
-    call: Callable[[Any], object], shared: object, requests: tuple[object, ...] = (SHORT, LONG), budget: float = 3.0
+    call: Callable[[Any], object], shared: object, requests: tuple[object, ...] = (SHORT, LONG), budget: float = 12.0
 ) -> AuditResult:
     return audit(Subject("hidden", call, (shared,)), requests, threads=4, budget=budget)  # type: ignore[arg-type] # no tensor is fine, too
 

@@ -122,7 +122,7 @@ class Spoken:
 
 def test_dataclasses_of_tensors_are_compared_field_by_field() -> None:
     def audited_dataclass(call: Any, shared: object) -> str:  # noqa: ANN401 - it returns no tensor
-        return audit(Subject("dataclass", call, (shared,)), (1.0, 2.0), threads=4, budget=3.0).verdict
+        return audit(Subject("dataclass", call, (shared,)), (1.0, 2.0), threads=4, budget=12.0).verdict
 
     assert audited_dataclass(lambda value: Spoken(torch.tensor([value]), 24), nn.Linear(1, 1)) == "SAFE"
     shared = Spoken(torch.zeros(1), 24)
