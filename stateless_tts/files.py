@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import secrets
@@ -54,6 +55,15 @@ def remove_partial_files(folder: Path) -> None:
     for partial in folder.rglob(f".*{PARTIAL_SUFFIX}"):
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def file_digest(path: str) -> str:
+    """Return the digest of a file's content; a word if it cannot be read."""
+    file = Path(path)
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "unreadable"
+    except (OSError, ValueError):
+        return "unreadable"
 
 
 def sampled(file: Path) -> Iterator[bytes]:

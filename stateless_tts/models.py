@@ -17,7 +17,7 @@ from chatterbox.vc import ChatterboxVC
 
 from .engine import ContinuousBatchingEngine
 from .errors import InvalidParameterError, StatelessTTSError
-from .files import sampled
+from .files import file_digest, sampled
 from .manager import StreamingModelManager, language_code, resolve_device
 from .synthetic import build_chatterbox
 from .voice_file import InvalidVoiceFileError, load_voice, voice_file_model
@@ -137,7 +137,7 @@ class LoadedModel:
     def __init__(self, choice: ModelChoice) -> None:
         self.choice = choice
         self.manager = StreamingModelManager(wrap=self._wrap)
-        self._voices: dict[str, tuple[bytes, Voice]] = {}
+        self._voices: dict[str, tuple[str, Voice]] = {}
         self._loaded: Any = None
         try:
             self.manager.preload_models(["English"], self.load_tts_model, choice.device)
@@ -169,7 +169,7 @@ class LoadedModel:
         """
         if not path.lower().endswith(".safetensors"):
             return path
-        content = _content(Path(path))
+        content = file_digest(path)
         known = self._voices.get(path)
         if known is None or known[0] != content:
             prepared_with = voice_file_model(path)
@@ -229,15 +229,6 @@ def _refuse_code(built_in_voice: Path) -> None:
         torch.load(built_in_voice, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ModelError(f"{str(built_in_voice)!r} holds more than tensors, which could execute code") from error
-
-
-def _content(file: Path) -> bytes:
-    """Tell contents of a file apart; what cannot be read is told of by whoever reads it next."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").digest()
-    except OSError:
-        return b""
 
 
 def _digest(folder: Path, family: str) -> str:

@@ -44,8 +44,6 @@ DEFAULT_THREADS = 8
 # Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
 WATCHING, STRESSING, REMEDYING = 0.25, 0.05, 0.2
 BLIND = "this Python's stack cannot be read (3.11's can), and a store that its own call undoes would not be seen"
-# What a call in a thread of its own has beside twenty times what it took on this one.
-ALONE_S = 10.0
 
 
 def audit(
@@ -125,8 +123,6 @@ class _Audit:
         references = make_references(self.subject.call, self.requests, self.checkpoint, leftovers.look)
         self._check(references.failed, references.outcomes[-1].trace)
         facts = self._facts(observation, references)
-        if not references.unstable:
-            references = replace(references, unstable=self._in_a_thread_of_its_own(references))
         if references.unstable:
             return self._unstable(writes, observation, references, facts)
         self._run_concurrently(references, observation)
@@ -178,19 +174,6 @@ class _Audit:
         undecided = Judgement(None, f"undecided: {why}")
         draws = (judged_draw(finding, undecided, ()) for finding in group_draws(observation.record))
         return tuple(judged_write(finding, undecided, ()) for finding in writes), (*draws, *own_draws(observation))
-
-    def _in_a_thread_of_its_own(self, references: References) -> str:
-        """How the quickest call differs where it is alone, but not on this thread; empty if it does not.
-
-        torch keeps its grad mode, autocast and default device for each thread. A call that goes by what this thread has
-        would fail next to any other, and nothing that is written would be to blame.
-        """
-        outcome, request = min(zip(references.outcomes, self.requests, strict=True), key=lambda pair: pair[0].seconds)
-        self.checkpoint.restore()
-        alone = calls.Worker(self.subject.call, request).start().wait(ALONE_S + 20 * outcome.seconds)
-        changed = calls.difference(replace(alone, value=calls.copied(alone.value)), outcome)
-        self.checkpoint.restore()
-        return f"run alone in a thread of its own, {changed}" if changed else ""
 
     def _by_itself(self, references: References) -> str:
         time_for_it = Deadline(min(self.deadline.left(), REMEDYING * self.budget))

@@ -121,10 +121,11 @@ def observe(
         return Observation(observer.record, tuple(outcomes), (), tuple(outcome.seconds for outcome in outcomes))
     changed = checkpoint.changed()
     bent = found_exchanged(changed, checkpoint)
-    unseen = [node for node in changed if not _is_covered(node, observer.record, graph, checkpoint)]
+    writes = [write for group in observer.record.writes.values() for write in group]
+    unseen = [node for node in changed if not _is_covered(node, writes, graph, checkpoint)]
     if unseen:
         checkpoint.restore()
-        seen = {write.path for group in observer.record.writes.values() for write in group}
+        seen = {write.path for write in writes}
         for write in lines.locate(call, requests[0], unseen, checkpoint):
             if write.path not in seen:
                 observer.record.add_write(write)
@@ -140,14 +141,13 @@ def observe(
     return Observation(observer.record, tuple(outcomes), overlapping, seconds, exchanged)
 
 
-def _is_covered(node: Node, record: Record, graph: Graph, checkpoint: Checkpoint) -> bool:
+def _is_covered(node: Node, writes: Sequence[Write], graph: Graph, checkpoint: Checkpoint) -> bool:
     """Whether recorded writes explain that this object changed: of a namespace, every entry of it.
 
     What is written further down changes what the object holds, and not the object.
     """
     if node.role in {"generator", "leaf"}:
         return True
-    writes: list[Write] = [write for group in record.writes.values() for write in group]
     if node.role in {"tensor", "array"}:
         memory = memory_of(node.value)
         return any(

@@ -150,20 +150,18 @@ def conclude(out: Path) -> int:
     from harness.observations.bench_store import read_bench_observations  # noqa: PLC0415
     from harness.report.bench.text import bench_lines  # noqa: PLC0415
     from harness.report.draw import draw_report  # noqa: PLC0415 - matplotlib, not while anything is timed
-    from harness.run.bench.rounds import ALONE  # noqa: PLC0415 - imports torch
     from harness.verdict.bench.result import FILE, judge_bench  # noqa: PLC0415
     from harness.verdict.saved import save_result  # noqa: PLC0415
 
-    observations = read_bench_observations(out / OBSERVATIONS)
-    result = judge_bench(observations)
+    result = judge_bench(read_bench_observations(out / OBSERVATIONS))
     save_result(result, out / FILE)
     page = draw_report(out)
     print("\n".join(bench_lines(result)))  # noqa: T201 - the result goes to standard output
     print(f"\nReport: {page}")  # noqa: T201
     if result["run"]["wrong_outputs"]:
         return EXIT_UNSAFE
-    timed = [cell for cell in observations.cells if cell.round != ALONE]
-    return EXIT_INCONCLUSIVE if timed and all(cell.not_run for cell in timed) else 0
+    rows = [row for table in result["table"].values() for row in table]
+    return EXIT_INCONCLUSIVE if rows and all(row["not_run"] for row in rows) else 0
 
 
 def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:

@@ -13,14 +13,14 @@ import soundfile
 import torch
 
 from stateless_tts.assembly import TimedAudio, place
-from stateless_tts.files import remove_partial_files, wav_bytes, write_atomically
+from stateless_tts.files import file_digest, remove_partial_files, wav_bytes, write_atomically
 from stateless_tts.streaming import MAX_WORKERS, StreamingConfig
 from stateless_tts.utterances import Utterance, speak_utterances
 
 from . import _manifest
 from ._arguments import speech_parameters
 from ._errors import ExitCode, TerminatedError, UsageError
-from ._items import Defaults, Item, file_digest, read_items
+from ._items import Defaults, Item, read_items
 from ._manifest import Journal, Record
 from ._model import adapter_of, check_voice, chosen_model, load_model
 from ._output import bar as progress_bar

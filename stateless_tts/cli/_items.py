@@ -254,12 +254,3 @@ def _without_doubles(items: Iterator[Item]) -> list[Item]:
             taken[key] = item.line
             kept.append(item)
     return kept
-
-
-def file_digest(path: str) -> str:
-    """Return the digest of a file's content; a word if it cannot be read."""
-    file = Path(path)
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "unreadable"
-    except (OSError, ValueError):
-        return "unreadable"

@@ -12,11 +12,16 @@ import torch
 from diffusers.models.activations import GELU
 from torch import nn
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from stateless_tts.private import with_replaced
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.s3gen.decoder import ConditionalDecoder
     from chatterbox.models.s3gen.matcha.transformer import BasicTransformerBlock
+
+_ESTIMATOR = "flow.decoder.estimator"
 
 
 class AroundEstimator(nn.Module):
@@ -105,6 +110,15 @@ def time_of(estimator: ConditionalDecoder, t: torch.Tensor, r: torch.Tensor | No
     until = estimator.time_mlp(estimator.time_embeddings(r).to(t.dtype))
     mixed: torch.Tensor = estimator.time_embed_mixer(torch.cat([embedded, until], dim=1))
     return mixed
+
+
+def with_estimator(s3gen: S3Gen, make: Callable[[ConditionalDecoder], nn.Module]) -> S3Gen:
+    """Return a view of `s3gen` with what is made of its estimator in its place, if this room `takes` that.
+
+    `s3gen` is not written to.
+    """
+    estimator = s3gen.get_submodule(_ESTIMATOR)
+    return with_replaced(s3gen, {_ESTIMATOR: make(estimator)}) if takes(estimator) else s3gen
 
 
 def takes(estimator: ConditionalDecoder) -> bool:

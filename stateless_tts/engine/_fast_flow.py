@@ -23,7 +23,7 @@ from torch.nn import functional
 from stateless_tts.private import with_replaced
 
 from ._dense import NormMish, PackedDense, own
-from ._estimator import UnmaskedEstimator, is_plain, takes
+from ._estimator import UnmaskedEstimator, is_plain, with_estimator
 from ._fast_vocoder import with_fast_vocoder
 from ._halves import RowByRow, half_the_cores
 from ._onednn import has_onednn
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from ._halves import Halves
 
-_ESTIMATOR = "flow.decoder.estimator"
 _QUERIES_AT_A_TIME = 512
 
 
@@ -70,11 +69,10 @@ def with_fast_flow(s3gen: S3Gen, dtype: torch.dtype, halves: Halves | None = Non
     replaced is shared. The private copies take `dtype`'s bytes for each weight replaced (0.14 GB in bfloat16, 0.28 GB
     in float32 at full size).
     """
-    estimator = s3gen.get_submodule(_ESTIMATOR)
-    if not takes(estimator):
-        return s3gen
-    fast = RowByRow(chained_estimator(estimator, dtype) or _in_blocks(estimator, dtype), halves)
-    return with_replaced(s3gen, {_ESTIMATOR: fast})
+    return with_estimator(
+        s3gen,
+        lambda estimator: RowByRow(chained_estimator(estimator, dtype) or _in_blocks(estimator, dtype), halves),
+    )
 
 
 def _in_blocks(estimator: nn.Module, dtype: torch.dtype) -> UnmaskedEstimator:

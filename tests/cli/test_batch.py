@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from stateless_tts import files
-from stateless_tts.cli._items import file_digest
+from stateless_tts.files import file_digest
 from stateless_tts.streaming import ChatterBoxStreamingAdapter
 from tests.streaming.speakers import fail, streaming_threads, until_stopped
 

@@ -28,46 +28,25 @@ class Checkpoint:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._held: dict[int, tuple[Node, Held]] = {}
-        self._memory: dict[int, tuple[int, Node]] = {}
+        self._memory: dict[int, int] = {}
         self._dirty: set[int] = set()
         self._settings = settings.take()
-        self._is_whole = False
         self._take(list(graph.nodes.values()))
-        self._is_whole = True
         graph.on_module = self._take
 
     def _take(self, nodes: list[Node]) -> None:
-        for node in nodes:
-            if node.role in {"tensor", "array"} and not self._stands_for_its_memory(node):
-                self._hold_shell(node)
-                continue
+        for node in sorted(nodes, key=_sees_less):
+            if node.role in {"tensor", "array"}:
+                found = memory_of(node.value)
+                key = id(node.value) if found is None else self._memory.setdefault(found[0], id(node.value))
+                if key != id(node.value):  # one digest for each memory, however many views of it are shared
+                    shell = shell_of(node.value)
+                    if shell is not None:
+                        self._held[id(node.value)] = (node, Held(None, None, shell))
+                    continue
             held = hold(node)
             if held is not None:
                 self._held[id(node.value)] = (node, held)
-
-    def _stands_for_its_memory(self, node: Node) -> bool:
-        """Whether a digest is to be taken of `node`: of one for each memory, however many views of it are shared.
-
-        That is the one that sees most of it, of arrays that can be written if there are any.
-        """
-        found = memory_of(node.value)
-        if found is None:
-            return True
-        known = self._memory.get(found[0])
-        reach = _reach(node.value, found[1])
-        if known is not None:
-            # Later on, the memory may have been written already: then the digest from before is the one to keep.
-            if self._is_whole or known[1].value is node.value or _reach(known[1].value, known[0]) >= reach:
-                return known[1].value is node.value
-            self._held.pop(id(known[1].value), None)
-            self._hold_shell(known[1])
-        self._memory[found[0]] = (found[1], node)
-        return True
-
-    def _hold_shell(self, node: Node) -> None:
-        shell = shell_of(node.value)
-        if shell is not None:
-            self._held[id(node.value)] = (node, Held(None, None, shell))
 
     def keep_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the memory of a shared tensor that is about to be written for the first time."""
@@ -84,8 +63,7 @@ class Checkpoint:
     def _key_of_memory(self, value: object) -> int | None:
         """Which of the nodes that share the memory of a tensor or an array stands for it."""
         found = memory_of(value)
-        known = self._memory.get(found[0]) if found else None
-        return None if known is None else id(known[1].value)
+        return self._memory.get(found[0]) if found else None
 
     def changed(self) -> list[Node]:
         """Every shared object that does not hold what it held; remembered, so that `restore` looks there."""
@@ -126,6 +104,7 @@ class Checkpoint:
         )  # fmt: skip
 
 
-def _reach(value: object, high: int) -> tuple[bool, int]:
-    """How well a tensor or an array stands for its memory."""
-    return not isinstance(value, np.ndarray) or value.flags.writeable, high
+def _sees_less(node: Node) -> tuple[bool, bool, int]:
+    """Of the arrays that share a memory, the widest comes first, of those that can be written if there are any."""
+    value = node.value
+    return (True, not value.flags.writeable, -value.nbytes) if isinstance(value, np.ndarray) else (False, False, 0)

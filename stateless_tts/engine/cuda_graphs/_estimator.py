@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from stateless_tts.engine._estimator import AroundEstimator, UnmaskedEstimator, takes
-from stateless_tts.private import with_replaced
+from stateless_tts.engine._estimator import AroundEstimator, UnmaskedEstimator, with_estimator
 
 from ._recording import ONE_AT_A_TIME, Recorder, play
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ESTIMATOR = "flow.decoder.estimator"
 # 30 s of prompt and speech. The bias of upstream's attention, for eight heads of two rows, takes 137 MiB then.
 _MOST_FRAMES = 1500
 # Failures in a row after which a thread records nothing any more.
@@ -94,11 +92,9 @@ class RecordedEstimator(AroundEstimator):
 
 def with_recorded_estimator(s3gen: S3Gen, device: torch.device) -> S3Gen:
     """Return a view of `s3gen`, with the same bits, whose estimator is recorded; `s3gen` is not written to."""
-    estimator = s3gen.get_submodule(_ESTIMATOR)
-    if not takes(estimator):
-        return s3gen
-    recorded = RecordedEstimator(UnmaskedEstimator(estimator, with_bias=True), device)
-    return with_replaced(s3gen, {_ESTIMATOR: recorded})
+    return with_estimator(
+        s3gen, lambda estimator: RecordedEstimator(UnmaskedEstimator(estimator, with_bias=True), device)
+    )
 
 
 def _same(before: dict[str, Any], given: dict[str, Any]) -> bool:

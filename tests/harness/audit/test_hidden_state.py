@@ -21,7 +21,7 @@ from harness.audit.state.paths import Step
 from harness.errors import SubjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from harness.audit.result import AuditResult
@@ -61,24 +61,24 @@ class Stage:
         self.kept: dict[str, Any] = {}
 
 
-class InASet(nn.Module):
-    def __init__(self) -> None:
+class OfAStage(nn.Module):
+    """Holds the only stage as an element of a set, or as a key."""
+
+    def __init__(self, stages: Collection[Stage]) -> None:
         super().__init__()
-        self.stages = {Stage()}
+        self.stages = stages
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         (stage,) = self.stages
         return from_table(stage.kept, numbers)
 
 
-class AsAKey(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.stages = {Stage(): "the only one"}
+def in_a_set() -> OfAStage:
+    return OfAStage({Stage()})
 
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        (stage,) = self.stages
-        return from_table(stage.kept, numbers)
+
+def as_a_key() -> OfAStage:
+    return OfAStage({Stage(): "the only one"})
 
 
 class OnATensor(nn.Module):
@@ -144,9 +144,9 @@ def nothing_is_kept() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "model", [OfAClass, InASet, AsAKey, OnATensor, BehindAProperty, BehindABoundMethod, InACachedTuple]
+    "model", [OfAClass, in_a_set, as_a_key, OnATensor, BehindAProperty, BehindABoundMethod, InACachedTuple]
 )
-def test_a_table_is_found_wherever_it_is_kept(model: type[nn.Module]) -> None:
+def test_a_table_is_found_wherever_it_is_kept(model: Callable[[], nn.Module]) -> None:
     shared = model()
     result = audited(shared, shared)
     assert result.verdict == "UNSAFE", result.reason
