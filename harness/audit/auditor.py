@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 42.0
 DEFAULT_THREADS = 8
-# Shares of the budget: watching, then plain concurrent runs; the rest is for trials and remedies.
+# Shares of the budget: watching, then plain concurrent runs, and remedies if there is harm; the rest is for trials.
 WATCHING, STRESSING, REMEDYING = 0.25, 0.05, 0.2
 BLIND = "this Python's stack cannot be read (3.11's can), and a store that its own call undoes would not be seen"
 
@@ -210,7 +210,7 @@ class _Audit:
         )  # fmt: skip
         pairs = choose_pairs(self.requests, references.outcomes)
         judge = Judge(experiment, pairs, self.note)
-        judgements = judge.judge_all(findings, self.deadline.less(REMEDYING * self.budget))
+        judgements = judge.judge_all(findings, self.deadline, for_remedies=REMEDYING * self.budget)
         if self.stress.changed and not any(judgement.harmful for judgement in judgements):
             judgements = judge.judge_together(findings, judgements)
         if references.carried:

@@ -90,20 +90,29 @@ class Judge:
         self._harmful: set[Cell] = set()
         self._turns = Turns((), lambda _cells: True)
 
-    def judge_all(self, findings: Sequence[Finding], deadline: Deadline) -> list[Judgement]:
-        """One judgement for each finding, in order."""
+    def judge_all(self, findings: Sequence[Finding], deadline: Deadline, for_remedies: float = 0.0) -> list[Judgement]:
+        """One judgement for each finding, in order.
+
+        Args:
+            findings: what to judge.
+            deadline: when to end.
+            for_remedies: seconds to leave of that once something is harmful, and remedies are to be tried.
+        """
         self._turns = turns = Turns(findings, self._experiment.is_there)
         results = {index: LRU_CACHE for index, finding in enumerate(findings) if finding.kind == CACHE}
         queues = {index: self._attempts(index, finding) for index, finding in enumerate(findings)}
         pending = [index for index in turns.order if findings[index].sites and index not in results]
-        while pending and not deadline.passed():
+        until = deadline
+        while pending and not until.passed():
             for index in list(pending):
-                if deadline.passed():
+                if until.passed():
                     break
                 found = findings[index]
                 verdict = self._out_of_reach(index, found) or self._try_next(index, found, queues[index])
                 if verdict is not None:
                     results[index] = verdict
+                    if verdict.harmful and until is deadline:
+                        until = deadline.less(for_remedies)
                     self._harmful |= found.cells if verdict.harmful else frozenset()
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.commands import main
+from harness.commands.audit import time_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +100,10 @@ def test_each_wrong_target_has_its_own_message(
 
     assert message in capsys.readouterr().err
     assert not (project / "out" / "audit.json").exists()
+
+
+@pytest.mark.parametrize(("start_up_s", "seconds"), [(4.0, 48.0), (12.0, 40.0), (26.0, 52.0), (500.0, 60.0)])
+def test_an_audit_gets_what_is_left_of_a_minute_and_more_where_its_start_shows_that_all_is_slow(
+    start_up_s: float, seconds: float
+) -> None:
+    assert time_after(start_up_s) == seconds
