@@ -18,7 +18,7 @@ from harness.audit.leftovers import Leftovers
 from harness.audit.observe import Observation, observe
 from harness.audit.result import AuditResult, JudgedDraw, JudgedWrite, StressSummary
 from harness.audit.run import calls
-from harness.audit.run.process import process_left_as_found
+from harness.audit.run.process import no_garbage_collected, process_left_as_found
 from harness.audit.run.references import References, choose_pairs, differs_by_itself, make_references
 from harness.audit.run.stress import counted, freely_apart, run_freely
 from harness.audit.state.cells import Cells
@@ -96,11 +96,12 @@ class _Audit:
         self.start = time.monotonic()
         self.deadline = deadline
         self.roots = name_roots(subject.shared, subject.call)
-        self.graph = Graph(self.roots)
-        _refuse_what_is_not_made_yet(self.graph)
+        with no_garbage_collected():
+            self.graph = Graph(self.roots)
+            _refuse_what_is_not_made_yet(self.graph)
+            self.checkpoint = Checkpoint(self.graph)
         if not value_stack.works_here():
             self.graph.unseen.append(BLIND)
-        self.checkpoint = Checkpoint(self.graph)
         self.stress = StressSummary()
         self.cells = Cells(self.graph.roots, {})
 

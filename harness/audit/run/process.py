@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import random
 import sys
 import threading
@@ -32,3 +33,15 @@ def process_left_as_found() -> Iterator[None]:
         torch.set_rng_state(torch_state)
         np.random.set_state(numpy_state)  # noqa: NPY002 - as above
         random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def no_garbage_collected() -> Iterator[None]:
+    """While many objects that stay are made, Python looks through all of them again and again: half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

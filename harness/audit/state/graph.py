@@ -48,6 +48,8 @@ ITERATORS: tuple[type, ...] = (
     itertools.count, itertools.cycle, enumerate, type(iter(())), type(iter([])), type(iter({})), type(iter(range(0))),
 )  # fmt: skip
 WALKED = (*CONTAINERS, tuple, frozenset)
+# These hold their items and nothing else, where a class made of one of them may also have attributes.
+BARE = frozenset({dict, list, set, tuple, frozenset, deque})
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 NODE_LIMIT = 600_000
 ENVIRONMENT = "os.environ"
@@ -233,6 +235,10 @@ class Graph:
         path: Path,
         value: Any,  # noqa: ANN401 - any object at all
     ) -> Iterator[tuple[Path, object]]:
+        if type(value) in BARE:  # dictionaries of languages hold hundreds of thousands
+            self.nodes[id(value)] = Node(value, path, "container")
+            yield from self._take_items(path, value)
+            return
         if isinstance(value, torch.Tensor | np.ndarray):
             yield from self._take_memory(path, value)
             return
@@ -350,15 +356,12 @@ class Graph:
                 yield path.attribute(str(name)), held
 
     def _take_items(self, path: Path, value: Any) -> Iterator[tuple[Path, object]]:  # noqa: ANN401 - any container
-        if isinstance(value, dict):
-            for key, held in list(dict.items(value)):
-                yield path.step("item", key), held
+        if isinstance(value, dict | list | tuple | deque):
+            items = dict.items(value) if isinstance(value, dict) else enumerate(value)
+            for key, held in list(items):
+                if not _is_plain(held):
+                    yield path.step("item", key), held
+        if isinstance(value, dict | set | frozenset):
+            for key in list(dict.keys(value) if isinstance(value, dict) else value):
                 if not is_simple(key):
                     yield path.step("element", Result(key)), key
-        elif isinstance(value, set | frozenset):
-            for held in list(value):
-                if not is_simple(held):
-                    yield path.step("element", Result(held)), held
-        elif isinstance(value, list | tuple | deque):
-            for index, held in enumerate(list(value)):
-                yield path.step("item", index), held

@@ -12,6 +12,8 @@ import torch
 
 from harness import ReferenceFailedError, Subject
 from harness.audit.auditor import audit
+from harness.audit.deadline import Deadline
+from harness.audit.trial.judge import Judge
 from tests.harness.audit import planted
 
 if TYPE_CHECKING:
@@ -350,7 +352,8 @@ def test_what_does_harm_together_is_told_apart_from_what_is_only_there() -> None
 
 
 def test_an_audit_without_time_for_trials_accuses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.audit.auditor.REMEDYING", 1.0)
+    judge_all = Judge.judge_all
+    monkeypatch.setattr(Judge, "judge_all", lambda judge, findings, *_, **__: judge_all(judge, findings, Deadline(0)))
     pair = Pair()
     result = audited(pair.call, pair)
 
