@@ -8,9 +8,12 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGES = ("torch", "transformers", "chatterbox-tts", "numpy", "stateless-tts")
 GIB = 1024**3
@@ -34,6 +37,14 @@ def describe_environment(torch_threads: int | None = None, device: str = "cpu") 
         "commit": _commit(),
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
+
+
+def cores_left_idle(environment: Mapping[str, Any]) -> str:
+    """Say so if one operation of torch's uses fewer cores than there are, as with OMP_NUM_THREADS; else empty."""
+    threads, cores = environment.get("torch_threads"), environment.get("cores")
+    if "gpu" in environment or not threads or not cores or threads >= cores:
+        return ""
+    return f"An operation of torch's had {threads} of {cores} cores (is OMP_NUM_THREADS set?)."
 
 
 def _cpu_name() -> str:

@@ -168,6 +168,7 @@ def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:
     """Measure everything; every raw observation is on disk when this returns."""
     from tqdm import tqdm  # noqa: PLC0415 - after upstream's own progress bars were switched off
 
+    from harness.environment import cores_left_idle  # noqa: PLC0415
     from harness.observations.bench_store import BenchWriter  # noqa: PLC0415
     from harness.run.bench.campaign import Campaign  # noqa: PLC0415 - imports torch
 
@@ -177,6 +178,8 @@ def observe(parsed: argparse.Namespace, source: ModelSource, size: str) -> None:
     model = source.load()
     workload, materials = _materials(parsed, source, model, plan, out)
     facts = _facts(parsed, source, plan, workload)
+    if warning := cores_left_idle(facts["environment"]):
+        print(warning, file=sys.stderr)  # noqa: T201 - before an hour is spent on it
     with (
         BenchWriter(out / OBSERVATIONS, facts) as writer,
         tqdm(unit="call", file=sys.stderr, disable=False) as bar,

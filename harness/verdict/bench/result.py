@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from harness.environment import cores_left_idle
 from harness.verdict.bench.fidelity import fidelity_table
 from harness.verdict.bench.latency import latency_table, left_out
 from harness.verdict.bench.memory import memory_table
@@ -43,7 +44,7 @@ def judge_bench(observations: BenchObservations) -> dict[str, Any]:
         "version": VERSION,
         **observations.facts,
         "sample_rate": sample_rate,
-        "run": _run(targets, checked, str(observations.facts.get("command", {}).get("profile"))),
+        "run": _run(targets, checked, observations.facts),
         "targets": targets,
         "table": tables,
         "scaling_law": _laws(tables.get("whole", [])),
@@ -75,14 +76,16 @@ def _laws(table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return laws
 
 
-def _run(targets: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, Any]], profile: str) -> dict[str, Any]:
+def _run(
+    targets: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """The one word and the sentence beside it: the plan's own target, and whether the outputs were right."""
     ours = ("stateless", "engine")
     wrong = sum(row["wrong_outputs"] for row in checked if row["subject"].startswith(ours))
     others = sum(row["wrong_outputs"] for row in checked if not row["subject"].startswith(ours))
     met, missed, unknown = (sum(row["met"] is value for row in targets) for value in (True, False, None))
     counts = f"{met} targets met, {missed} not met, {unknown} not measured"
-    if profile == "tiny":
+    if facts.get("command", {}).get("profile") == "tiny":
         counts += " (they are set for the full size; this is the tiny one)"
     common = {"wrong_outputs": wrong}
     if wrong:
@@ -96,4 +99,5 @@ def _run(targets: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, An
     reason = f"{found}; {counts}. Every checked output of the wrapper and the engines had the bits it has to have."
     if others:
         reason += f" {others} of other contestants had not: a pool's processes have fewer torch threads than stock."
+    reason = f"{reason} {cores_left_idle(facts.get('environment', {}))}".rstrip()
     return {**common, "status": status, "reason": reason}

@@ -81,6 +81,7 @@ def test_a_run_is_saved_judged_and_drawn(
 ) -> None:
     words = ["--subjects", "engine-fp32", "--workers", "2", "--rounds", "1", "--agreement", "2", "--arrivals", "0"]
     words += ["--parts", "whole"]  # the other parts have tests of their own
+    monkeypatch.setattr("harness.environment.cores_left_idle", lambda facts: f"{facts['cores']} cores, or so")
     assert main(["bench", *words, "--time-budget", "400", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     row = next(row for row in result["table"]["whole"] if row["subject"] == "engine-fp32")
@@ -89,7 +90,9 @@ def test_a_run_is_saved_judged_and_drawn(
     assert row["speedup"]["median"] > 0
     assert [entry["utterances"] for entry in result["agreement"]] == [2, 4]
     assert len((tmp_path / "bench-observations.jsonl").read_text(encoding="utf-8").splitlines()) > 10
-    assert f"Report: {tmp_path / 'index.html'}" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"Report: {tmp_path / 'index.html'}" in printed.out
+    assert " cores, or so" in printed.err
     assert (tmp_path / "index.html").exists()
     both = tmp_path / "both"
     monkeypatch.setattr("harness.report.draw.draw_report", lambda folder: folder)  # as above

@@ -50,6 +50,14 @@ def test_a_wrong_output_of_ours_outweighs_every_speed_and_a_rivals_does_not() ->
     assert "of other contestants had not" in reason
 
 
+def test_a_run_that_left_cores_idle_says_so() -> None:
+    seen = bench_toys.observations()
+    environment = {**seen.facts["environment"], "torch_threads": 1, "cores": 2}
+    run = judge_bench(replace(seen, facts={**seen.facts, "environment": environment}))["run"]
+    assert run["status"] == "MET"
+    assert run["reason"].endswith("An operation of torch's had 1 of 2 cores (is OMP_NUM_THREADS set?).")
+
+
 @pytest.mark.parametrize("change", [{"audio_sha256": "other"}, {"error": "OSError: no"}])
 def test_outputs_under_arrivals_are_checked_as_well(change: dict[str, Any]) -> None:
     seen = bench_toys.observations()
