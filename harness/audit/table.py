@@ -27,8 +27,8 @@ def audit_lines(result: AuditResult) -> list[str]:
         concurrent = f"{stress.calls} concurrent calls, {stress.changed} changed" if stress.calls else none
         slow = f"{facts.get('slow_down')}x slower" if facts.get("slow_down") else "slow-down not measured"
         lines.append(f"  {facts['requests']} requests watched ({slow} while watched); {concurrent}")
-        left = facts.get("left_for_lack_of_time")
-        lines += [f"  findings left for lack of time, which more seconds may settle: {len(left)}"] if left else []
+        if left := facts.get("left_for_lack_of_time"):
+            lines.append(f"  findings left for lack of time, which more seconds may settle: {len(left)}")
     lines += ["", f"Writes to shared state: {len(result.writes)}"]
     for write in sorted(result.writes, key=lambda write: {True: 0, None: 1, False: 2}[write.harmful]):
         lines += _write_lines(write)

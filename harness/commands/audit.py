@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_STATUS = {"SAFE": EXIT_PROVEN, "UNSAFE": EXIT_UNSAFE, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 DEFAULT_REQUESTS = 8
 # Of the whole command, by the clock: it is to end within a minute, and finishes what it is at when the time is up.
-LIMIT_S, RESERVE_S, LEAST_S = 60.0, 8.0, 10.0
+LIMIT_S, RESERVE_S = 60.0, 8.0
 # Where imports and the model take half of that, all is as slow: the audit gets this many times as long, up to a minute.
 OF_THE_START = 2.0
 # This module is the first to be imported that takes time. The process may be older: whoever waited for a free core
@@ -103,7 +103,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def time_after(start_up_s: float) -> float:
     """Seconds that an audit gets if none are asked for: what is left of a minute, or what a slow machine needs."""
-    return max(LEAST_S, LIMIT_S - RESERVE_S - start_up_s, min(OF_THE_START * start_up_s, LIMIT_S))
+    return max(LIMIT_S - RESERVE_S - start_up_s, min(OF_THE_START * start_up_s, LIMIT_S))
 
 
 def _default_requests(parsed: argparse.Namespace) -> tuple[object, ...]:

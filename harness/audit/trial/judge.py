@@ -90,7 +90,7 @@ class Judge:
         self._harmful: set[Cell] = set()
         self._turns = Turns((), lambda _cells: True)
 
-    def judge_all(self, findings: Sequence[Finding], deadline: Deadline, for_remedies: float = 0.0) -> list[Judgement]:
+    def judge_all(self, findings: Sequence[Finding], deadline: Deadline, for_remedies: float) -> list[Judgement]:
         """One judgement for each finding, in order.
 
         Args:
@@ -111,9 +111,9 @@ class Judge:
                 verdict = self._out_of_reach(index, found) or self._try_next(index, found, queues[index])
                 if verdict is not None:
                     results[index] = verdict
-                    if verdict.harmful and until is deadline:
+                    if verdict.harmful:
+                        self._harmful |= found.cells
                         until = deadline.less(for_remedies)
-                    self._harmful |= found.cells if verdict.harmful else frozenset()
                     pending.remove(index)
                     self._note(f"{len(results)} of {len(findings)} judged")
         return [results.get(index) or self._without_end(index, finding) for index, finding in enumerate(findings)]

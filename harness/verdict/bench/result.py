@@ -87,17 +87,16 @@ def _run(
     counts = f"{met} targets met, {missed} not met, {unknown} not measured"
     if facts.get("command", {}).get("profile") == "tiny":
         counts += " (they are set for the full size; this is the tiny one)"
-    common = {"wrong_outputs": wrong}
-    if wrong:
-        reason = f"{wrong} outputs were not what they have to be; {counts}."
-        return {**common, "status": "WRONG OUTPUTS", "reason": reason}
     plan = next(row for row in targets if row["what"] == PLAN_TARGET)
-    if plan["met"] is None:
-        return {**common, "status": "NOT MEASURED", "reason": f"{PLAN_TARGET}: not measured in this run; {counts}."}
-    status = "MET" if plan["met"] else "NOT MET"
-    found = f"{PLAN_TARGET}: {plan['measured']:.2f} times stock, target {plan['at_least']:g}"
-    reason = f"{found}; {counts}. Every checked output of the wrapper and the engines had the bits it has to have."
-    if others:
-        reason += f" {others} of other contestants had not: a pool's processes have fewer torch threads than stock."
-    reason = f"{reason} {cores_left_idle(facts.get('environment', {}))}".rstrip()
-    return {**common, "status": status, "reason": reason}
+    if wrong:
+        status, reason = "WRONG OUTPUTS", f"{wrong} outputs were not what they have to be; {counts}."
+    elif plan["met"] is None:
+        status, reason = "NOT MEASURED", f"{PLAN_TARGET}: not measured in this run; {counts}."
+    else:
+        status = "MET" if plan["met"] else "NOT MET"
+        found = f"{PLAN_TARGET}: {plan['measured']:.2f} times stock, target {plan['at_least']:g}"
+        reason = f"{found}; {counts}. Every checked output of the wrapper and the engines had the bits it has to have."
+        if others:
+            reason += f" {others} of other contestants had not: a pool's processes have fewer torch threads than stock."
+    idle = cores_left_idle(facts.get("environment", {}))
+    return {"wrong_outputs": wrong, "status": status, "reason": f"{reason} {idle}".rstrip()}

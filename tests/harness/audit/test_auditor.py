@@ -352,8 +352,10 @@ def test_what_does_harm_together_is_told_apart_from_what_is_only_there() -> None
 
 
 def test_an_audit_without_time_for_trials_accuses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge_all = Judge.judge_all
-    monkeypatch.setattr(Judge, "judge_all", lambda judge, findings, *_, **__: judge_all(judge, findings, Deadline(0)))
+    in_time = Judge.judge_all
+    monkeypatch.setattr(
+        Judge, "judge_all", lambda judge, findings, *_, **__: in_time(judge, findings, Deadline(0), 0.0)
+    )
     pair = Pair()
     result = audited(pair.call, pair)
 

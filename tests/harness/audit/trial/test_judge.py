@@ -3,17 +3,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from harness.audit.deadline import Deadline
-from harness.audit.findings import Finding
 from harness.audit.run.references import Pairs
-from harness.audit.state.cells import Cell
-from harness.audit.state.paths import Path
 from harness.audit.trial.judge import Judge
 from harness.audit.trial.trials import Trial
-from harness.audit.watch.locate import Place, Site
+from tests.harness.audit.trial.made_up import finding, slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.audit.state.cells import Cell
     from harness.audit.trial.trials import Experiment, Schedule
 
 
@@ -46,19 +44,8 @@ class AnHourEach:
 
     def held(self, _schedule: Schedule, keep: Iterable[Cell]) -> Trial:
         Hours.now += 1
-        changed = any(cell.owner == Path("model").attribute(self.harmful) for cell in keep)
+        changed = slot(self.harmful) in keep
         return Trial(("before", "after"), blocked=False, effect="other numbers" if changed else "")
-
-
-def line() -> None:
-    """Stand for a line that writes."""
-
-
-def finding(name: str) -> Finding:
-    site = Site(line.__code__, 1, hash(name))
-    place = Place(f"{name}.py:1", (), (site,))
-    cells = frozenset({Cell(Path("model").attribute(name), "slot")})
-    return Finding(name, "attribute rebinding", place, (), cells, frozenset(), (site,), 1)
 
 
 def judged(harmful: str, hours: float, for_remedies: float) -> list[bool | None]:
